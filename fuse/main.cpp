@@ -1,0 +1,102 @@
+// cimfs: mounts a composite image.
+#include <cerrno>
+#include <cstdio>
+
+#include <boost/filesystem.hpp>
+#include <cim/error.h>
+#include <cim/image.h>
+#include <fmt/format.h>
+#include <fuse_lowlevel.h>
+
+#include "image_lock.h"
+#include "log.h"
+#include "operations.h"
+#include "options.h"
+#include "session.h"
+
+namespace cim {
+namespace {
+
+namespace fs = boost::filesystem;
+
+enum ExitStatus { success = 0, failure = 1, usage = 2 };
+
+// What mount(8) expects of its helpers instead.
+enum HelperExitStatus { helper_usage = 1, helper_failure = 32 };
+
+std::string canonical_path(const std::string& path) {
+  boost::system::error_code error;
+  const fs::path canonical = fs::canonical(path, error);
+  if (error) throw system_error(error.value(), path);
+  return canonical.string();
+}
+
+void check_mount_point(const Options& options) {
+  const std::string& path = options.mount_point;
+  boost::system::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (error) throw system_error(error.value(), path);
+  if (!fs::is_directory(status)) throw system_error(ENOTDIR, path);
+  if (options.nonempty) return;
+  const bool empty = fs::is_empty(path, error);
+  if (error) throw system_error(error.value(), path);
+  if (!empty) {
+    throw Error(Errc::invalid_argument,
+                fmt::format("{}: is not empty; -o nonempty mounts over what is there", path));
+  }
+}
+
+void go_to_background() {
+  if (fuse_daemonize(0) != 0) throw system_error(errno, "cannot go to the background");
+  log_to_syslog();
+}
+
+void mount(const Options& options) {
+  const std::string image_path = canonical_path(options.image);
+  const ImageLock lock(image_path);
+  const Image image(image_path);
+  FileSystem file_system(image, options.defaults, options.child_only);
+  check_mount_point(options);
+  if (options.action == Options::Action::check_only) return;
+
+  Session session(file_system, {.image = image_path,
+                                .mount_point = canonical_path(options.mount_point),
+                                .options = options.mount_options,
+                                .debug = options.debug});
+  // From here on nothing can fail any more that the one who mounts could do something about.
+  if (!options.foreground) go_to_background();
+  session.serve();
+}
+
+void run(const Options& options) {
+  switch (options.action) {
+    case Options::Action::show_help:
+      std::fputs(help_text().c_str(), stdout);
+      return;
+    case Options::Action::show_version:
+      fmt::print("cimfs {} (libfuse {})\n", CIMFS_VERSION, fuse_pkgversion());
+      return;
+    case Options::Action::mount:
+    case Options::Action::check_only:
+      mount(options);
+      return;
+  }
+}
+
+}  // namespace
+}  // namespace cim
+
+int main(int argc, char* argv[]) {
+  using namespace cim;
+  const bool helper = is_mount_helper(argv[0]);
+  try {
+    run(parse_options(argc, argv));
+    return success;
+  } catch (const UsageError& error) {
+    log_error(fmt::format("{} (see cimfs --help)", error.what()));
+    return helper ? int{helper_usage} : int{usage};
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    return helper ? int{helper_failure} : int{failure};
+  }
+}

@@ -1,0 +1,387 @@
+// Answers the kernel's requests.
+#include "operations.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <span>
+#include <vector>
+
+#include <fmt/format.h>
+#include <linux/limits.h>
+
+#include "inode.h"
+#include "log.h"
+
+namespace cim {
+namespace {
+
+// Nothing in an image ever changes, so the kernel may remember what it has seen for good.
+constexpr double forever = 10.0 * 365 * 24 * 60 * 60;  // seconds
+
+// Requests of the kernel's read-ahead that may be under way at once.
+constexpr unsigned max_background_requests = 64;
+
+// From here on, moving pages through a pipe costs less than copying them.
+constexpr std::size_t splice_threshold = 64 * 1024;
+
+constexpr unsigned time_granularity = 100;  // ns, the unit of FILETIME
+
+constexpr unsigned long block_size = 4096;
+
+// `.` and `..`, which images do not store, are the first two entries of a directory.
+constexpr std::uint64_t dot_entries = 2;
+
+// Room for a reply of `size` bytes, good until the thread's next call.
+std::span<char> reply_buffer(std::size_t size) {
+  thread_local std::vector<char> buffer;
+  if (buffer.size() < size) buffer.resize(size);
+  return std::span(buffer).first(size);
+}
+
+void reply_negative_entry(fuse_req_t request) {
+  fuse_entry_param none = {};
+  none.entry_timeout = forever;
+  fuse_reply_entry(request, &none);
+}
+
+void reply_splice(fuse_req_t request, const Extent& extent) {
+  fuse_bufvec data = {};
+  data.count = 1;
+  data.buf[0].size = extent.length;
+  data.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
+  data.buf[0].fd = extent.fd;
+  data.buf[0].pos = static_cast<off_t>(extent.position);
+  fuse_reply_data(request, &data, FUSE_BUF_SPLICE_MOVE);
+}
+
+// The value of an extended attribute, or the list of their names: with `size` 0 the caller only
+// asks how long it is.
+void reply_xattr(fuse_req_t request, std::string_view value, std::size_t size) {
+  if (size == 0) {
+    fuse_reply_xattr(request, value.size());
+  } else if (value.size() > size) {
+    fuse_reply_err(request, ERANGE);
+  } else {
+    fuse_reply_buf(request, value.data(), value.size());
+  }
+}
+
+struct statvfs statistics_of(const Image& image) {
+  std::uint64_t bytes = 0;
+  for (const RegionSetInfo& set : image.region_sets()) {
+    for (const RegionInfo& region : set.regions) bytes += region.size;
+  }
+  struct statvfs statistics = {};
+  statistics.f_bsize = block_size;
+  statistics.f_frsize = block_size;
+  statistics.f_blocks = (bytes + block_size - 1) / block_size;
+  statistics.f_files = image.file_id_limit();
+  statistics.f_namemax = NAME_MAX;
+  return statistics;
+}
+
+// The errno for `error`. What only a reader of our messages can act upon is logged.
+int report(const Error& error) {
+  switch (error.code()) {
+    case Errc::corrupt:
+    case Errc::unsupported:
+    case Errc::io_error:
+      log_error_once(error.what());
+      return EIO;
+    default:
+      return to_errno(error.code());
+  }
+}
+
+// The C function for an operation of FileSystem.
+template <auto operation>
+struct Callback;
+
+template <typename... Arguments, void (FileSystem::*operation)(fuse_req_t, Arguments...) const>
+struct Callback<operation> {
+  static void call(fuse_req_t request, Arguments... arguments) noexcept {
+    const auto* file_system = static_cast<const FileSystem*>(fuse_req_userdata(request));
+    try {
+      (file_system->*operation)(request, arguments...);
+    } catch (const Error& error) {
+      fuse_reply_err(request, report(error));
+    } catch (const std::bad_alloc&) {
+      fuse_reply_err(request, ENOMEM);
+    }
+  }
+};
+
+void init(void* user_data, fuse_conn_info* connection) noexcept {
+  static_cast<FileSystem*>(user_data)->init(*connection);
+}
+
+}  // namespace
+
+// The entries of a directory that fit into one reply.
+class FileSystem::DirectoryReply {
+ public:
+  DirectoryReply(fuse_req_t request, std::size_t size, bool plus)
+      : request_(request), buffer_(reply_buffer(size)), plus_(plus) {}
+
+  // Returns whether the entry still fitted. The kernel asks for what follows it with `next_offset`.
+  bool add(const char* name, const fuse_entry_param& entry, std::uint64_t next_offset) {
+    const std::span<char> rest = buffer_.subspan(used_);
+    const auto offset = static_cast<off_t>(next_offset);
+    const std::size_t needed =
+        plus_ ? fuse_add_direntry_plus(request_, rest.data(), rest.size(), name, &entry, offset)
+              : fuse_add_direntry(request_, rest.data(), rest.size(), name, &entry.attr, offset);
+    if (needed > rest.size()) return false;
+    used_ += needed;
+    return true;
+  }
+
+  void send() { fuse_reply_buf(request_, buffer_.data(), used_); }
+
+ private:
+  fuse_req_t request_;
+  std::span<char> buffer_;
+  std::size_t used_ = 0;
+  bool plus_;
+};
+
+FileSystem::FileSystem(const Image& image, const posix::MountDefaults& defaults, bool child_only)
+    : image_(image),
+      defaults_(defaults),
+      root_(image.root()),
+      visible_(child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
+      statistics_(statistics_of(image)) {
+  if (!S_ISDIR(attributes_of(image.file(root_)).st_mode)) {
+    throw Error(Errc::corrupt, fmt::format("{}: the root is not a directory", image.path()));
+  }
+}
+
+File FileSystem::file_at(fuse_ino_t inode) const { return image_.file(file_of(inode, root_)); }
+
+bool FileSystem::is_masked(FileId id) const noexcept {
+  return visible_ && !std::binary_search(visible_->begin(), visible_->end(), id);
+}
+
+struct stat FileSystem::attributes_of(const File& file) const {
+  struct stat status = posix::attributes(image_, file, defaults_);
+  status.st_ino = inode_of(file.id, root_);
+  return status;
+}
+
+fuse_entry_param FileSystem::entry_of(FileId id) const {
+  fuse_entry_param entry = {};
+  entry.attr = attributes_of(image_.file(id));
+  entry.ino = entry.attr.st_ino;
+  entry.attr_timeout = forever;
+  entry.entry_timeout = forever;
+  return entry;
+}
+
+// A broken file does not keep the others of its directory from being listed: it is listed without
+// attributes, and asking for those fails.
+fuse_entry_param FileSystem::listed_entry(FileId id) const {
+  try {
+    return entry_of(id);
+  } catch (const Error& error) {
+    report(error);
+    fuse_entry_param entry = {};
+    entry.attr.st_ino = inode_of(id, root_);
+    return entry;
+  }
+}
+
+// These two return false when the reply is full.
+bool FileSystem::add_dot(DirectoryReply& reply, const File& directory,
+                         std::uint64_t position) const {
+  const bool parent = position == 1;
+  const FileId id = parent && directory.parent != 0 ? directory.parent : directory.id;
+  fuse_entry_param entry = {};  // without an `ino`: the kernel does not look up dots
+  entry.attr.st_ino = inode_of(id, root_);
+  entry.attr.st_mode = S_IFDIR;
+  return reply.add(parent ? ".." : ".", entry, position + 1);
+}
+
+bool FileSystem::add_entry(DirectoryReply& reply, const Directory& entries,
+                           std::uint64_t position) const {
+  EntryName image_name;
+  const auto index = static_cast<std::uint32_t>(position - dot_entries);
+  const FileId id = image_.entry(entries, index, image_name);
+  if (is_masked(id)) return true;
+  char name[max_name_bytes + 1];
+  name[image_to_linux_name(image_name.view(), name)] = '\0';
+  return reply.add(name, listed_entry(id), position + 1);
+}
+
+void FileSystem::init(fuse_conn_info& connection) {
+  constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
+                              FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_SPLICE_WRITE |
+                              FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
+                              FUSE_CAP_NO_OPENDIR_SUPPORT;
+  connection.want |= connection.capable & wanted;
+  // Every listing comes with the attributes, and nobody ever asks whether data has changed.
+  connection.want &= ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA};
+  connection.max_background = max_background_requests;
+  connection.time_gran = time_granularity;
+  can_skip_open_ = (connection.capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+  can_skip_opendir_ = (connection.capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
+}
+
+void FileSystem::lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const {
+  char16_t units[max_name_units];
+  const std::size_t size = linux_to_image_name(name, units, max_name_units);
+  if (size > max_name_units) {
+    fuse_reply_err(request, ENAMETOOLONG);
+    return;
+  }
+  const auto id = image_.find(file_at(parent), {units, size});
+  if (!id || is_masked(*id)) {
+    reply_negative_entry(request);
+    return;
+  }
+  const fuse_entry_param entry = entry_of(*id);
+  fuse_reply_entry(request, &entry);
+}
+
+void FileSystem::forget(fuse_req_t request, fuse_ino_t, std::uint64_t) const {
+  fuse_reply_none(request);
+}
+
+void FileSystem::forget_multi(fuse_req_t request, std::size_t, fuse_forget_data*) const {
+  fuse_reply_none(request);
+}
+
+void FileSystem::getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) const {
+  const struct stat status = attributes_of(file_at(inode));
+  fuse_reply_attr(request, &status, forever);
+}
+
+void FileSystem::readlink(fuse_req_t request, fuse_ino_t inode) const {
+  const std::string target = posix::symlink_target(image_, file_at(inode));
+  if (target.size() >= PATH_MAX) {
+    fuse_reply_err(request, ENAMETOOLONG);
+    return;
+  }
+  fuse_reply_readlink(request, target.c_str());
+}
+
+void FileSystem::open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) const {
+  if (can_skip_open_) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
+  info->keep_cache = 1;
+  fuse_reply_open(request, info);
+}
+
+void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+                      fuse_file_info*) const {
+  const Stream stream = file_at(inode).stream;
+  const auto position = static_cast<std::uint64_t>(offset);
+  // A reply that is shorter than asked for means the end of the file to the kernel, so only an
+  // extent with everything in it will do for a splice.
+  const std::uint64_t rest = stream.length - std::min(position, stream.length);
+  const std::uint64_t length = std::min<std::uint64_t>(size, rest);
+  if (length >= splice_threshold) {
+    const Extent extent = image_.extent(stream, position, length);
+    if (extent.fd >= 0 && extent.length == length) {
+      reply_splice(request, extent);
+      return;
+    }
+  }
+  const std::span<char> buffer = reply_buffer(length);
+  const std::size_t read = image_.read(stream, position, std::as_writable_bytes(buffer));
+  fuse_reply_buf(request, buffer.data(), read);
+}
+
+void FileSystem::lseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
+                       fuse_file_info*) const {
+  const Stream stream = file_at(inode).stream;
+  const auto found = image_.seek(stream, static_cast<std::uint64_t>(offset), whence == SEEK_DATA);
+  if (!found) {
+    fuse_reply_err(request, ENXIO);
+    return;
+  }
+  fuse_reply_lseek(request, static_cast<off_t>(*found));
+}
+
+void FileSystem::opendir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) const {
+  if (can_skip_opendir_) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
+  info->keep_cache = 1;
+  info->cache_readdir = 1;
+  fuse_reply_open(request, info);
+}
+
+void FileSystem::list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+                      bool plus) const {
+  const File directory = file_at(inode);
+  const Directory entries = image_.entries(directory);
+  const std::uint64_t end = dot_entries + entries.size();
+  DirectoryReply reply(request, size, plus);
+  for (auto position = static_cast<std::uint64_t>(offset); position < end; ++position) {
+    const bool added = position < dot_entries ? add_dot(reply, directory, position)
+                                              : add_entry(reply, entries, position);
+    if (!added) break;
+  }
+  reply.send();
+}
+
+void FileSystem::readdir(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+                         fuse_file_info*) const {
+  list(request, inode, size, offset, false);
+}
+
+void FileSystem::readdirplus(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+                             fuse_file_info*) const {
+  list(request, inode, size, offset, true);
+}
+
+void FileSystem::statfs(fuse_req_t request, fuse_ino_t) const {
+  fuse_reply_statfs(request, &statistics_);
+}
+
+void FileSystem::getxattr(fuse_req_t request, fuse_ino_t inode, const char* name,
+                          std::size_t size) const {
+  const auto value = posix::get_xattr(image_, file_at(inode), name);
+  if (!value) {
+    fuse_reply_err(request, ENODATA);
+    return;
+  }
+  reply_xattr(request, *value, size);
+}
+
+void FileSystem::listxattr(fuse_req_t request, fuse_ino_t inode, std::size_t size) const {
+  std::string names;
+  for (const std::string& name : posix::list_xattrs(image_, file_at(inode))) {
+    names.append(name).push_back('\0');
+  }
+  reply_xattr(request, names, size);
+}
+
+const fuse_lowlevel_ops& operations() noexcept {
+  static const fuse_lowlevel_ops table = [] {
+    fuse_lowlevel_ops ops = {};
+    ops.init = init;
+    ops.lookup = Callback<&FileSystem::lookup>::call;
+    ops.forget = Callback<&FileSystem::forget>::call;
+    ops.forget_multi = Callback<&FileSystem::forget_multi>::call;
+    ops.getattr = Callback<&FileSystem::getattr>::call;
+    ops.readlink = Callback<&FileSystem::readlink>::call;
+    ops.open = Callback<&FileSystem::open>::call;
+    ops.read = Callback<&FileSystem::read>::call;
+    ops.lseek = Callback<&FileSystem::lseek>::call;
+    ops.opendir = Callback<&FileSystem::opendir>::call;
+    ops.readdir = Callback<&FileSystem::readdir>::call;
+    ops.readdirplus = Callback<&FileSystem::readdirplus>::call;
+    ops.statfs = Callback<&FileSystem::statfs>::call;
+    ops.getxattr = Callback<&FileSystem::getxattr>::call;
+    ops.listxattr = Callback<&FileSystem::listxattr>::call;
+    return ops;
+  }();
+  return table;
+}
+
+}  // namespace cim

@@ -1,0 +1,70 @@
+// The file system operations of a mounted image, as the kernel asks for them.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <cim/image.h>
+#include <fuse_lowlevel.h>
+#include <sys/statvfs.h>
+
+#include "posix/attributes.h"
+
+namespace cim {
+
+// Answers the kernel's requests from an image. It keeps no state but what is set before the first
+// request, so the operations run in any number of threads without locks. Each is documented in
+// fuse_lowlevel.h and sends its reply as its last act; an Error thrown before that becomes the
+// reply.
+class FileSystem {
+ public:
+  // `image` must outlive it. With `child_only`, only the files that the last fork of the image made
+  // are there, and the directories that lead to them. Throws Error: corrupt (the root is not a
+  // directory), unsupported (`child_only`, and the image does not tell which those are).
+  FileSystem(const Image& image, const posix::MountDefaults& defaults, bool child_only);
+
+  void init(fuse_conn_info& connection);
+  void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const;
+  void forget(fuse_req_t request, fuse_ino_t inode, std::uint64_t count) const;
+  void forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) const;
+  void getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) const;
+  void readlink(fuse_req_t request, fuse_ino_t inode) const;
+  void open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) const;
+  void read(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+            fuse_file_info* info) const;
+  void lseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
+             fuse_file_info* info) const;
+  void opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) const;
+  void readdir(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+               fuse_file_info* info) const;
+  void readdirplus(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
+                   fuse_file_info* info) const;
+  void statfs(fuse_req_t request, fuse_ino_t inode) const;
+  void getxattr(fuse_req_t request, fuse_ino_t inode, const char* name, std::size_t size) const;
+  void listxattr(fuse_req_t request, fuse_ino_t inode, std::size_t size) const;
+
+ private:
+  class DirectoryReply;
+
+  File file_at(fuse_ino_t inode) const;
+  bool is_masked(FileId id) const noexcept;
+  struct stat attributes_of(const File& file) const;
+  fuse_entry_param entry_of(FileId id) const;
+  fuse_entry_param listed_entry(FileId id) const;
+  void list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset, bool plus) const;
+  bool add_dot(DirectoryReply& reply, const File& directory, std::uint64_t position) const;
+  bool add_entry(DirectoryReply& reply, const Directory& entries, std::uint64_t position) const;
+
+  const Image& image_;
+  const posix::MountDefaults defaults_;
+  const FileId root_;
+  const std::optional<std::vector<FileId>> visible_;  // sorted; nothing if all files are
+  struct statvfs statistics_ = {};
+  bool can_skip_open_ = false;     // the kernel takes ENOSYS to open for "always succeeds"
+  bool can_skip_opendir_ = false;  // the same for opendir
+};
+
+// The operations above for fuse_session_new(3), whose user data must then be a FileSystem.
+const fuse_lowlevel_ops& operations() noexcept;
+
+}  // namespace cim

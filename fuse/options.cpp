@@ -1,0 +1,246 @@
+// Parses the command line.
+#include "options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <getopt.h>
+#include <unistd.h>
+
+namespace cim {
+namespace {
+
+constexpr std::string_view helper_name = "mount.cimfs";
+
+constexpr mode_t all_permissions = 0777;
+
+// What fstab(5) and mount(8) say to others than the file system, and what changes nothing for one
+// that is read-only and checks permissions in the kernel, as ours always is.
+constexpr std::array ignored_options = {
+    "async",      "atime",    "auto",       "default_permissions",
+    "defaults",   "diratime", "dirsync",    "group",
+    "iversion",   "lazytime", "noatime",    "noauto",
+    "nodiratime", "nofail",   "nogroup",    "noiversion",
+    "nolazytime", "noowner",  "norelatime", "nostrictatime",
+    "nouser",     "nousers",  "owner",      "relatime",
+    "ro",         "rw",       "silent",     "strictatime",
+    "sync",       "user",     "users",      "_netdev",
+};
+constexpr std::array ignored_prefixes = {"x-", "X-", "comment=", "user="};
+
+// What goes to the kernel, or to fusermount3, as it is.
+constexpr std::array mount_options = {
+    "allow_other", "auto_unmount", "dev", "exec", "nodev", "noexec", "nosuid", "suid",
+};
+
+template <std::size_t size>
+bool contains(const std::array<const char*, size>& list, std::string_view option) {
+  return std::find(list.begin(), list.end(), option) != list.end();
+}
+
+bool is_ignored(std::string_view option) {
+  return option.empty() || contains(ignored_options, option) ||
+         std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
+                     [&](const char* prefix) { return option.starts_with(prefix); });
+}
+
+std::uint32_t parse_number(std::string_view name, std::string_view value, int base,
+                           std::uint32_t max) {
+  std::uint32_t number = 0;
+  const char* const end = value.data() + value.size();
+  const auto [rest, error] = std::from_chars(value.data(), end, number, base);
+  if (error != std::errc() || rest != end || number > max) {
+    throw UsageError(fmt::format("option {}={}: not {} number up to {}", name, value,
+                                 base == 8 ? "an octal" : "a",
+                                 base == 8 ? fmt::format("{:o}", max) : fmt::format("{}", max)));
+  }
+  return number;
+}
+
+std::uint32_t parse_id(std::string_view name, std::string_view value) {
+  constexpr std::uint32_t invalid_id = 0xFFFFFFFF;
+  return parse_number(name, value, 10, invalid_id - 1);
+}
+
+mode_t parse_mask(std::string_view name, std::string_view value) {
+  return parse_number(name, value, 8, all_permissions);
+}
+
+// Takes `name=value` if it is one of the options that give files without Linux metadata some.
+bool take_default(std::string_view option, posix::MountDefaults& defaults) {
+  const std::size_t equals = option.find('=');
+  if (equals == std::string_view::npos) return false;
+  const std::string_view name = option.substr(0, equals);
+  const std::string_view value = option.substr(equals + 1);
+  if (name == "uid") {
+    defaults.uid = parse_id(name, value);
+  } else if (name == "gid") {
+    defaults.gid = parse_id(name, value);
+  } else if (name == "umask") {
+    defaults.file_mask = defaults.directory_mask = parse_mask(name, value);
+  } else if (name == "fmask") {
+    defaults.file_mask = parse_mask(name, value);
+  } else if (name == "dmask") {
+    defaults.directory_mask = parse_mask(name, value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// `sloppy` is mount(8)'s -s: unknown options are not an error.
+void take_mount_option(std::string_view option, bool sloppy, Options& options) {
+  if (is_ignored(option) || take_default(option, options.defaults)) return;
+  if (option == "nonempty") {
+    options.nonempty = true;
+  } else if (option == "child_only") {
+    options.child_only = true;
+  } else if (contains(mount_options, option)) {
+    options.mount_options.emplace_back(option);
+  } else if (!sloppy) {
+    throw UsageError(fmt::format("unknown mount option {}", option));
+  }
+}
+
+void take_mount_options(std::string_view list, bool sloppy, Options& options) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    take_mount_option(list.substr(0, comma), sloppy, options);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+}
+
+// Who mounts, and for whom.
+Options options_of_user() {
+  Options options;
+  options.defaults.uid = getuid();
+  options.defaults.gid = getgid();
+  // As with any other file system that root mounts. fusermount3 does not let others do it unless
+  // /etc/fuse.conf does.
+  if (geteuid() == 0) options.mount_options.emplace_back("allow_other");
+  return options;
+}
+
+// `argument` is the one that getopt(3) has just stumbled over.
+[[noreturn]] void throw_bad_option(const char* argument) {
+  // One letter of several in an argument, or else a long option.
+  const std::string option = optopt != 0 ? fmt::format("-{}", static_cast<char>(optopt)) : argument;
+  throw UsageError(fmt::format("option {}: unknown, or used wrongly", option));
+}
+
+void take_paths(int argc, char* const* argv, Options& options) {
+  if (argc - optind != 2) {
+    throw UsageError(
+        fmt::format("expected an IMAGE and a MOUNTPOINT, not {} arguments", argc - optind));
+  }
+  options.image = argv[optind];
+  options.mount_point = argv[optind + 1];
+}
+
+// mount.cimfs IMAGE MOUNTPOINT [-sfnv] [-o OPTIONS] [-t TYPE], as mount(8) calls it.
+Options parse_helper_options(int argc, char* const* argv) {
+  Options options = options_of_user();
+  std::string list;
+  bool sloppy = false;
+  opterr = 0;
+  for (int option; (option = getopt(argc, argv, "sfnvo:t:")) != -1;) {
+    switch (option) {
+      case 'o':
+        list.append(",").append(optarg);
+        break;
+      case 's':
+        sloppy = true;
+        break;
+      case 'f':
+        options.action = Options::Action::check_only;
+        break;
+      case 'n':  // do not write /etc/mtab: nobody does
+      case 'v':
+      case 't':
+        break;
+      default:
+        throw_bad_option(argv[optind - 1]);
+    }
+  }
+  take_mount_options(list, sloppy, options);
+  take_paths(argc, argv, options);
+  return options;
+}
+
+Options parse_program_options(int argc, char* const* argv) {
+  static constexpr option long_options[] = {{"foreground", no_argument, nullptr, 'f'},
+                                            {"debug", no_argument, nullptr, 'd'},
+                                            {"help", no_argument, nullptr, 'h'},
+                                            {"version", no_argument, nullptr, 'V'},
+                                            {nullptr, 0, nullptr, 0}};
+  Options options = options_of_user();
+  opterr = 0;
+  for (int option; (option = getopt_long(argc, argv, "o:fdhV", long_options, nullptr)) != -1;) {
+    switch (option) {
+      case 'o':
+        take_mount_options(optarg, false, options);
+        break;
+      case 'd':
+        options.debug = true;
+        options.foreground = true;
+        break;
+      case 'f':
+        options.foreground = true;
+        break;
+      case 'h':
+        options.action = Options::Action::show_help;
+        return options;
+      case 'V':
+        options.action = Options::Action::show_version;
+        return options;
+      default:
+        throw_bad_option(argv[optind - 1]);
+    }
+  }
+  take_paths(argc, argv, options);
+  return options;
+}
+
+}  // namespace
+
+bool is_mount_helper(const char* program) {
+  const std::string_view path = program;
+  return path.substr(path.rfind('/') + 1) == helper_name;  // npos + 1 is 0
+}
+
+Options parse_options(int argc, char* const* argv) {
+  return is_mount_helper(argv[0]) ? parse_helper_options(argc, argv)
+                                  : parse_program_options(argc, argv);
+}
+
+std::string help_text() {
+  return R"(usage: cimfs [OPTION]... IMAGE MOUNTPOINT
+       mount -t cimfs IMAGE MOUNTPOINT [-o OPTION[,OPTION]...]
+
+Mounts the composite image IMAGE (NAME.cim) read-only on the directory MOUNTPOINT.
+Unmount with umount, or fusermount3 -u.
+
+  -o OPTION[,OPTION]...  mount options
+  -f, --foreground       do not go to the background; messages go to standard error
+  -d, --debug            show every request of the kernel; implies -f
+  -h, --help             show this help
+  -V, --version          show the version
+
+Mount options:
+  uid=N, gid=N           owner of files that record none (images made on Windows);
+                         default: the user who mounts
+  umask=M, fmask=M, dmask=M
+                         permission bits (octal) to clear for such files and directories;
+                         default: fmask=133,dmask=022
+  allow_other            let other users in; default for root
+  child_only             show only what the last fork of the image added
+  nonempty               mount over a directory that is not empty
+  suid, dev              honour set-user-id bits and devices; default: nosuid,nodev
+  noexec, auto_unmount   as in mount(8) and fuse(8)
+)";
+}
+
+}  // namespace cim

@@ -1,0 +1,42 @@
+// The command line of cimfs and mount.cimfs.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "posix/attributes.h"
+
+namespace cim {
+
+// A command line that makes no sense. what() is one line for the user.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Options {
+  enum class Action { mount, check_only, show_help, show_version };
+
+  Action action = Action::mount;
+  std::string image;
+  std::string mount_point;
+  posix::MountDefaults defaults;
+  bool child_only = false;                 // show only what the last fork added
+  std::vector<std::string> mount_options;  // for the kernel and fusermount3, in order
+  bool nonempty = false;                   // mount over a directory that has entries
+  bool foreground = false;
+  bool debug = false;  // let libfuse show every request
+};
+
+// Whether the program was started as mount.cimfs, the helper of mount(8), which has options and
+// exit statuses of its own.
+bool is_mount_helper(const char* program);
+
+// Parses main()'s arguments. Throws UsageError.
+Options parse_options(int argc, char* const* argv);
+
+// What --help shows.
+std::string help_text();
+
+}  // namespace cim

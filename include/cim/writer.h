@@ -1,0 +1,135 @@
+// Building composite images.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <cim/error.h>
+#include <cim/metadata.h>
+#include <cim/name.h>
+
+namespace cim {
+
+class Writer;
+
+// An open stream of a file being written. At most one per Writer is open at a time.
+//
+// A stream has the size that it was created with: it can be written up to that, not past it, and
+// whatever is never written reads as zero and takes no space. Closing it early is fine.
+//
+// Move-only; the destructor closes it. Must not outlive its Writer. Not thread-safe.
+class CIM_API WriteStream {
+ public:
+  WriteStream(WriteStream&& other) noexcept;
+  WriteStream& operator=(WriteStream&& other) noexcept;
+  ~WriteStream();  // closes; an error while closing makes commit() fail with it
+
+  // Appends `data` at the write position and moves that. Throws Error (end_of_file) if the data
+  // reaches past the size of the stream: what fits has then been written.
+  void write(ByteView data);
+
+  // Writes `data` at byte `offset` of the stream and leaves the write position just after it.
+  // Throws as write() does.
+  void write_at(std::uint64_t offset, ByteView data);
+
+  std::uint64_t size() const noexcept;
+
+  // Finishes the stream: from here on its contents may be shared with equal ones. Further writes
+  // throw Error (invalid_argument). Closing twice does nothing.
+  void close();
+
+ private:
+  friend class Writer;
+  explicit WriteStream(Writer* writer) noexcept : writer_(writer) {}
+  Writer* writer_;  // null once closed
+};
+
+// Builds an image: from scratch, on top of an existing one, or as a fork of one.
+//
+// Until commit() nothing is visible; without it, everything is discarded, by the destructor or by
+// the kernel if the process dies. One Writer may exist per directory at a time, across processes.
+// Paths are image paths as in cim/name.h. Not thread-safe.
+//
+// An Error from a call that names a path leaves the image as it was before the call; after an
+// io_error or disk_full only destruction is useful, and commit() throws.
+class CIM_API Writer {
+ public:
+  struct Options {
+    // The directory that holds the image's files.
+    std::string directory;
+
+    // The image to build on: its name without directory, as `app.cim`. None: start empty.
+    std::optional<std::string> existing;
+
+    // The image that commit() makes; the same as `existing` to replace that. None: `existing`.
+    std::optional<std::string> name;
+
+    // For a new image: names that differ only by case are one name, under Windows' upcase table.
+    // An image built on another keeps that one's table.
+    bool case_insensitive = false;
+
+    // Let commit() replace an image `name` that is not `existing`. Its region files are removed
+    // where no other image in the directory uses them.
+    bool replace = false;
+  };
+
+  // Throws Error: invalid_argument (no name at all, or a name with a `/`), path_not_found (no such
+  // directory), file_not_found (no such existing image), file_exists (`name` is taken),
+  // access_denied, sharing_violation (another Writer is open for the directory), or what Image's
+  // constructor throws for the existing image.
+  explicit Writer(const Options& options);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer();
+
+  // All of the following throw Error (sharing_violation) while a stream is open, and
+  // invalid_argument for a malformed path (see windows-api: empty, `.` or `..` components,
+  // characters that NTFS forbids, over-long names) or after commit().
+
+  // Creates a file of `size` bytes (below 2^48) and opens its data for writing. Replaces whatever
+  // is at `path`, with everything below it. Throws Error: path_not_found (no parent directory),
+  // invalid_argument (malformed metadata).
+  WriteStream create_file(std::u16string_view path, const Metadata& metadata, std::uint64_t size);
+
+  // Creates a directory. Replaces a file at `path`; of a directory there, only the metadata, and
+  // the contents stay. The empty path is the root directory. Throws as create_file().
+  void create_directory(std::u16string_view path, const Metadata& metadata);
+
+  // Creates the alternate data stream `name` of the file or directory at `path` and opens it.
+  // Replaces a stream of that name. Throws Error (path_not_found).
+  WriteStream create_named_stream(std::u16string_view path, std::u16string_view name,
+                                  std::uint64_t size);
+
+  // Makes `new_path` another name of the file at `existing_path`, replacing a file at `new_path`.
+  // Throws Error: path_not_found, is_a_directory (either is a directory).
+  void create_hard_link(std::u16string_view new_path, std::u16string_view existing_path);
+
+  // Removes the name `path`: of a directory, with everything below it. Throws Error
+  // (path_not_found); invalid_argument for the root directory.
+  void remove(std::u16string_view path);
+
+  // Removes an alternate data stream. Throws Error (path_not_found).
+  void remove_named_stream(std::u16string_view path, std::u16string_view name);
+
+  // What is at `path` now. Reading is allowed while a stream is open.
+  enum class Kind { none, file, directory };
+  Kind find(std::u16string_view path) const;
+
+  // Makes everything durable and visible at once: region files, object ids and the filesystem
+  // file are synced, then renamed into place, then the directory is synced. The Writer can then
+  // only be destroyed. Throws Error: sharing_violation (a stream is open, or the image to replace
+  // is mounted), disk_full, io_error; the existing image is then unchanged and nothing is left.
+  void commit();
+
+ private:
+  friend class WriteStream;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cim

@@ -1,0 +1,424 @@
+/*
+ * The composite image API of Windows, for Linux: builds images and mounts them.
+ *
+ * Usable from C11 and C++. Types, constants and functions have the names, layouts and meanings that
+ * Microsoft documents for its own cimfs.h ("cimfs.h header" and the page of each function on
+ * learn.microsoft.com), so that a program written for Windows compiles. What differs:
+ *   - PCWSTR is UTF-16 in char16_t, as on Windows; Linux's wchar_t is 32 bits wide. Write u"a\\b".
+ *   - A containing path is a Linux path, with `/`, and names a directory that this process sees. It
+ *     and the names of images are turned to UTF-8; a lone surrogate U+DC80 to U+DCFF stands for the
+ *     byte 80 to FF, so that every Linux path can be given.
+ *   - Where a mounted image is to be found is told by CimGetVolumePath(), our addition.
+ *
+ * A path inside an image is relative to its root: names of up to 255 units with `\` between them,
+ * up to 32,767 units in all, a leading `\` allowed. `\` alone is the root directory, which every
+ * image has. It is invalid when it is NULL or empty, when a name is empty, `.` or `..`, or when it
+ * has a character that NTFS forbids, `/` among them. Names that differ only by case are one name,
+ * unless the image is built on one made otherwise. A parent directory must exist before something
+ * is created in it. A named (alternate data) stream is `path:name` or `path:name:$DATA`.
+ *
+ * Only one image handle can be open for a directory at a time, in all processes, and only one
+ * stream handle for an image.
+ *
+ * All functions may be called from many threads at once; calls on one image wait for each other.
+ * Handles are checked: NULL, a closed handle or anything else that is not a live handle of the
+ * right kind is E_INVALIDARG to all functions, and ignored by the two that close.
+ *
+ * Unless said otherwise a call that fails changes nothing. Strings and buffers passed in are needed
+ * only until the call returns. Beside the errors listed at each function: E_INVALIDARG for a NULL
+ * input, E_POINTER for a NULL output, E_OUTOFMEMORY, ERROR_DISK_FULL, ERROR_FILE_CORRUPT for an
+ * image that breaks the format, ERROR_NOT_SUPPORTED for one of a newer version, ERROR_IO_DEVICE and
+ * E_FAIL for anything else. ERROR_x is returned as HRESULT_FROM_WIN32(ERROR_x).
+ */
+#ifndef CIMFS_H
+#define CIMFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#ifndef __cplusplus
+#include <uchar.h> /* char16_t */
+#endif
+
+#ifdef __cplusplus
+#define CIMFS_CAST(type, value) static_cast<type>(value)
+#else
+#define CIMFS_CAST(type, value) ((type)(value))
+#endif
+
+/* Types of <windows.h>. */
+
+typedef int32_t HRESULT;
+typedef int32_t LONG;
+typedef uint32_t DWORD;
+typedef uint32_t UINT32;
+typedef uint64_t UINT64;
+typedef int64_t INT64;
+typedef int64_t LONGLONG;
+typedef unsigned char BOOLEAN;
+typedef char16_t WCHAR;
+typedef const WCHAR* PCWSTR;
+
+typedef union _LARGE_INTEGER {
+  __extension__ struct {
+    DWORD LowPart;
+    LONG HighPart;
+  };
+  struct {
+    DWORD LowPart;
+    LONG HighPart;
+  } u;
+  LONGLONG QuadPart;
+} LARGE_INTEGER;
+
+#ifndef GUID_DEFINED
+#define GUID_DEFINED
+typedef struct _GUID {
+  uint32_t Data1;
+  uint16_t Data2;
+  uint16_t Data3;
+  uint8_t Data4[8];
+} GUID;
+#endif
+
+/* Error codes of <winerror.h>. */
+
+#ifndef SUCCEEDED
+#define SUCCEEDED(hr) (CIMFS_CAST(HRESULT, hr) >= 0)
+#endif
+#ifndef FAILED
+#define FAILED(hr) (CIMFS_CAST(HRESULT, hr) < 0)
+#endif
+
+#ifndef S_OK
+#define S_OK CIMFS_CAST(HRESULT, 0)
+#endif
+#ifndef E_POINTER
+#define E_POINTER CIMFS_CAST(HRESULT, 0x80004003u)
+#endif
+#ifndef E_FAIL
+#define E_FAIL CIMFS_CAST(HRESULT, 0x80004005u)
+#endif
+#ifndef E_ACCESSDENIED
+#define E_ACCESSDENIED CIMFS_CAST(HRESULT, 0x80070005u)
+#endif
+#ifndef E_OUTOFMEMORY
+#define E_OUTOFMEMORY CIMFS_CAST(HRESULT, 0x8007000Eu)
+#endif
+#ifndef E_INVALIDARG
+#define E_INVALIDARG CIMFS_CAST(HRESULT, 0x80070057u)
+#endif
+
+#ifndef ERROR_FILE_NOT_FOUND
+#define ERROR_FILE_NOT_FOUND 2
+#endif
+#ifndef ERROR_PATH_NOT_FOUND
+#define ERROR_PATH_NOT_FOUND 3
+#endif
+#ifndef ERROR_SHARING_VIOLATION
+#define ERROR_SHARING_VIOLATION 32
+#endif
+#ifndef ERROR_HANDLE_EOF
+#define ERROR_HANDLE_EOF 38
+#endif
+#ifndef ERROR_NOT_SUPPORTED
+#define ERROR_NOT_SUPPORTED 50
+#endif
+#ifndef ERROR_FILE_EXISTS
+#define ERROR_FILE_EXISTS 80
+#endif
+#ifndef ERROR_DISK_FULL
+#define ERROR_DISK_FULL 112
+#endif
+#ifndef ERROR_INSUFFICIENT_BUFFER
+#define ERROR_INSUFFICIENT_BUFFER 122
+#endif
+#ifndef ERROR_ALREADY_EXISTS
+#define ERROR_ALREADY_EXISTS 183
+#endif
+#ifndef ERROR_FILE_TOO_LARGE
+#define ERROR_FILE_TOO_LARGE 223
+#endif
+#ifndef ERROR_IO_DEVICE
+#define ERROR_IO_DEVICE 1117
+#endif
+#ifndef ERROR_FILE_CORRUPT
+#define ERROR_FILE_CORRUPT 1392
+#endif
+
+#ifndef HRESULT_FROM_WIN32
+#define HRESULT_FROM_WIN32(error) \
+  ((error) == 0 ? S_OK : CIMFS_CAST(HRESULT, 0x80070000u | (CIMFS_CAST(DWORD, error) & 0xFFFFu)))
+#endif
+
+/* File attributes of <winnt.h> that an image keeps. */
+
+#ifndef FILE_ATTRIBUTE_READONLY
+#define FILE_ATTRIBUTE_READONLY 0x00000001u
+#endif
+#ifndef FILE_ATTRIBUTE_HIDDEN
+#define FILE_ATTRIBUTE_HIDDEN 0x00000002u
+#endif
+#ifndef FILE_ATTRIBUTE_SYSTEM
+#define FILE_ATTRIBUTE_SYSTEM 0x00000004u
+#endif
+#ifndef FILE_ATTRIBUTE_DIRECTORY
+#define FILE_ATTRIBUTE_DIRECTORY 0x00000010u
+#endif
+#ifndef FILE_ATTRIBUTE_ARCHIVE
+#define FILE_ATTRIBUTE_ARCHIVE 0x00000020u
+#endif
+#ifndef FILE_ATTRIBUTE_NORMAL
+#define FILE_ATTRIBUTE_NORMAL 0x00000080u
+#endif
+#ifndef FILE_ATTRIBUTE_SPARSE_FILE
+#define FILE_ATTRIBUTE_SPARSE_FILE 0x00000200u
+#endif
+#ifndef FILE_ATTRIBUTE_REPARSE_POINT
+#define FILE_ATTRIBUTE_REPARSE_POINT 0x00000400u
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CIMFS_API __attribute__((visibility("default")))
+
+/* An image that is being written, from CimCreateImage() to CimCloseImage(). */
+typedef struct CimfsImage* CIMFS_IMAGE_HANDLE;
+
+/* A stream that is being written, until CimCloseStream(). */
+typedef struct CimfsStream* CIMFS_STREAM_HANDLE;
+
+typedef enum CIM_MOUNT_IMAGE_FLAGS
+#ifdef __cplusplus
+    : UINT32 /* any combination is a value */
+#endif
+{ CIM_MOUNT_IMAGE_NONE = 0x0,
+  CIM_MOUNT_CHILD_ONLY = 0x1, /* only what the last fork added, see CimMountImage() */
+  CIM_MOUNT_ENABLE_DAX = 0x2, /* this and the next two change nothing: Linux caches anyway */
+  CIM_MOUNT_CACHE_FILES = 0x4,
+  CIM_MOUNT_CACHE_REGIONS = 0x8 } CIM_MOUNT_IMAGE_FLAGS;
+
+/*
+ * What a file or directory is created with. Times are FILETIMEs: 100 ns since 1601-01-01 UTC. Each
+ * of the three buffers is optional: NULL and size 0, sizes in bytes, at most 65,535.
+ */
+typedef struct _CIMFS_FILE_METADATA {
+  UINT32 Attributes; /* FILE_ATTRIBUTE_*. Others than those above are ignored; _REPARSE_POINT
+                        follows from ReparseDataBuffer. */
+  INT64 FileSize;    /* bytes, below 2^48; ignored for a directory */
+  LARGE_INTEGER CreationTime;
+  LARGE_INTEGER LastWriteTime;
+  LARGE_INTEGER ChangeTime;
+  LARGE_INTEGER LastAccessTime;
+  const void* SecurityDescriptorBuffer; /* a self-relative SECURITY_DESCRIPTOR */
+  UINT32 SecurityDescriptorSize;
+  const void* ReparseDataBuffer; /* a REPARSE_DATA_BUFFER, or a REPARSE_GUID_DATA_BUFFER where the
+                                    tag is not Microsoft's */
+  UINT32 ReparseDataSize;
+  const void* EaBuffer; /* a list of FILE_FULL_EA_INFORMATION */
+  UINT32 EaBufferSize;
+} CIMFS_FILE_METADATA;
+
+/*
+ * Opens an image for writing. Nothing is visible to others before CimCommitImage().
+ *
+ * imageContainingPath: the existing directory that holds the image's files.
+ * existingImageName: the image to build on, as u"app.cim"; NULL: start empty.
+ * newImageName: the image that the commit makes. NULL or the same as existingImageName: the commit
+ *     replaces that one. Another: it forks; the existing image stays as it is.
+ * cimImageHandle: receives the handle, NULL on failure; to be closed with CimCloseImage().
+ *
+ * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`.
+ * E_ACCESSDENIED: no permission to read and write the directory or to read the existing image.
+ * ERROR_PATH_NOT_FOUND: no such directory.
+ * ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is missing.
+ * ERROR_FILE_EXISTS: newImageName differs from existingImageName and is taken.
+ * ERROR_SHARING_VIOLATION: an image handle is open for that directory.
+ *
+ * Microsoft: "CimCreateImage function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImageName,
+                                 PCWSTR newImageName, CIMFS_IMAGE_HANDLE* cimImageHandle);
+
+/*
+ * Creates a file or, with FILE_ATTRIBUTE_DIRECTORY, a directory, and opens its primary stream.
+ *
+ * Replaces whatever is at the path, with everything below it; but a directory created over a
+ * directory takes over only its metadata, and the contents stay. A file has exactly FileSize bytes:
+ * it can be written up to that, and what is never written reads as zero.
+ *
+ * fileMetadata: see there; its buffers are checked and copied.
+ * cimStreamHandle: receives the handle, NULL on failure; to be closed with CimCloseStream() before
+ *     anything else is done with the image. A directory's can only be closed.
+ *
+ * E_INVALIDARG: invalid path, or malformed metadata: a negative size or one of 2^48 and more, a
+ *     buffer that is NULL but has a size or the reverse, or one that does not parse.
+ * ERROR_PATH_NOT_FOUND: the parent is not an existing directory.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open.
+ *
+ * Microsoft: "CimCreateFile function (cimfs.h)", "CIMFS_FILE_METADATA structure (cimfs.h)".
+ */
+CIMFS_API HRESULT CimCreateFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                                const CIMFS_FILE_METADATA* fileMetadata,
+                                CIMFS_STREAM_HANDLE* cimStreamHandle);
+
+/*
+ * Creates a named stream of an existing file or directory, and opens it. Replaces one of that name.
+ *
+ * imageRelativePath: `path:name` or `path:name:$DATA`.
+ * streamSize: in bytes, below 2^48; as FileSize of CimCreateFile().
+ * cimStreamHandle: as for CimCreateFile().
+ *
+ * E_INVALIDARG: invalid path, or one that names no stream; a size of 2^48 and more.
+ * ERROR_PATH_NOT_FOUND: no such file or directory.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open.
+ *
+ * Microsoft: "CimCreateAlternateStream function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimCreateAlternateStream(CIMFS_IMAGE_HANDLE cimImageHandle,
+                                           PCWSTR imageRelativePath, UINT64 streamSize,
+                                           CIMFS_STREAM_HANDLE* cimStreamHandle);
+
+/*
+ * Makes imageRelativePath another name of the file existingImageRelativePath. Replaces a file at
+ * imageRelativePath.
+ *
+ * E_INVALIDARG: an invalid path, or one that names a stream.
+ * E_ACCESSDENIED: existingImageRelativePath is a directory, or there is one at imageRelativePath.
+ * ERROR_PATH_NOT_FOUND: no such existing file, or no parent directory for the new name.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open.
+ *
+ * Microsoft: "CimCreateHardLink function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimCreateHardLink(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                                    PCWSTR existingImageRelativePath);
+
+/*
+ * Removes a file, one name of a hard-linked file, a directory with everything below it, or a
+ * stream.
+ *
+ * imageRelativePath: `path`, or `path:name` for a stream.
+ *
+ * E_INVALIDARG: invalid path, or the root directory.
+ * ERROR_PATH_NOT_FOUND: it does not exist.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open.
+ *
+ * Microsoft: "CimDeletePath function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimDeletePath(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath);
+
+/*
+ * Tells whether a file or directory is in the image as it stands now, uncommitted changes included.
+ * Allowed while a stream is open.
+ *
+ * exists: receives 1 or 0; 0 on failure.
+ *
+ * E_INVALIDARG: invalid path, or one that names a stream.
+ *
+ * Declared in Windows' cimfs.h; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                                BOOLEAN* exists);
+
+/*
+ * Appends bufferSize bytes of `buffer` to a stream, at its write position.
+ *
+ * E_INVALIDARG: the handle, or the handle of a directory.
+ * E_POINTER: `buffer` is NULL.
+ * ERROR_HANDLE_EOF: the data reaches past the size that the stream was created with. What fits has
+ *     been written.
+ *
+ * Microsoft: "CimWriteStream function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimWriteStream(CIMFS_STREAM_HANDLE cimStreamHandle, const void* buffer,
+                                 UINT32 bufferSize);
+
+/*
+ * Closes a stream, complete or not. If data cannot be stored at this point, the commit fails.
+ *
+ * Microsoft: "CimCloseStream function (cimfs.h)".
+ */
+CIMFS_API void CimCloseStream(CIMFS_STREAM_HANDLE cimStreamHandle);
+
+/*
+ * Makes the image durable and visible, all at once. The handle can then only be closed.
+ *
+ * E_INVALIDARG: the handle, or an image that is committed already.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open, or the image to replace is mounted. It
+ * can be committed again later. After another failure the image can only be closed; an existing
+ * image is unchanged.
+ *
+ * Microsoft: "CimCommitImage function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimCommitImage(CIMFS_IMAGE_HANDLE cimImageHandle);
+
+/*
+ * Closes an image; without a commit all changes are discarded. If a stream of it is still open,
+ * that stays usable, and the image is freed, and others can be opened in its directory, when it is
+ * closed.
+ *
+ * Microsoft: "CimCloseImage function (cimfs.h)".
+ */
+CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
+
+/*
+ * Mounts an image, read-only, as the volume with the GUID volumeId, chosen by the caller. It stays
+ * mounted, beyond the end of this process, until CimDismountImage(). While it is mounted the image
+ * cannot be replaced, only forked.
+ *
+ * The mount point is the directory Volume{GUID} under $CIMFS_MOUNT_ROOT or, if that is not set,
+ * /run/cimfs for root and $XDG_RUNTIME_DIR/cimfs for others; all directories are made as needed.
+ * The `cimfs` daemon serves it.
+ *
+ * imageContainingPath, imageName: as for CimCreateImage().
+ * mountImageFlags: CIM_MOUNT_* combined. CIM_MOUNT_CHILD_ONLY shows the files that the last fork of
+ *     the image created, and the directories that lead to them; everything else is masked.
+ *
+ * E_INVALIDARG: unknown flag, or a path or name as for CimCreateImage().
+ * E_ACCESSDENIED: no permission to read the image or to mount, or neither environment variable is
+ *     set.
+ * ERROR_PATH_NOT_FOUND: no such directory.
+ * ERROR_FILE_NOT_FOUND: no such image, or a region file of it is missing.
+ * ERROR_ALREADY_EXISTS: a volume with this GUID is mounted.
+ * ERROR_NOT_SUPPORTED: CIM_MOUNT_CHILD_ONLY, and the image was made on Windows, which does not
+ *     record what a fork added.
+ *
+ * Microsoft: "CimMountImage function (cimfs.h)", "CIM_MOUNT_IMAGE_FLAGS enumeration (cimfs.h)".
+ */
+CIMFS_API HRESULT CimMountImage(PCWSTR imageContainingPath, PCWSTR imageName,
+                                CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId);
+
+/*
+ * Unmounts the volume volumeId and removes its mount point.
+ *
+ * ERROR_FILE_NOT_FOUND: it is not mounted.
+ * ERROR_SHARING_VIOLATION: it is in use.
+ *
+ * Microsoft: "CimDismountImage function (cimfs.h)".
+ */
+CIMFS_API HRESULT CimDismountImage(const GUID* volumeId);
+
+/*
+ * Stores the absolute path of the directory where volumeId is mounted, and a NUL, in `buffer`. An
+ * addition for Linux: on Windows the path follows from the GUID.
+ *
+ * size: of `buffer` in bytes; PATH_MAX is always enough.
+ *
+ * ERROR_FILE_NOT_FOUND: it is not mounted.
+ * ERROR_INSUFFICIENT_BUFFER: the path and its NUL do not fit; `buffer` is not touched.
+ */
+CIMFS_API HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t size);
+
+#undef CIMFS_API
+
+#ifdef __cplusplus
+} /* extern "C" */
+
+/* As DEFINE_ENUM_FLAG_OPERATORS of <winnt.h>. */
+constexpr CIM_MOUNT_IMAGE_FLAGS operator|(CIM_MOUNT_IMAGE_FLAGS a, CIM_MOUNT_IMAGE_FLAGS b) {
+  return static_cast<CIM_MOUNT_IMAGE_FLAGS>(static_cast<UINT32>(a) | static_cast<UINT32>(b));
+}
+#endif
+
+#endif /* CIMFS_H */

@@ -1,0 +1,204 @@
+// The functions of cimfs.h: where handles become objects and exceptions become HRESULTs.
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <cim/error.h>
+#include <cimfs.h>
+
+#include "capi/file_metadata.h"
+#include "capi/handle_table.h"
+#include "capi/image_session.h"
+#include "capi/paths.h"
+#include "capi/volume.h"
+#include "format/layout.h"
+
+namespace {
+
+using cim::Errc;
+using cim::Error;
+using cim::Writer;
+using cim::WriteStream;
+using cim::capi::ImageSession;
+using cim::capi::StreamSession;
+
+using ImageTable = cim::capi::HandleTable<CIMFS_IMAGE_HANDLE, ImageSession>;
+using StreamTable = cim::capi::HandleTable<CIMFS_STREAM_HANDLE, StreamSession>;
+
+// Never destroyed: other threads may still be in a call when the process exits.
+ImageTable& images() {
+  static auto& table = *new ImageTable;
+  return table;
+}
+
+StreamTable& streams() {
+  static auto& table = *new StreamTable;
+  return table;
+}
+
+// Calls `body`, which returns nothing. No exception leaves a function of the C API: all have their
+// whole work in here.
+template <typename Body>
+HRESULT to_hresult(Body body) noexcept {
+  try {
+    body();
+    return S_OK;
+  } catch (const Error& error) {
+    return cim::to_hresult(error.code());
+  } catch (const std::bad_alloc&) {
+    return E_OUTOFMEMORY;
+  } catch (...) {
+    return E_FAIL;
+  }
+}
+
+Writer::Options writer_options(PCWSTR directory, PCWSTR existing_name, PCWSTR new_name) {
+  Writer::Options options;
+  options.directory = cim::capi::host_path(directory);
+  if (existing_name != nullptr) options.existing = cim::capi::image_name(existing_name);
+  if (new_name != nullptr) options.name = cim::capi::image_name(new_name);
+  options.case_insensitive = true;
+  return options;
+}
+
+void require_known_flags(CIM_MOUNT_IMAGE_FLAGS flags) {
+  constexpr CIM_MOUNT_IMAGE_FLAGS known =
+      CIM_MOUNT_CHILD_ONLY | CIM_MOUNT_ENABLE_DAX | CIM_MOUNT_CACHE_FILES | CIM_MOUNT_CACHE_REGIONS;
+  if ((flags | known) != known) throw Error(Errc::invalid_argument, "an unknown mount flag");
+}
+
+cim::format::Guid to_guid(const GUID* id) {
+  if (id == nullptr) throw Error(Errc::invalid_argument, "no volume GUID");
+  static_assert(sizeof(GUID) == sizeof(cim::format::Guid));
+  return std::bit_cast<cim::format::Guid>(*id);
+}
+
+}  // namespace
+
+HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImageName, PCWSTR newImageName,
+                       CIMFS_IMAGE_HANDLE* cimImageHandle) {
+  if (cimImageHandle == nullptr) return E_POINTER;
+  *cimImageHandle = nullptr;
+  return to_hresult([&] {
+    const auto options = writer_options(imageContainingPath, existingImageName, newImageName);
+    *cimImageHandle = images().add(std::make_shared<ImageSession>(options));
+  });
+}
+
+HRESULT CimCreateFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                      const CIMFS_FILE_METADATA* fileMetadata,
+                      CIMFS_STREAM_HANDLE* cimStreamHandle) {
+  if (cimStreamHandle == nullptr) return E_POINTER;
+  *cimStreamHandle = nullptr;
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto path = cim::capi::parse_file_path(imageRelativePath);
+    const auto checked = cim::capi::check_metadata(fileMetadata);
+    auto stream = image->open_stream([&](Writer& writer) -> std::optional<WriteStream> {
+      if (!checked.is_directory) return writer.create_file(path, checked.metadata, checked.size);
+      writer.create_directory(path, checked.metadata);
+      return std::nullopt;
+    });
+    *cimStreamHandle = streams().add(std::move(stream));
+  });
+}
+
+HRESULT CimCreateAlternateStream(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                                 UINT64 streamSize, CIMFS_STREAM_HANDLE* cimStreamHandle) {
+  if (cimStreamHandle == nullptr) return E_POINTER;
+  *cimStreamHandle = nullptr;
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto path = cim::capi::parse_stream_path(imageRelativePath);
+    auto stream = image->open_stream([&](Writer& writer) {
+      return std::optional(writer.create_named_stream(path.file, path.stream, streamSize));
+    });
+    *cimStreamHandle = streams().add(std::move(stream));
+  });
+}
+
+HRESULT CimCreateHardLink(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                          PCWSTR existingImageRelativePath) {
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto new_path = cim::capi::parse_file_path(imageRelativePath);
+    const auto existing_path = cim::capi::parse_file_path(existingImageRelativePath);
+    image->change([&](Writer& writer) { writer.create_hard_link(new_path, existing_path); });
+  });
+}
+
+HRESULT CimDeletePath(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath) {
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto path = cim::capi::parse_image_path(imageRelativePath);
+    image->change([&](Writer& writer) {
+      if (path.stream.empty()) {
+        writer.remove(path.file);
+      } else {
+        writer.remove_named_stream(path.file, path.stream);
+      }
+    });
+  });
+}
+
+HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                      BOOLEAN* exists) {
+  if (exists == nullptr) return E_POINTER;
+  *exists = 0;
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto path = cim::capi::parse_file_path(imageRelativePath);
+    *exists = image->find(path) != Writer::Kind::none;
+  });
+}
+
+HRESULT CimWriteStream(CIMFS_STREAM_HANDLE cimStreamHandle, const void* buffer, UINT32 bufferSize) {
+  if (buffer == nullptr) return E_POINTER;
+  return to_hresult([&] {
+    const auto stream = streams().find(cimStreamHandle);
+    stream->write({static_cast<const std::byte*>(buffer), bufferSize});
+  });
+}
+
+void CimCloseStream(CIMFS_STREAM_HANDLE cimStreamHandle) {
+  to_hresult([&] {
+    if (const auto stream = streams().remove(cimStreamHandle)) stream->close();
+  });
+}
+
+HRESULT CimCommitImage(CIMFS_IMAGE_HANDLE cimImageHandle) {
+  return to_hresult([&] { images().find(cimImageHandle)->commit(); });
+}
+
+void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle) {
+  to_hresult([&] { images().remove(cimImageHandle); });
+}
+
+HRESULT CimMountImage(PCWSTR imageContainingPath, PCWSTR imageName,
+                      CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId) {
+  return to_hresult([&] {
+    require_known_flags(mountImageFlags);
+    const auto directory = cim::capi::host_path(imageContainingPath);
+    const bool child_only = (mountImageFlags & CIM_MOUNT_CHILD_ONLY) != 0;
+    cim::capi::mount_volume(directory, cim::capi::image_name(imageName), to_guid(volumeId),
+                            child_only);
+  });
+}
+
+HRESULT CimDismountImage(const GUID* volumeId) {
+  return to_hresult([&] { cim::capi::unmount_volume(to_guid(volumeId)); });
+}
+
+HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t size) {
+  if (buffer == nullptr) return E_POINTER;
+  std::string path;
+  const HRESULT result = to_hresult([&] { path = cim::capi::volume_path(to_guid(volumeId)); });
+  if (FAILED(result)) return result;
+  if (path.size() >= size) return HRESULT_FROM_WIN32(ERROR_INSUFFICIENT_BUFFER);
+  std::memcpy(buffer, path.c_str(), path.size() + 1);
+  return S_OK;
+}

@@ -1,0 +1,23 @@
+// Volumes: images that CimMountImage has mounted under a GUID.
+#pragma once
+
+#include <string>
+
+#include "format/layout.h"
+
+namespace cim::capi {
+
+// Mounts the image `name` of `directory`, or with `child_only` what its last fork added, as the
+// volume `id`. Throws Error: path_not_found (no such
+// directory), already_exists (the volume is mounted), access_denied (or there is no place for mount
+// points), what Image's constructor, Image::files_of_last_fork() and mount_image() throw.
+void mount_volume(const std::string& directory, const std::string& name, const format::Guid& id,
+                  bool child_only);
+
+// Unmounts the volume `id`. Throws what unmount_image() throws.
+void unmount_volume(const format::Guid& id);
+
+// Where the volume `id` is mounted, an absolute path. Throws Error (file_not_found) if it is not.
+std::string volume_path(const format::Guid& id);
+
+}  // namespace cim::capi

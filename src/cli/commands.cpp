@@ -1,0 +1,58 @@
+// What the subcommands of cim share.
+#include "cli/commands.h"
+
+#include <utility>
+#include <vector>
+
+#include <cim/error.h>
+
+namespace cim::cli {
+namespace {
+
+// CLI11 reads the value `[a,b]` of an argument that takes several values as two, but it is the name
+// of one file. A NUL at its end, which no argument of a program has, gets it through.
+std::string protect_brackets(std::string argument) {
+  if (argument.starts_with('[') && argument.ends_with(']')) argument += '\0';
+  return argument;
+}
+
+// Takes the NULs of protect_brackets() off again.
+void take_brackets_literally(CLI::App& app) {
+  const auto strip = [](std::string& value) {
+    if (value.ends_with('\0')) value.pop_back();
+    return std::string();  // no complaint
+  };
+  for (CLI::App* command : app.get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      option->transform(CLI::Validator(strip, ""));
+    }
+  }
+}
+
+}  // namespace
+
+void add_image_argument(CLI::App& command, std::string& image) {
+  command.add_option("IMAGE", image, "The image: the path of its .cim file")->required();
+}
+
+void parse(CLI::App& app, int argc, const char* const* argv) {
+  take_brackets_literally(app);
+  std::vector<std::string> arguments;  // CLI11 wants them last first
+  for (int index = argc - 1; index > 0; --index) arguments.push_back(protect_brackets(argv[index]));
+  app.parse(std::move(arguments));
+}
+
+void set_action(CLI::App& command, const std::string& image, std::function<void()> run) {
+  command.callback([&image, run = std::move(run)] {
+    try {
+      run();
+    } catch (const Error& error) {
+      std::string message = error.what();
+      if (message.starts_with("./" + image + ": ")) message.erase(0, 2);
+      if (message.starts_with(image + ": ")) throw Error(error.code(), message);
+      throw Error(error.code(), image + ": " + message);
+    }
+  });
+}
+
+}  // namespace cim::cli

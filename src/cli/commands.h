@@ -1,0 +1,28 @@
+// The subcommands of cim, by what they do.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace cim::cli {
+
+// Each adds its subcommands to `app`. A subcommand runs while the command line is parsed; it throws
+// cim::Error if it fails, CLI::ParseError for wrong usage.
+void add_build_commands(CLI::App& app);    // create, add, rm, ln
+void add_inspect_commands(CLI::App& app);  // ls, stat, cat, info
+void add_extract_command(CLI::App& app);
+void add_mount_commands(CLI::App& app);  // mount, umount
+
+// Adds the argument IMAGE, which most subcommands start with.
+void add_image_argument(CLI::App& command, std::string& image);
+
+// Parses the command line, which runs the subcommand. Throws as that does.
+void parse(CLI::App& app, int argc, const char* const* argv);
+
+// Makes `run` what `command` does. An Error out of it gets the name of the image in front, unless
+// its message starts with that already.
+void set_action(CLI::App& command, const std::string& image, std::function<void()> run);
+
+}  // namespace cim::cli

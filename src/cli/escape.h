@@ -1,0 +1,16 @@
+// Names fit to be shown to a person.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace cim::cli {
+
+// `text` with control characters and bytes that are not UTF-8 as `\n`, `\t` or three octal digits:
+// one line, and harmless to a terminal.
+std::string escape_controls(std::string_view text);
+
+// Whether `text` is valid UTF-8.
+bool is_utf8(std::string_view text);
+
+}  // namespace cim::cli

@@ -1,0 +1,60 @@
+// What cim shows of a file of an image.
+#include "cli/file_info.h"
+
+#include <utility>
+
+#include <unistd.h>
+
+#include "posix/attributes.h"
+
+namespace cim::cli {
+
+FileInfo file_info(const Image& image, const File& file, std::string path) {
+  const posix::MountDefaults defaults = {.uid = geteuid(), .gid = getegid()};
+  FileInfo info = {.path = std::move(path),
+                   .file = file,
+                   .status = posix::attributes(image, file, defaults),
+                   .target = {}};
+  if (S_ISLNK(info.status.st_mode)) info.target = posix::symlink_target(image, file);
+  return info;
+}
+
+const char* type_name(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return "regular file";
+    case S_IFDIR:
+      return "directory";
+    case S_IFLNK:
+      return "symbolic link";
+    case S_IFIFO:
+      return "fifo";
+    case S_IFSOCK:
+      return "socket";
+    case S_IFCHR:
+      return "character special file";
+    case S_IFBLK:
+      return "block special file";
+    default:
+      return "unknown";
+  }
+}
+
+std::vector<std::string> attribute_names(std::uint32_t attributes) {
+  constexpr std::pair<std::uint32_t, const char*> names[] = {
+      {attribute::read_only, "read-only"},
+      {attribute::hidden, "hidden"},
+      {attribute::system, "system"},
+      {attribute::directory, "directory"},
+      {attribute::archive, "archive"},
+      {attribute::sparse_file, "sparse"},
+      {attribute::reparse_point, "reparse-point"},
+  };
+  std::vector<std::string> set;
+  for (const auto& [bit, name] : names) {
+    if ((attributes & bit) != 0) set.emplace_back(name);
+  }
+  return set;
+}
+
+}  // namespace cim::cli

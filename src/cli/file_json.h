@@ -1,0 +1,27 @@
+// What cim shows, for programs.
+//
+// JSON is Unicode, names need not be. A string that is not UTF-8 stands there with U+FFFD in the
+// place of what is not, and beside it under its key and `_hex` are all of its bytes.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "cli/file_info.h"
+
+namespace cim::cli {
+
+using Json = nlohmann::ordered_json;
+
+// One entry of `cim ls --json`.
+Json listing_json(const FileInfo& file);
+
+// `cim stat --json`.
+Json status_json(const Image& image, const FileInfo& file);
+
+// Stores `text` as `object[key]`.
+void set_text(Json& object, const std::string& key, const std::string& text);
+
+// `json` as text, indented by `indent` blanks, or on one line if that is -1.
+std::string to_text(const Json& json, int indent);
+
+}  // namespace cim::cli

@@ -1,0 +1,87 @@
+// cim, the command-line tool: builds, changes, shows, extracts and mounts composite images.
+//
+// Exit status: 0 success, 1 failure, 2 wrong usage. Results go to standard output, everything else
+// to standard error.
+#include <cerrno>
+#include <clocale>
+#include <cstdio>
+#include <exception>
+
+#include <cim/error.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include "cli/commands.h"
+#include "cli/escape.h"
+
+namespace {
+
+constexpr int exit_success = 0;
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+
+void print_error(const std::string& message) {
+  fmt::print(stderr, "cim: {}\n", cim::cli::escape_controls(message));
+}
+
+// A transfer keeps a directory open on each level of a tree, and trees can be deeper than the
+// customary limit of 1024 descriptors.
+void raise_descriptor_limit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Output that could not be written, to a full disk for one, must not look like success.
+void finish_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw cim::system_error(errno, "standard output");
+  }
+}
+
+int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
+  const bool asked_for_help = error.get_exit_code() == 0;
+  if (asked_for_help) {
+    app.exit(error);
+    return exit_success;
+  }
+  const auto commands = app.get_subcommands();
+  print_error(error.what());
+  fmt::print(stderr, "Try 'cim {}--help'.\n",
+             commands.empty() ? "" : commands.front()->get_name() + " ");
+  return exit_usage;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Builds, changes, shows, extracts and mounts composite images (CimFS).", "cim");
+  app.set_version_flag("--version", "cim " CIMFS_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->label("TEXT", "");
+  app.get_formatter()->label("REQUIRED", "");
+  cim::cli::add_build_commands(app);
+  cim::cli::add_inspect_commands(app);
+  cim::cli::add_extract_command(app);
+  cim::cli::add_mount_commands(app);
+  try {
+    cim::cli::parse(app, argc, argv);
+    finish_output();
+  } catch (const CLI::ParseError& error) {
+    return usage_exit(app, error);
+  }
+  return exit_success;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // What a character is in --exclude patterns.
+  std::setlocale(LC_CTYPE, "");
+  raise_descriptor_limit();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    print_error(error.what());
+    return exit_failure;
+  }
+}

@@ -1,0 +1,47 @@
+// Shows how a transfer is getting on.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "transfer/progress.h"
+
+namespace cim::cli {
+
+// Prints warnings to standard error and, if that is a terminal, keeps a progress bar there:
+// files, bytes, rate and remaining time. The destructor removes the bar.
+class ProgressReport : public transfer::Progress {
+ public:
+  // Whether there is a bar, so that it is worth finding out the total.
+  static bool shows_bar();
+
+  // `image` names the image in warnings, `total` is what there is to do.
+  ProgressReport(std::string image, const transfer::Amount& total);
+  ProgressReport(const ProgressReport&) = delete;
+  ProgressReport& operator=(const ProgressReport&) = delete;
+  ~ProgressReport() override;
+
+  void advance(const transfer::Amount& step) override;
+  void warn(const std::string& message) override;
+
+  // How often warn() was called.
+  std::uint64_t warnings() const noexcept { return warnings_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void draw();
+  void clear();
+  std::string text(double elapsed_seconds) const;
+
+  const std::string image_;
+  const transfer::Amount total_;
+  const bool has_bar_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point next_draw_ = start_;
+  transfer::Amount done_;
+  std::uint64_t warnings_ = 0;
+  bool drawn_ = false;
+};
+
+}  // namespace cim::cli

@@ -1,0 +1,46 @@
+// Taking values out of bytes that nobody has checked, and putting them into buffers.
+#pragma once
+
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include <cim/error.h>
+#include <cim/metadata.h>
+#include <fmt/format.h>
+
+namespace cim::format {
+
+// The `length` bytes of `bytes` from `offset`. Throws Error (corrupt), naming `what`, if they are
+// not all there.
+inline ByteView slice(ByteView bytes, std::uint64_t offset, std::uint64_t length,
+                      const char* what) {
+  if (offset > bytes.size() || length > bytes.size() - offset) {
+    throw Error(Errc::corrupt, fmt::format("{} at {} of {} bytes reaches past the end at {}", what,
+                                           offset, length, bytes.size()));
+  }
+  return bytes.subspan(offset, length);
+}
+
+// The value of type T at `offset` of `bytes`, which may be unaligned. Throws as slice() does.
+template <typename T>
+T load(ByteView bytes, std::uint64_t offset, const char* what) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  T value;
+  std::memcpy(&value, slice(bytes, offset, sizeof(T), what).data(), sizeof(T));
+  return value;
+}
+
+// The bytes of `value`, which must outlive the view.
+template <typename T>
+ByteView bytes_of(const T& value) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  return std::as_bytes(std::span<const T, 1>(&value, 1));
+}
+
+// Adds `bytes` to the end of `buffer`, of which they must not be a part.
+inline void append(std::vector<std::byte>& buffer, ByteView bytes) {
+  buffer.insert(buffer.end(), bytes.begin(), bytes.end());
+}
+
+}  // namespace cim::format

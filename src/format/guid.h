@@ -1,0 +1,18 @@
+// GUIDs in the Windows order.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "format/layout.h"
+
+namespace cim::format {
+
+// `guid` in lower case with dashes and without braces, as in the names of region files.
+std::string to_string(const Guid& guid);
+
+// The GUID that `text` spells in that form, in either case; nothing if it does not.
+std::optional<Guid> parse_guid(std::string_view text);
+
+}  // namespace cim::format

@@ -1,0 +1,80 @@
+// Link tables: sorted maps from names to values, FileIds in a directory and Streams in an
+// alternate stream table.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <cim/metadata.h>
+
+#include "format/layout.h"
+
+namespace cim::format {
+
+// A view of a link table read from an image. Its header is checked on construction, each entry
+// when it is asked for. Valid as long as the bytes.
+class LinkTable {
+ public:
+  // An empty table.
+  LinkTable() = default;
+
+  // `bytes` may reach past the table's end. `value_size` is 4 (FileId) or 16 (Stream). Throws
+  // Error (corrupt) if the header does not fit the bytes.
+  LinkTable(ByteView bytes, std::size_t value_size);
+
+  std::uint32_t size() const noexcept { return count_; }
+
+  // Copies the name of entry `index` (< size()) to `out`, which has room for max_name_units.
+  // Returns its units. Throws Error (corrupt) for a name that is not within the table, is empty
+  // or too long, or is one that no file may have: `.`, `..`, or with NUL, `/` or `\`.
+  std::size_t name(std::uint32_t index, char16_t* out) const;
+
+  // The value of entry `index`; T has the table's value size.
+  template <typename T>
+  T value(std::uint32_t index) const {
+    T value;
+    std::memcpy(&value, values_.data() + std::size_t{index} * sizeof(T), sizeof(T));
+    return value;
+  }
+
+  // The index of the entry `name` under `upcase`; nothing if there is none. Does not allocate.
+  // Throws Error (corrupt) if it meets a name that is not within the table.
+  std::optional<std::uint32_t> find(std::u16string_view name,
+                                    std::span<const char16_t> upcase) const;
+
+ private:
+  // The units of the name of entry `index`. Throws Error (corrupt) if they are not within the
+  // table.
+  ByteView stored_name(std::uint32_t index) const;
+
+  ByteView table_;
+  ByteView values_;
+  ByteView name_offsets_;
+  std::uint32_t count_ = 0;
+};
+
+// Builds a link table. Entries are added in order; the bytes are appended to a buffer.
+class LinkTableBuilder {
+ public:
+  explicit LinkTableBuilder(std::size_t value_size) : value_size_(value_size) {}
+
+  // `value` has value_size bytes. The caller keeps the order of names.
+  void add(std::u16string_view name, ByteView value);
+
+  std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(name_offsets_.size()); }
+
+  // The finished table. Throws Error (limit_exceeded) if it is over 4 GiB.
+  std::vector<std::byte> finish() const;
+
+ private:
+  std::size_t value_size_;
+  std::vector<std::byte> values_;
+  std::vector<std::uint64_t> name_offsets_;  // from the first name
+  std::vector<std::byte> names_;
+};
+
+}  // namespace cim::format

@@ -1,0 +1,67 @@
+// What a writer needs of the image that it builds on, beyond what readers see.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+
+namespace cim {
+
+// A table of file records as it is stored.
+struct FileTable {
+  format::FileTableDirectoryEntry entry;
+  ByteView records;  // entry.count records of entry.entry_size bytes; valid as long as the Image
+};
+
+// A view of `image`, which must outlive it.
+class BaseImage {
+ public:
+  explicit BaseImage(const Image& image) : image_(image) {}
+
+  // The region sets that a child image lists as its parents, in order.
+  std::vector<format::RegionSet> region_sets() const;
+
+  // The number of region files in them: the child's own start at this index.
+  std::size_t region_count() const;
+
+  format::RegionOffset upcase_table() const;
+
+  std::uint32_t file_table_count() const;
+
+  // The first id of the files that the image does not share with what it was forked from; nothing
+  // if that is not known.
+  std::optional<FileId> first_own_file() const;
+
+  // Table `index`, which holds the ids from index * files_per_table + 1. Throws Error (corrupt).
+  FileTable file_table(std::uint32_t index) const;
+
+ private:
+  const Image& image_;
+};
+
+// The records that link tables of FileIds and Streams hold for `stream`, and back. decode_stream
+// throws Error (corrupt) for an unknown type.
+format::Stream encode_stream(const Stream& stream) noexcept;
+Stream decode_stream(const format::Stream& stream);
+
+// The record of `file`. What a File does not hold (reserved fields) is zero.
+format::File encode_file(const File& file) noexcept;
+
+// What the format has no place for is in this alternate data stream of the root directory, which is
+// not shown as one: ExtensionHeader, then the LinkCounts that are not the common ones, by id.
+inline constexpr std::u16string_view extension_stream = u"cimfs.extension";
+
+// Good only for the image whose file table directory is at the offset given: a writer that does not
+// know of the stream moves the directory and so makes it void.
+struct ExtensionHeader {
+  format::RegionOffset file_table_directory;
+  FileId first_own_file;  // of the ids from here on, the last fork made the files
+  std::uint32_t link_counts;
+};
+static_assert(sizeof(ExtensionHeader) == 16);
+static_assert(sizeof(LinkCount) == 8);
+
+}  // namespace cim

@@ -1,0 +1,677 @@
+// The Image class: decoding of metadata objects and reading of streams.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <unordered_set>
+
+#include <cim/image.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "format/bytes.h"
+#include "format/guid.h"
+#include "format/layout.h"
+#include "format/link_table.h"
+#include "format/upcase.h"
+#include "image/base.h"
+#include "image/region.h"
+
+namespace cim {
+
+namespace {
+
+constexpr std::uint16_t min_file_entry_size = offsetof(format::File, security_descriptor);
+
+struct Flag {
+  std::uint16_t file;
+  std::uint32_t attribute;
+};
+constexpr std::array file_flags = {
+    Flag{format::file_read_only, attribute::read_only},
+    Flag{format::file_hidden, attribute::hidden},
+    Flag{format::file_system, attribute::system},
+    Flag{format::file_archive, attribute::archive},
+    Flag{format::file_sparse, attribute::sparse_file},
+};
+
+File decode_file(FileId id, const format::File& record) {
+  File file = {
+      .id = id,
+      .attributes = 0,
+      .reparse_tag = record.reparse_tag,
+      .creation_time = record.creation_time,
+      .last_write_time = record.last_write_time,
+      .change_time = record.change_time,
+      .last_access_time = record.last_access_time,
+      .stream = decode_stream(record.default_stream),
+      .security_descriptor_offset = record.security_descriptor,
+      .extended_attributes_offset = record.extended_attributes,
+      .reparse_data_offset = record.reparse_data,
+      .stream_table_offset = record.stream_table,
+      .extended_attributes_length = record.extended_attributes_length,
+      .parent = record.parent,
+  };
+  for (const Flag& flag : file_flags) {
+    if (record.flags & flag.file) file.attributes |= flag.attribute;
+  }
+  if (file.is_directory()) file.attributes |= attribute::directory;
+  if (file.reparse_data_offset != 0) file.attributes |= attribute::reparse_point;
+  return file;
+}
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+Stream decode_stream(const format::Stream& stream) {
+  const auto type = static_cast<std::uint8_t>(stream.length_and_type >> format::stream_type_shift);
+  if (type > static_cast<std::uint8_t>(StreamType::pe_image)) {
+    throw Error(Errc::corrupt, fmt::format("unknown stream type {}", type));
+  }
+  return {
+      .region_offset = stream.data,
+      .length = stream.length_and_type & format::max_stream_length,
+      .type = static_cast<StreamType>(type),
+      .sparse = (stream.length_and_type & format::stream_sparse) != 0,
+  };
+}
+
+format::Stream encode_stream(const Stream& stream) noexcept {
+  return {
+      .data = stream.region_offset,
+      .length_and_type = stream.length |
+                         std::uint64_t{static_cast<std::uint8_t>(stream.type)}
+                             << format::stream_type_shift |
+                         (stream.sparse ? format::stream_sparse : 0),
+  };
+}
+
+format::File encode_file(const File& file) noexcept {
+  format::File record = {};
+  for (const Flag& flag : file_flags) {
+    if (file.attributes & flag.attribute) record.flags |= flag.file;
+  }
+  record.extended_attributes_length = file.extended_attributes_length;
+  record.reparse_tag = file.reparse_tag;
+  record.creation_time = file.creation_time;
+  record.last_write_time = file.last_write_time;
+  record.change_time = file.change_time;
+  record.last_access_time = file.last_access_time;
+  record.default_stream = encode_stream(file.stream);
+  record.security_descriptor = file.security_descriptor_offset;
+  record.extended_attributes = file.extended_attributes_offset;
+  record.reparse_data = file.reparse_data_offset;
+  record.stream_table = file.stream_table_offset;
+  record.parent = file.parent;
+  return record;
+}
+
+struct Image::Impl {
+  std::string path;
+  FilesystemFile header;
+  std::vector<Region> regions;  // by region index
+  format::Filesystem filesystem;
+  ByteView file_tables;                    // the file table directory
+  std::vector<char16_t> unaligned_upcase;  // a copy, if the table cannot be used in place
+  std::span<const char16_t> upcase;
+  FileId file_id_limit = 0;
+
+  mutable std::once_flag link_counts_once;
+  mutable std::vector<LinkCount> link_counts;
+
+  // Runs `decode` and puts the image and `object` in front of the message of a corrupt one.
+  template <typename Decode, typename... Parts>
+  auto within(Decode&& decode, fmt::format_string<Parts...> object, Parts... parts) const {
+    try {
+      return decode();
+    } catch (const Error& error) {
+      throw Error(error.code(),
+                  fmt::format("{}: {}: {}", path,
+                              fmt::format(object, std::forward<Parts>(parts)...), error.what()));
+    }
+  }
+
+  const Region& region(format::RegionOffset offset) const {
+    const std::uint16_t index = format::region_index(offset);
+    if (index >= regions.size() || format::byte_offset(offset) == 0) {
+      throw Error(Errc::corrupt, fmt::format("region offset {:#x} is not in any of {} regions",
+                                             offset, regions.size()));
+    }
+    return regions[index];
+  }
+
+  // All bytes of the metadata region from `offset` on.
+  ByteView metadata_from(format::RegionOffset offset) const {
+    const Region& home = region(offset);
+    if (home.type != RegionType::metadata) {
+      throw Error(Errc::corrupt,
+                  fmt::format("region offset {:#x} is not in a metadata region", offset));
+    }
+    const std::uint64_t start = format::byte_offset(offset);
+    if (start > home.size) {
+      throw Error(Errc::corrupt,
+                  fmt::format("region offset {:#x} is past the end of its region", offset));
+    }
+    return home.metadata.bytes().subspan(start);
+  }
+
+  ByteView counted_object(format::RegionOffset offset) const {
+    const ByteView bytes = metadata_from(offset);
+    const auto count = format::load<std::uint16_t>(bytes, 0, "byte count");
+    return format::slice(bytes, sizeof(count), count, "object");
+  }
+
+  [[noreturn]] void throw_truncated() const {
+    throw Error(Errc::io_error, path + ": a region file has become shorter");
+  }
+
+  void open(const std::string& image_path);
+  void open_regions();
+  void open_filesystem();
+
+  format::FileTableDirectoryEntry file_table_entry(std::uint32_t table) const {
+    return format::load<format::FileTableDirectoryEntry>(
+        file_tables, std::uint64_t{table} * sizeof(format::FileTableDirectoryEntry),
+        "file table directory entry");
+  }
+
+  FileTable file_table(std::uint32_t table) const;
+  File file(FileId id) const;
+  format::LinkTable link_table(const File& directory) const;
+  format::LinkTable stream_table(const File& file) const;
+  Extent pe_extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
+
+  std::optional<Stream> find_stream(const File& file, std::u16string_view name) const;
+  std::optional<ExtensionHeader> read_extension(const Image& image, Stream& stream) const;
+  const std::vector<LinkCount>& all_link_counts(const Image& image) const;
+  std::optional<std::vector<LinkCount>> recorded_link_counts(const Image& image) const;
+  std::vector<LinkCount> walked_link_counts() const;
+};
+
+void Image::Impl::open(const std::string& image_path) {
+  path = image_path;
+  FileDescriptor fd = open_regular_file(AT_FDCWD, path, path);
+  header = read_filesystem_file(fd.get(), path);
+  open_regions();
+  within([this] { open_filesystem(); }, "filesystem");
+  if (!file(filesystem.root_directory).is_directory()) {
+    throw Error(Errc::corrupt, path + ": the root is not a directory");
+  }
+}
+
+void Image::Impl::open_regions() {
+  const std::string directory = directory_of(path);
+  const FileDescriptor directory_fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory_fd) throw system_error(errno, directory);
+  for (const format::RegionSet& set : header.sets) {
+    for (std::uint16_t i = 0; i < set.count; ++i) {
+      within([&] { regions.push_back(open_region(directory_fd.get(), directory, set, i)); },
+             "region {} of set {}", i, format::to_string(set.id));
+    }
+  }
+}
+
+void Image::Impl::open_filesystem() {
+  filesystem = format::load<format::Filesystem>(metadata_from(header.filesystem), 0, "object");
+  file_tables = format::slice(metadata_from(filesystem.file_table_directory), 0,
+                              std::uint64_t{filesystem.file_table_directory_length} *
+                                  sizeof(format::FileTableDirectoryEntry),
+                              "file table directory");
+  const ByteView table = format::slice(metadata_from(filesystem.upcase_table), 0,
+                                       format::upcase_entries * sizeof(char16_t), "upcase table");
+  if (reinterpret_cast<std::uintptr_t>(table.data()) % alignof(char16_t) == 0) {
+    upcase = {reinterpret_cast<const char16_t*>(table.data()), format::upcase_entries};
+  } else {
+    unaligned_upcase.resize(format::upcase_entries);
+    std::memcpy(unaligned_upcase.data(), table.data(), table.size());
+    upcase = unaligned_upcase;
+  }
+  const std::uint32_t tables = filesystem.file_table_directory_length;
+  if (tables == 0) throw Error(Errc::corrupt, "no file tables");
+  const std::uint64_t limit =
+      std::uint64_t{tables - 1} * format::files_per_table + file_table_entry(tables - 1).count;
+  if (limit > UINT32_MAX) throw Error(Errc::corrupt, "more file tables than file ids");
+  file_id_limit = static_cast<FileId>(limit);
+}
+
+FileTable Image::Impl::file_table(std::uint32_t table) const {
+  const format::FileTableDirectoryEntry entry = file_table_entry(table);
+  if (entry.entry_size < min_file_entry_size) {
+    throw Error(Errc::corrupt,
+                fmt::format("file table {} has records of {} bytes", table, entry.entry_size));
+  }
+  return {entry, format::slice(metadata_from(entry.table), 0,
+                               std::uint64_t{entry.count} * entry.entry_size, "file table")};
+}
+
+File Image::Impl::file(FileId id) const {
+  return within(
+      [&] {
+        if (id == 0 || id > file_id_limit) {
+          throw Error(Errc::corrupt, fmt::format("no such file; the last is {}", file_id_limit));
+        }
+        const FileTable table = file_table((id - 1) / format::files_per_table);
+        const std::uint32_t slot = (id - 1) % format::files_per_table;
+        if (slot >= table.entry.count) {
+          throw Error(Errc::corrupt, fmt::format("its table has only {} files", table.entry.count));
+        }
+        format::File record = {};
+        std::memcpy(&record, table.records.data() + std::size_t{slot} * table.entry.entry_size,
+                    std::min<std::size_t>(sizeof(record), table.entry.entry_size));
+        return decode_file(id, record);
+      },
+      "file {}", id);
+}
+
+format::LinkTable Image::Impl::link_table(const File& directory) const {
+  if (!directory.is_directory()) {
+    throw Error(Errc::not_a_directory,
+                fmt::format("{}: file {}: not a directory", path, directory.id));
+  }
+  const Stream& stream = directory.stream;
+  if (stream.length == 0 || stream.region_offset == 0) return {};
+  return within(
+      [&] {
+        return format::LinkTable(
+            format::slice(metadata_from(stream.region_offset), 0, stream.length, "link table"),
+            sizeof(FileId));
+      },
+      "directory {}", directory.id);
+}
+
+format::LinkTable Image::Impl::stream_table(const File& file) const {
+  if (file.stream_table_offset == 0) return {};
+  return within(
+      [&] {
+        ByteView bytes = metadata_from(file.stream_table_offset);
+        // The published reader expects the table's length once more in front of it. In the plain
+        // form the second word is the number of entries, which is always less than the length.
+        const auto first = format::load<std::uint32_t>(bytes, 0, "length");
+        const auto second = format::load<std::uint32_t>(bytes, sizeof(first), "entry count");
+        if (first == second) bytes = bytes.subspan(sizeof(first));
+        return format::LinkTable(bytes, sizeof(format::Stream));
+      },
+      "alternate streams of file {}", file.id);
+}
+
+Image::Image(const std::string& path) : impl_(std::make_unique<Impl>()) { impl_->open(path); }
+Image::Image(Image&& other) noexcept = default;
+Image& Image::operator=(Image&& other) noexcept = default;
+Image::~Image() = default;
+
+const std::string& Image::path() const noexcept { return impl_->path; }
+
+std::vector<RegionSetInfo> Image::region_sets() const {
+  std::vector<RegionSetInfo> sets;
+  auto region = impl_->regions.begin();
+  for (const format::RegionSet& set : impl_->header.sets) {
+    RegionSetInfo& info = sets.emplace_back(RegionSetInfo{format::to_string(set.id), {}});
+    for (std::uint16_t i = 0; i < set.count; ++i, ++region) {
+      info.regions.push_back({region->path, region->type, region->size});
+    }
+  }
+  return sets;
+}
+
+std::uint32_t Image::version_major() const noexcept { return impl_->header.version_major; }
+std::uint32_t Image::version_minor() const noexcept { return impl_->header.version_minor; }
+
+bool Image::case_sensitive() const {
+  return std::ranges::equal(impl_->upcase, format::identity_upcase_table());
+}
+
+std::span<const char16_t> Image::upcase_table() const noexcept { return impl_->upcase; }
+FileId Image::file_id_limit() const noexcept { return impl_->file_id_limit; }
+FileId Image::root() const noexcept { return impl_->filesystem.root_directory; }
+File Image::file(FileId id) const { return impl_->file(id); }
+
+std::optional<FileId> Image::find(const File& directory, std::u16string_view name) const {
+  const format::LinkTable table = impl_->link_table(directory);
+  return impl_->within(
+      [&]() -> std::optional<FileId> {
+        const std::optional<std::uint32_t> index = table.find(name, impl_->upcase);
+        if (!index) return std::nullopt;
+        return table.value<FileId>(*index);
+      },
+      "directory {}", directory.id);
+}
+
+std::optional<FileId> Image::resolve(std::u16string_view path) const {
+  FileId id = root();
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find(u'\\'), path.size());
+    const File directory = file(id);
+    if (!directory.is_directory()) return std::nullopt;
+    const std::optional<FileId> child = find(directory, path.substr(0, end));
+    if (!child) return std::nullopt;
+    id = *child;
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return id;
+}
+
+Directory Image::entries(const File& directory) const {
+  Directory result;
+  result.count_ = impl_->link_table(directory).size();
+  if (result.count_ == 0) return result;
+  result.table_ = impl_->metadata_from(directory.stream.region_offset)
+                      .first(static_cast<std::size_t>(directory.stream.length));
+  result.region_offset_ = directory.stream.region_offset;
+  return result;
+}
+
+FileId Image::entry(const Directory& directory, std::uint32_t index, EntryName& name) const {
+  return impl_->within(
+      [&] {
+        const format::LinkTable table(directory.table_, sizeof(FileId));
+        name.size_ = static_cast<std::uint16_t>(table.name(index, name.units_));
+        return table.value<FileId>(index);
+      },
+      "directory at {:#x}, entry {}", directory.region_offset_, index);
+}
+
+Metadata Image::metadata(const File& file) const {
+  return {
+      .attributes = file.attributes,
+      .creation_time = file.creation_time,
+      .last_write_time = file.last_write_time,
+      .change_time = file.change_time,
+      .last_access_time = file.last_access_time,
+      .security_descriptor = security_descriptor(file),
+      .reparse_data = reparse_data(file),
+      .extended_attributes = extended_attributes(file),
+  };
+}
+
+ByteView Image::security_descriptor(const File& file) const {
+  if (file.security_descriptor_offset == 0) return {};
+  return impl_->within([&] { return impl_->counted_object(file.security_descriptor_offset); },
+                       "security descriptor of file {}", file.id);
+}
+
+ByteView Image::reparse_data(const File& file) const {
+  if (file.reparse_data_offset == 0) return {};
+  return impl_->within([&] { return impl_->counted_object(file.reparse_data_offset); },
+                       "reparse data of file {}", file.id);
+}
+
+ByteView Image::extended_attributes(const File& file) const {
+  if (file.extended_attributes_offset == 0 || file.extended_attributes_length == 0) return {};
+  return impl_->within(
+      [&] {
+        return format::slice(impl_->metadata_from(file.extended_attributes_offset), 0,
+                             file.extended_attributes_length, "list");
+      },
+      "extended attributes of file {}", file.id);
+}
+
+std::vector<NamedStream> Image::named_streams(const File& file) const {
+  const format::LinkTable table = impl_->stream_table(file);
+  return impl_->within(
+      [&] {
+        std::vector<NamedStream> streams;
+        EntryName name;
+        for (std::uint32_t i = 0; i < table.size(); ++i) {
+          name.size_ = static_cast<std::uint16_t>(table.name(i, name.units_));
+          if (file.id == root() && name.view() == extension_stream) continue;
+          streams.push_back(
+              {std::u16string(name.view()), decode_stream(table.value<format::Stream>(i))});
+        }
+        return streams;
+      },
+      "alternate streams of file {}", file.id);
+}
+
+std::optional<Stream> Image::Impl::find_stream(const File& file, std::u16string_view name) const {
+  const format::LinkTable table = stream_table(file);
+  return within(
+      [&]() -> std::optional<Stream> {
+        const std::optional<std::uint32_t> index = table.find(name, upcase);
+        if (!index) return std::nullopt;
+        return decode_stream(table.value<format::Stream>(*index));
+      },
+      "alternate streams of file {}", file.id);
+}
+
+std::optional<Stream> Image::find_named_stream(const File& file, std::u16string_view name) const {
+  if (file.id == root() && name == extension_stream) return std::nullopt;
+  return impl_->find_stream(file, name);
+}
+
+std::uint32_t Image::link_count(const File& file) const {
+  const std::span<const LinkCount> counts = link_counts();
+  const auto found = std::ranges::lower_bound(counts, file.id, {}, &LinkCount::id);
+  if (found != counts.end() && found->id == file.id) return found->count;
+  return file.is_directory() ? 2 : 1;
+}
+
+std::span<const LinkCount> Image::link_counts() const { return impl_->all_link_counts(*this); }
+
+const std::vector<LinkCount>& Image::Impl::all_link_counts(const Image& image) const {
+  std::call_once(link_counts_once, [&] {
+    std::optional<std::vector<LinkCount>> recorded;
+    try {
+      recorded = recorded_link_counts(image);
+    } catch (const Error&) {  // broken ones are no better than none
+    }
+    link_counts = recorded ? std::move(*recorded) : walked_link_counts();
+  });
+  return link_counts;
+}
+
+// The header of the extension stream, and the stream; nothing if the image has none that is good
+// for it.
+std::optional<ExtensionHeader> Image::Impl::read_extension(const Image& image,
+                                                           Stream& stream) const {
+  const std::optional<Stream> found =
+      find_stream(file(filesystem.root_directory), extension_stream);
+  if (!found || found->type != StreamType::data) return std::nullopt;
+  ExtensionHeader extension = {};
+  image.read(*found, 0, std::as_writable_bytes(std::span(&extension, 1)));
+  if (extension.file_table_directory != filesystem.file_table_directory) return std::nullopt;
+  stream = *found;
+  return extension;
+}
+
+std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Image& image) const {
+  Stream stream;
+  const std::optional<ExtensionHeader> extension = read_extension(image, stream);
+  if (!extension) return std::nullopt;
+
+  // Read piece by piece, so that a number that nothing stands behind costs no memory.
+  std::vector<LinkCount> counts;
+  while (counts.size() < extension->link_counts) {
+    std::array<LinkCount, 512> piece;
+    const std::size_t wanted =
+        std::min<std::size_t>(piece.size(), extension->link_counts - counts.size());
+    const std::size_t n =
+        image.read(stream, sizeof(ExtensionHeader) + counts.size() * sizeof(LinkCount),
+                   std::as_writable_bytes(std::span(piece).first(wanted))) /
+        sizeof(LinkCount);
+    if (n == 0) return std::nullopt;
+    for (const LinkCount& count : std::span(piece).first(n)) {
+      const FileId last = counts.empty() ? 0 : counts.back().id;
+      if (count.id <= last || count.id > file_id_limit) return std::nullopt;
+      counts.push_back(count);
+    }
+  }
+  return counts;
+}
+
+// Counts the names of every file that can be reached. Directories that break the format count as
+// empty: reading them reports it.
+std::vector<LinkCount> Image::Impl::walked_link_counts() const {
+  std::vector<FileId> names;  // the file of each name in the image
+  std::vector<LinkCount> counts;
+  std::vector<FileId> pending = {filesystem.root_directory};
+  std::unordered_set<FileId> seen = {filesystem.root_directory};
+  std::array<char16_t, max_name_units> name;
+  while (!pending.empty()) {
+    const FileId id = pending.back();
+    pending.pop_back();
+    std::uint32_t subdirectories = 0;
+    try {
+      const format::LinkTable table = link_table(file(id));
+      for (std::uint32_t i = 0; i < table.size(); ++i) {
+        table.name(i,
+                   name.data());  // ends the walk of a table that claims entries it does not have
+        const auto child = table.value<FileId>(i);
+        if (!file(child).is_directory()) {
+          names.push_back(child);
+        } else {
+          ++subdirectories;
+          if (seen.insert(child).second) pending.push_back(child);
+        }
+      }
+    } catch (const Error&) {
+    }
+    if (subdirectories > 0) counts.push_back({id, 2 + subdirectories});
+  }
+  std::ranges::sort(names);
+  for (auto first = names.begin(); first != names.end();) {
+    const auto last = std::upper_bound(first, names.end(), *first);
+    const auto count = static_cast<std::uint32_t>(last - first);
+    if (count > 1) counts.push_back({*first, count});
+    first = last;
+  }
+  std::ranges::sort(counts, {}, &LinkCount::id);
+  return counts;
+}
+
+std::vector<FileId> Image::files_of_last_fork() const {
+  const std::optional<FileId> first = BaseImage(*this).first_own_file();
+  if (!first) {
+    throw Error(Errc::unsupported, path() + ": does not tell what its last fork added");
+  }
+  std::unordered_set<FileId> ids = {root()};
+  for (std::uint64_t own = std::max<FileId>(*first, 1); own <= file_id_limit(); ++own) {
+    // A directory that is there already has its ancestors there, so each is met once.
+    auto id = static_cast<FileId>(own);
+    while (id != 0 && ids.insert(id).second) id = file(id).parent;
+  }
+  std::vector<FileId> sorted(ids.begin(), ids.end());
+  std::ranges::sort(sorted);
+  return sorted;
+}
+
+std::size_t Image::read(const Stream& stream, std::uint64_t offset,
+                        std::span<std::byte> out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const Extent part = extent(stream, offset + done, out.size() - done);
+    if (part.length == 0) break;
+    std::byte* const target = out.data() + done;
+    if (part.fd < 0) {
+      std::memset(target, 0, part.length);
+    } else if (read_at(part.fd, target, part.length, part.position, path()) < part.length) {
+      impl_->throw_truncated();
+    }
+    done += part.length;
+  }
+  return done;
+}
+
+Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const {
+  if (stream.type == StreamType::link_table) {
+    throw Error(Errc::is_a_directory, path() + ": a directory has no data to read");
+  }
+  if (offset >= stream.length || length == 0) return {};
+  length = std::min(length, stream.length - offset);
+  if (stream.sparse) return {.fd = -1, .position = 0, .length = length};
+  return impl_->within(
+      [&]() -> Extent {
+        if (stream.type == StreamType::pe_image) return impl_->pe_extent(stream, offset, length);
+        const Region& region = impl_->region(stream.region_offset);
+        const std::uint64_t start = format::byte_offset(stream.region_offset);
+        if (start > region.size || stream.length > region.size - start) {
+          throw Error(Errc::corrupt,
+                      fmt::format("{} bytes reach past the end of the region", stream.length));
+        }
+        return {region.fd.get(), start + offset, length};
+      },
+      "data at {:#x}", stream.region_offset);
+}
+
+// Sections of an executable are moved apart in the region: the last mapping at or before an offset
+// says by how much.
+Extent Image::Impl::pe_extent(const Stream& stream, std::uint64_t offset,
+                              std::uint64_t length) const {
+  const ByteView object = metadata_from(stream.region_offset);
+  const auto image = format::load<format::PeImage>(object, 0, "PE image");
+  const ByteView mappings =
+      format::slice(object, sizeof(image), image.mapping_count * sizeof(format::PeImageMapping),
+                    "PE image mappings");
+  const auto mapping = [&](std::uint32_t i) {
+    return format::load<format::PeImageMapping>(mappings, i * sizeof(format::PeImageMapping),
+                                                "PE image mapping");
+  };
+  std::uint32_t low = 0;
+  std::uint32_t high = image.mapping_count;
+  while (low < high) {  // finds the first mapping past the offset
+    const std::uint32_t middle = low + (high - low) / 2;
+    if (mapping(middle).file_offset <= offset) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low < image.mapping_count) length = std::min(length, mapping(low).file_offset - offset);
+  const std::uint64_t delta = low == 0 ? 0 : mapping(low - 1).delta;
+  const Region& home = region(image.data);
+  const std::uint64_t start = format::byte_offset(image.data) + delta + offset;
+  if (start > home.size || length > home.size - start) {
+    throw Error(Errc::corrupt, "PE image reaches past the end of the region");
+  }
+  return {home.fd.get(), start, length};
+}
+
+std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t offset,
+                                         bool data) const {
+  if (offset >= stream.length) return std::nullopt;
+  if (stream.sparse) return data ? std::nullopt : std::optional(offset);
+  if (stream.type == StreamType::pe_image) return data ? offset : stream.length;
+  const Extent rest = extent(stream, offset, stream.length);
+  // Otherwise what has been cut off would pass for a hole.
+  if (file_size(rest.fd, path()) < rest.position + rest.length) impl_->throw_truncated();
+  const off_t found =
+      lseek(rest.fd, static_cast<off_t>(rest.position), data ? SEEK_DATA : SEEK_HOLE);
+  if (found < 0 && errno != ENXIO) throw system_error(errno, path());
+  const std::uint64_t distance =
+      found < 0 ? rest.length : static_cast<std::uint64_t>(found) - rest.position;
+  if (distance < rest.length) return offset + distance;
+  return data ? std::nullopt : std::optional(stream.length);
+}
+
+std::vector<format::RegionSet> BaseImage::region_sets() const { return image_.impl_->header.sets; }
+
+std::size_t BaseImage::region_count() const { return image_.impl_->regions.size(); }
+
+format::RegionOffset BaseImage::upcase_table() const {
+  return image_.impl_->filesystem.upcase_table;
+}
+
+std::uint32_t BaseImage::file_table_count() const {
+  return image_.impl_->filesystem.file_table_directory_length;
+}
+
+std::optional<FileId> BaseImage::first_own_file() const {
+  Stream stream;
+  const std::optional<ExtensionHeader> extension = image_.impl_->read_extension(image_, stream);
+  if (!extension) return std::nullopt;
+  return extension->first_own_file;
+}
+
+FileTable BaseImage::file_table(std::uint32_t index) const {
+  return image_.impl_->within([&] { return image_.impl_->file_table(index); }, "file table {}",
+                              index);
+}
+
+}  // namespace cim

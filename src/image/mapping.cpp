@@ -1,0 +1,29 @@
+#include "image/mapping.h"
+
+#include <cerrno>
+#include <utility>
+
+#include <cim/error.h>
+#include <sys/mman.h>
+
+namespace cim {
+
+Mapping::Mapping(int fd, std::size_t size, const std::string& subject) {
+  if (size == 0) return;
+  void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) throw system_error(errno, subject);
+  bytes_ = {static_cast<const std::byte*>(address), size};
+}
+
+Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+}  // namespace cim

@@ -1,0 +1,27 @@
+// A file mapped read-only.
+#pragma once
+
+#include <string>
+
+#include <cim/metadata.h>
+
+namespace cim {
+
+// Unmaps when destroyed. Move-only.
+class Mapping {
+ public:
+  Mapping() = default;
+
+  // Maps the first `size` bytes of `fd`; `subject` names it in the Error that a failure throws.
+  Mapping(int fd, std::size_t size, const std::string& subject);
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  ~Mapping();
+
+  ByteView bytes() const noexcept { return bytes_; }
+
+ private:
+  ByteView bytes_;
+};
+
+}  // namespace cim

@@ -1,0 +1,134 @@
+#include "image/region.h"
+
+#include <cerrno>
+#include <cstring>
+#include <numeric>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "format/guid.h"
+
+namespace cim {
+
+std::string region_file_name(const format::Guid& set, std::uint16_t index) {
+  return fmt::format("region_{}_{}", format::to_string(set), index);
+}
+
+std::string object_id_file_name(const format::Guid& set, std::uint16_t index) {
+  return fmt::format("objectid_{}_{}", format::to_string(set), index);
+}
+
+FileDescriptor open_regular_file(int directory_fd, const std::string& name,
+                                 const std::string& path) {
+  // O_NONBLOCK: a FIFO by that name must not stop us.
+  FileDescriptor fd(openat(directory_fd, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) throw system_error(errno, path);
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) throw system_error(errno, path);
+  if (S_ISDIR(status.st_mode)) throw Error(Errc::is_a_directory, path + ": is a directory");
+  if (!S_ISREG(status.st_mode)) throw Error(Errc::corrupt, path + ": is not a regular file");
+  return fd;
+}
+
+std::uint64_t file_size(int fd, const std::string& path) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) throw system_error(errno, path);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t position,
+                    const std::string& path) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t n = pread(fd, static_cast<char*>(buffer) + done, size - done,
+                            static_cast<off_t>(position + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error(errno, path);
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+void check_common_header(const format::CommonHeader& header, format::FileType type,
+                         const std::string& path) {
+  if (std::memcmp(header.magic, format::magic, sizeof(format::magic)) != 0) {
+    throw Error(Errc::corrupt, path + ": is not part of a composite image: wrong magic number");
+  }
+  if (header.version_major != 2 && header.version_major != 3) {
+    throw Error(Errc::unsupported,
+                fmt::format("{}: has format version {}.{}; versions 2 and 3 are supported", path,
+                            header.version_major, header.version_minor));
+  }
+  if (header.type != type) {
+    throw Error(Errc::corrupt,
+                fmt::format("{}: has file type {} instead of {}", path,
+                            static_cast<unsigned>(header.type), static_cast<unsigned>(type)));
+  }
+}
+
+FilesystemFile read_filesystem_file(int fd, const std::string& path) {
+  format::FilesystemHeader header = {};
+  const std::size_t size = read_at(fd, &header, sizeof(header), 0, path);
+  if (size >= sizeof(header.common)) {
+    check_common_header(header.common, format::FileType::image, path);
+  }
+  if (size < sizeof(header)) {
+    throw Error(
+        Errc::corrupt,
+        fmt::format("{}: is not a composite image: {} bytes, shorter than its header", path, size));
+  }
+  FilesystemFile file = {
+      .version_major = header.common.version_major,
+      .version_minor = header.common.version_minor,
+      .filesystem = header.filesystem,
+      .sets = std::vector<format::RegionSet>(header.parent_count),
+  };
+  const std::size_t parents_size = file.sets.size() * sizeof(format::RegionSet);
+  if (read_at(fd, file.sets.data(), parents_size, sizeof(header), path) < parents_size) {
+    throw Error(Errc::corrupt, fmt::format("{}: is truncated: {} parent region sets do not fit",
+                                           path, header.parent_count));
+  }
+  file.sets.push_back(header.regions);
+  const std::size_t regions = std::accumulate(
+      file.sets.begin(), file.sets.end(), std::size_t{0},
+      [](std::size_t sum, const format::RegionSet& set) { return sum + set.count; });
+  if (regions == 0 || regions > format::max_regions) {
+    throw Error(Errc::corrupt, fmt::format("{}: claims {} region files", path, regions));
+  }
+  return file;
+}
+
+Region open_region(int directory_fd, const std::string& directory, const format::RegionSet& set,
+                   std::uint16_t index) {
+  const std::string name = region_file_name(set.id, index);
+  const std::string path = directory + "/" + name;
+  FileDescriptor fd = open_regular_file(directory_fd, name, path);
+  format::RegionHeader header = {};
+  if (read_at(fd.get(), &header, sizeof(header), 0, path) < sizeof(header)) {
+    throw Error(Errc::corrupt, path + ": is truncated: shorter than its header");
+  }
+  check_common_header(header.common, format::FileType::region, path);
+  if (header.index != index) {
+    throw Error(Errc::corrupt, fmt::format("{}: says that it is region {}", path, header.index));
+  }
+  if (header.type > static_cast<std::uint8_t>(RegionType::small_data)) {
+    throw Error(Errc::corrupt, fmt::format("{}: has unknown region type {}", path, header.type));
+  }
+  Region region = {
+      .path = path,
+      .fd = std::move(fd),
+      .size = 0,
+      .type = static_cast<RegionType>(header.type),
+      .metadata = {},
+  };
+  region.size = file_size(region.fd.get(), path);
+  if (region.type == RegionType::metadata) {
+    region.metadata = Mapping(region.fd.get(), region.size, path);
+  }
+  return region;
+}
+
+}  // namespace cim

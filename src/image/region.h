@@ -1,0 +1,62 @@
+// The files of an image, opened and checked: the filesystem file and region files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+#include "image/file_descriptor.h"
+#include "image/mapping.h"
+
+namespace cim {
+
+// "region" or "objectid", the GUID and the index in the set, as Windows names the files.
+std::string region_file_name(const format::Guid& set, std::uint16_t index);
+std::string object_id_file_name(const format::Guid& set, std::uint16_t index);
+
+// What the filesystem file of an image says.
+struct FilesystemFile {
+  std::uint32_t version_major;
+  std::uint32_t version_minor;
+  format::RegionOffset filesystem;
+  std::vector<format::RegionSet> sets;  // parents first, own set last
+};
+
+// Opens `name` in the directory `directory_fd` (or AT_FDCWD) for reading, if it is a regular file;
+// `path` names it in errors. Throws Error.
+FileDescriptor open_regular_file(int directory_fd, const std::string& name,
+                                 const std::string& path);
+
+// The size in bytes of the open file `fd`. Throws Error.
+std::uint64_t file_size(int fd, const std::string& path);
+
+// Reads and checks the filesystem file that is open as `fd`. Throws Error: corrupt (not an image,
+// truncated), unsupported (version).
+FilesystemFile read_filesystem_file(int fd, const std::string& path);
+
+// Checks that `header` is that of a file of type `type` in a version that we read. Throws Error:
+// corrupt, unsupported.
+void check_common_header(const format::CommonHeader& header, format::FileType type,
+                         const std::string& path);
+
+// Reads up to `size` bytes from `position` on; less only at the end of the file. Throws Error.
+std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t position,
+                    const std::string& path);
+
+// An open region file. Metadata regions are mapped.
+struct Region {
+  std::string path;
+  FileDescriptor fd;
+  std::uint64_t size;  // bytes
+  RegionType type;
+  Mapping metadata;
+};
+
+// Opens region file `index` of `set` in the directory `directory_fd`, whose path is `directory`.
+// Throws Error: file_not_found, corrupt, unsupported.
+Region open_region(int directory_fd, const std::string& directory, const format::RegionSet& set,
+                   std::uint16_t index);
+
+}  // namespace cim

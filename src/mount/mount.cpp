@@ -1,0 +1,175 @@
+// Starts the cimfs daemon and reads the kernel's mount table.
+#include "mount/mount.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string_view>
+#include <thread>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "image/file_descriptor.h"
+#include "mount/program.h"
+
+namespace cim {
+namespace {
+
+constexpr const char* daemon_name = "cimfs";
+constexpr const char* installed_daemon = CIMFS_BINDIR "/cimfs";
+constexpr std::string_view file_system_type = "fuse.cimfs";
+
+bool is_octal(char c) { return c >= '0' && c <= '7'; }
+
+bool is_octal_escape(std::string_view text) {
+  return text.size() >= 4 && text[0] == '\\' && is_octal(text[1]) && is_octal(text[2]) &&
+         is_octal(text[3]);
+}
+
+// Undoes the \ooo that the kernel writes for blanks, newlines and backslashes.
+std::string decode_octal(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    if (is_octal_escape(text)) {
+      result += static_cast<char>((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
+      text.remove_prefix(4);
+    } else {
+      result += text.front();
+      text.remove_prefix(1);
+    }
+  }
+  return result;
+}
+
+// The mount of a line of mountinfo; nothing if it is not one of an image.
+//
+//   36 35 0:42 / /mnt ro,nosuid shared:1 - fuse.cimfs /images/app.cim ro,user_id=0
+//                ^ the 5th field         ^ after any number of fields
+std::optional<MountedImage> parse_mount(const std::string& line) {
+  std::istringstream fields(line);
+  std::string mount_point;
+  for (int i = 0; i < 5; ++i) fields >> mount_point;
+  std::string field;
+  while (fields >> field && field != "-") continue;
+  std::string type;
+  std::string source;
+  if (!(fields >> type >> source) || type != file_system_type) return std::nullopt;
+  return MountedImage{decode_octal(source), decode_octal(mount_point)};
+}
+
+std::string join(const std::vector<std::string>& parts) {
+  std::string joined;
+  for (const std::string& part : parts) joined += (joined.empty() ? "" : ",") + part;
+  return joined;
+}
+
+std::string canonical_path(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> canonical(realpath(path.c_str(), nullptr),
+                                                              &std::free);
+  if (!canonical) throw system_error(errno, path);
+  return canonical.get();
+}
+
+// The image mounted at the canonical path `mount_point`; of several, the topmost.
+std::optional<std::string> image_at(const std::string& mount_point) {
+  const std::vector<MountedImage> mounts = mounted_images();
+  const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountedImage& mount) {
+    return mount.mount_point == mount_point;
+  });
+  if (found == mounts.rend()) return std::nullopt;
+  return found->image;
+}
+
+bool is_mounted(const std::string& image) {
+  const std::vector<MountedImage> mounts = mounted_images();
+  return std::any_of(mounts.begin(), mounts.end(),
+                     [&](const MountedImage& mount) { return mount.image == image; });
+}
+
+ProgramResult run_daemon(std::vector<std::string> arguments) {
+  if (auto result = run_program(arguments)) return *result;
+  arguments.front() = installed_daemon;
+  if (auto result = run_program(arguments)) return *result;
+  throw Error(Errc::file_not_found, fmt::format("{}: neither in $PATH nor installed as {}",
+                                                daemon_name, installed_daemon));
+}
+
+void unmount_as_root(const std::string& mount_point) {
+  if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW) != 0) throw system_error(errno, mount_point);
+}
+
+void unmount_as_user(const std::string& mount_point) {
+  const auto result = run_program({"fusermount3", "-u", "--", mount_point});
+  if (!result) {
+    throw Error(Errc::file_not_found, "fusermount3: not in $PATH; it unmounts for ordinary users");
+  }
+  if (result->exit_status == 0) return;
+  // fusermount3 has no exit status of its own for a busy mount.
+  const bool busy = result->message.find("busy") != std::string::npos;
+  throw Error(busy ? Errc::sharing_violation : Errc::access_denied, result->message);
+}
+
+// The daemon lets go of the image a moment after the kernel has let go of the mount. Waits for it,
+// so that the image can be replaced as soon as unmount_image() has returned.
+void wait_until_released(const std::string& image) {
+  constexpr auto patience = std::chrono::seconds(5);
+  constexpr auto pause = std::chrono::milliseconds(2);
+  if (is_mounted(image)) return;  // elsewhere
+  const FileDescriptor file(open(image.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (std::chrono::steady_clock::now() > deadline) return;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+}  // namespace
+
+std::vector<MountedImage> mounted_images() {
+  const char* const table = "/proc/self/mountinfo";
+  std::ifstream mounts(table);
+  if (!mounts) throw system_error(errno, table);
+  std::vector<MountedImage> images;
+  for (std::string line; std::getline(mounts, line);) {
+    if (auto image = parse_mount(line)) images.push_back(*std::move(image));
+  }
+  return images;
+}
+
+void mount_image(const std::string& image, const std::string& mount_point,
+                 const std::vector<std::string>& options) {
+  std::vector<std::string> arguments = {daemon_name};
+  if (!options.empty()) arguments.insert(arguments.end(), {"-o", join(options)});
+  arguments.insert(arguments.end(), {"--", image, mount_point});
+  const ProgramResult result = run_daemon(std::move(arguments));
+  if (result.exit_status == 0) return;
+  throw Error(Errc::io_error, result.message.empty()
+                                  ? fmt::format("{}: {} failed without a word", image, daemon_name)
+                                  : result.message);
+}
+
+void unmount_image(const std::string& mount_point) {
+  const std::string path = canonical_path(mount_point);
+  const std::optional<std::string> image = image_at(path);
+  if (!image) {
+    throw Error(Errc::file_not_found, fmt::format("{}: no image is mounted here", mount_point));
+  }
+  if (geteuid() == 0) {
+    unmount_as_root(path);
+  } else {
+    unmount_as_user(path);
+  }
+  wait_until_released(*image);
+}
+
+}  // namespace cim

@@ -1,0 +1,27 @@
+// Mounting images through the cimfs daemon, and what the kernel says is mounted.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace cim {
+
+struct MountedImage {
+  std::string image;        // absolute path of the filesystem file
+  std::string mount_point;  // absolute path
+};
+
+// The cimfs mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+std::vector<MountedImage> mounted_images();
+
+// Starts the daemon for `image` on the existing directory `mount_point` and returns once the mount
+// answers. The daemon is `cimfs` of $PATH, or else the installed one. Throws Error with what the
+// daemon printed.
+void mount_image(const std::string& image, const std::string& mount_point,
+                 const std::vector<std::string>& options);
+
+// Unmounts `mount_point`: umount2(2) as root, fusermount3 otherwise. Throws Error: file_not_found
+// if no image is mounted there, sharing_violation if the mount is busy.
+void unmount_image(const std::string& mount_point);
+
+}  // namespace cim

@@ -1,0 +1,112 @@
+// Runs programs with posix_spawn(3).
+#include "mount/program.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image/file_descriptor.h"
+
+namespace cim {
+namespace {
+
+// What posix_spawn(3) is to do in the child.
+class SpawnSetup {
+ public:
+  explicit SpawnSetup(int stderr_fd) {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_adddup2(&actions_, stderr_fd, STDERR_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+    posix_spawnattr_init(&attributes_);
+    sigset_t signals;
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes_, &signals);
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+  SpawnSetup& operator=(const SpawnSetup&) = delete;
+  ~SpawnSetup() {
+    posix_spawnattr_destroy(&attributes_);
+    posix_spawn_file_actions_destroy(&actions_);
+  }
+
+  const posix_spawn_file_actions_t* actions() const { return &actions_; }
+  const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
+
+// The process, or nothing if there is no such program.
+std::optional<pid_t> spawn(std::vector<std::string> arguments, int stderr_fd) {
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const SpawnSetup setup(stderr_fd);
+  pid_t pid = -1;
+  const int error =
+      posix_spawnp(&pid, argv[0], setup.actions(), setup.attributes(), argv.data(), environ);
+  if (error == ENOENT) return std::nullopt;
+  if (error != 0) throw system_error(error, argv[0]);
+  return pid;
+}
+
+std::string read_to_end(int fd) {
+  std::string text;
+  char buffer[512];
+  while (true) {
+    const ssize_t size = ::read(fd, buffer, sizeof(buffer));
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return text;
+    text.append(buffer, static_cast<std::size_t>(size));
+  }
+}
+
+int wait_for_exit(pid_t pid, const std::string& program) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) throw system_error(errno, program);
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+std::string on_one_line(std::string text, const std::string& program) {
+  if (text.starts_with(program + ": ")) text.erase(0, program.size() + 2);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+}
+
+}  // namespace
+
+std::optional<ProgramResult> run_program(const std::vector<std::string>& arguments) {
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) throw system_error(errno, "pipe");
+  const FileDescriptor read_end(pipe_ends[0]);
+  FileDescriptor write_end(pipe_ends[1]);
+
+  const std::optional<pid_t> pid = spawn(arguments, write_end.get());
+  if (!pid) return std::nullopt;
+  // The end of what it writes is only seen once no writer is left, ourselves included.
+  { const FileDescriptor closed = std::move(write_end); }
+
+  const std::string program = base_name(arguments.front());
+  std::string text = read_to_end(read_end.get());
+  const int exit_status = wait_for_exit(*pid, program);
+  return ProgramResult{exit_status, on_one_line(std::move(text), program)};
+}
+
+}  // namespace cim

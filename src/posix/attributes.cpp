@@ -1,0 +1,325 @@
+// Reads Linux metadata, in the encoding of the Windows Subsystem for Linux, from an image.
+#include "posix/attributes.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+#include <linux/limits.h>
+#include <strings.h>
+#include <sys/sysmacros.h>
+
+#include "format/bytes.h"
+#include "format/extended_attributes.h"
+#include "format/filetime.h"
+#include "format/reparse.h"
+
+namespace cim::posix {
+namespace {
+
+constexpr mode_t permission_bits = 07777;
+constexpr mode_t write_bits = 0222;
+constexpr blksize_t block_size = 4096;      // what stat(2) advises for I/O
+constexpr std::uint64_t sector_size = 512;  // the unit of st_blocks
+
+constexpr std::string_view xattr_ea_prefix = "LX.";
+constexpr std::string_view xattr_value_prefix = "lxea";
+constexpr std::string_view stream_xattr_prefix = "user.";
+
+std::string_view as_text(ByteView bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// decode(bytes), for `bytes` that belong to `file`; an Error from it is made to say so.
+template <typename Decode>
+auto decode_for(const Image& image, const File& file, ByteView bytes, Decode&& decode) {
+  try {
+    return decode(bytes);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: file {}: {}", image.path(), file.id, error.what()));
+  }
+}
+
+// What the extended attributes of a file say about it.
+struct LinuxMetadata {
+  std::optional<std::uint32_t> mode;
+  std::optional<std::uint32_t> uid;
+  std::optional<std::uint32_t> gid;
+  dev_t device = 0;
+};
+
+// Nothing for a value of another size: the format lets a Windows program store anything under
+// these names.
+template <typename T>
+std::optional<T> value_as(const format::ExtendedAttribute& ea) {
+  if (ea.value.size() != sizeof(T)) return std::nullopt;
+  return format::load<T>(ea.value, 0, "value");
+}
+
+bool same_ea_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+LinuxMetadata linux_metadata(ByteView ea_list) {
+  LinuxMetadata result;
+  format::EaReader reader(ea_list);
+  while (const auto ea = reader.next()) {
+    if (ea->name.front() != '$') continue;
+    if (same_ea_name(ea->name, "$LXMOD")) {
+      result.mode = value_as<std::uint32_t>(*ea);
+    } else if (same_ea_name(ea->name, "$LXUID")) {
+      result.uid = value_as<std::uint32_t>(*ea);
+    } else if (same_ea_name(ea->name, "$LXGID")) {
+      result.gid = value_as<std::uint32_t>(*ea);
+    } else if (same_ea_name(ea->name, "$LXDEV")) {
+      const auto numbers = value_as<std::array<std::uint32_t, 2>>(*ea);
+      if (numbers) result.device = makedev((*numbers)[0], (*numbers)[1]);
+    }
+  }
+  return result;
+}
+
+// The type is what the file is, never what $LXMOD claims: a plain file must not turn into a device.
+mode_t file_type(const File& file) {
+  if (is_symlink(file)) return S_IFLNK;
+  switch (file.reparse_tag) {
+    case format::tag_lx_fifo:
+      return S_IFIFO;
+    case format::tag_lx_chr:
+      return S_IFCHR;
+    case format::tag_lx_blk:
+      return S_IFBLK;
+    case format::tag_af_unix:
+      return S_IFSOCK;
+    default:
+      return file.is_directory() ? S_IFDIR : S_IFREG;
+  }
+}
+
+mode_t default_permissions(const File& file, mode_t type, const MountDefaults& defaults) {
+  if (type == S_IFLNK) return 0777;
+  mode_t permissions = 0777 & ~(type == S_IFDIR ? defaults.directory_mask : defaults.file_mask);
+  if (file.attributes & attribute::read_only) permissions &= ~write_bits;
+  return permissions;
+}
+
+// Does not allocate for a Linux link.
+std::size_t symlink_target_size(const Image& image, const File& file) {
+  if (file.reparse_tag != format::tag_lx_symlink) return symlink_target(image, file).size();
+  return decode_for(image, file, image.reparse_data(file), format::lx_symlink_target).size();
+}
+
+nlink_t hard_links(const Image& image, const File& file, mode_t type) {
+  // The subdirectories of a directory that is also a link or a device cannot be reached.
+  if (type != S_IFDIR && file.is_directory()) return 1;
+  return image.link_count(file);
+}
+
+void set_size(const Image& image, const File& file, struct stat& status) {
+  switch (status.st_mode & S_IFMT) {
+    case S_IFLNK:
+      status.st_size = static_cast<off_t>(symlink_target_size(image, file));
+      return;
+    case S_IFREG:
+    case S_IFDIR:
+      status.st_size = static_cast<off_t>(file.stream.length);
+      if (file.stream.sparse) return;
+      status.st_blocks =
+          static_cast<blkcnt_t>((file.stream.length + sector_size - 1) / sector_size);
+      return;
+    default:
+      return;
+  }
+}
+
+// The number of directories between the root and `file`.
+std::size_t depth_of(const Image& image, const File& file) {
+  std::size_t depth = 0;
+  for (FileId id = file.parent; id != image.root(); id = image.file(id).parent) {
+    if (++depth > max_path_units) {
+      throw Error(Errc::corrupt, fmt::format("{}: file {}: the directories above it form a loop",
+                                             image.path(), file.id));
+    }
+  }
+  return depth;
+}
+
+bool is_drive(std::u16string_view name) {
+  const auto letter = static_cast<char16_t>(name.empty() ? 0 : name[0] | 0x20);
+  return name.size() == 2 && letter >= u'a' && letter <= u'z' && name[1] == u':';
+}
+
+std::u16string_view take_component(std::u16string_view& path) {
+  const std::size_t end = std::min(path.find(u'\\'), path.size());
+  const std::u16string_view component = path.substr(0, end);
+  path.remove_prefix(std::min(end + 1, path.size()));
+  return component;
+}
+
+// Takes the part of `target` off that stands for the volume's root: `\??\C:\`,
+// `\??\Volume{GUID}\`, `C:\` or `\`. Returns whether there was one.
+bool take_volume_root(std::u16string_view& target) {
+  bool absolute = false;
+  for (const std::u16string_view prefix : {u"\\??\\", u"\\\\?\\", u"\\"}) {
+    if (!target.starts_with(prefix)) continue;
+    target.remove_prefix(prefix.size());
+    absolute = true;
+    break;
+  }
+  std::u16string_view rest = target;
+  const std::u16string_view volume = take_component(rest);
+  if (!is_drive(volume) && !(absolute && volume.starts_with(u"Volume{"))) return absolute;
+  target = rest;
+  return true;
+}
+
+std::string windows_symlink_target(const Image& image, const File& file) {
+  const format::WindowsLink link =
+      decode_for(image, file, image.reparse_data(file), format::windows_link);
+  std::u16string_view rest = link.target;
+  std::string target;
+  if (take_volume_root(rest)) {
+    for (std::size_t i = depth_of(image, file); i > 0; --i) target += "../";
+  }
+  while (!rest.empty()) {
+    const std::u16string_view component = take_component(rest);
+    if (component.empty()) continue;
+    target += image_to_linux_name(component);
+    target += '/';
+  }
+  if (target.empty()) return ".";
+  target.pop_back();
+  return target;
+}
+
+// The name of the Linux xattr that `ea` stores; nothing if it does not store one.
+std::optional<std::string_view> xattr_name(const format::ExtendedAttribute& ea) {
+  if (!ea.name.starts_with(xattr_ea_prefix)) return std::nullopt;
+  if (!as_text(ea.value).starts_with(xattr_value_prefix)) return std::nullopt;
+  const std::string_view name = ea.name.substr(xattr_ea_prefix.size());
+  // listxattr(2) separates names with NULs.
+  if (name.empty() || name.find('\0') != std::string_view::npos) return std::nullopt;
+  return name;
+}
+
+std::vector<std::string> stored_xattr_names(ByteView ea_list) {
+  std::vector<std::string> names;
+  format::EaReader reader(ea_list);
+  while (const auto ea = reader.next()) {
+    if (const auto name = xattr_name(*ea)) names.emplace_back(*name);
+  }
+  return names;
+}
+
+std::optional<std::string> stored_xattr(const Image& image, const File& file,
+                                        std::string_view name) {
+  const auto find = [name](ByteView ea_list) -> std::optional<std::string> {
+    format::EaReader reader(ea_list);
+    while (const auto ea = reader.next()) {
+      if (xattr_name(*ea) != name) continue;
+      return std::string(as_text(ea->value).substr(xattr_value_prefix.size()));
+    }
+    return std::nullopt;
+  };
+  return decode_for(image, file, image.extended_attributes(file), find);
+}
+
+std::optional<std::string> stream_xattr(const Image& image, const File& file,
+                                        std::string_view name) {
+  if (file.stream_table_offset == 0) return std::nullopt;
+  const auto stream = image.find_named_stream(file, linux_to_image_name(name));
+  if (!stream) return std::nullopt;
+  if (stream->length > XATTR_SIZE_MAX) {
+    throw Error(Errc::limit_exceeded,
+                fmt::format("{}: file {}: stream {} of {} bytes is too large for an xattr",
+                            image.path(), file.id, name, stream->length));
+  }
+  std::string value(stream->length, '\0');
+  image.read(*stream, 0, std::as_writable_bytes(std::span(value)));
+  return value;
+}
+
+// The value that stands for an object of the image: nothing if the file has none.
+std::optional<std::string> as_value(ByteView bytes) {
+  if (bytes.empty()) return std::nullopt;
+  return std::string(as_text(bytes));
+}
+
+// The extended attributes under which ntfs-3g shows Windows metadata.
+std::optional<std::string> ntfs_xattr(const Image& image, const File& file, std::string_view name) {
+  if (name == "attrib") return as_value(format::bytes_of(file.attributes));
+  if (name == "crtime") return as_value(format::bytes_of(file.creation_time));
+  if (name == "times") {
+    const std::array times = {file.creation_time, file.last_write_time, file.last_access_time,
+                              file.change_time};
+    return as_value(format::bytes_of(times));
+  }
+  if (name == "acl") return as_value(image.security_descriptor(file));
+  if (name == "reparse_data") return as_value(image.reparse_data(file));
+  if (name == "ea") return as_value(image.extended_attributes(file));
+  return std::nullopt;
+}
+
+}  // namespace
+
+struct stat attributes(const Image& image, const File& file, const MountDefaults& defaults) {
+  const LinuxMetadata metadata =
+      decode_for(image, file, image.extended_attributes(file), linux_metadata);
+  const mode_t type = file_type(file);
+  struct stat status = {};
+  status.st_mode = type | (metadata.mode ? *metadata.mode & permission_bits
+                                         : default_permissions(file, type, defaults));
+  status.st_nlink = hard_links(image, file, type);
+  status.st_uid = metadata.uid.value_or(defaults.uid);
+  status.st_gid = metadata.gid.value_or(defaults.gid);
+  if (type == S_IFCHR || type == S_IFBLK) status.st_rdev = metadata.device;
+  status.st_blksize = block_size;
+  set_size(image, file, status);
+  status.st_atim = format::to_timespec(file.last_access_time);
+  status.st_mtim = format::to_timespec(file.last_write_time);
+  status.st_ctim = format::to_timespec(file.change_time);
+  return status;
+}
+
+timespec birth_time(const File& file) noexcept { return format::to_timespec(file.creation_time); }
+
+bool is_symlink(const File& file) noexcept {
+  return file.reparse_tag == format::tag_lx_symlink || file.reparse_tag == format::tag_symlink ||
+         file.reparse_tag == format::tag_mount_point;
+}
+
+std::string symlink_target(const Image& image, const File& file) {
+  if (!is_symlink(file)) {
+    throw Error(Errc::invalid_argument,
+                fmt::format("{}: file {} is not a symbolic link", image.path(), file.id));
+  }
+  if (file.reparse_tag != format::tag_lx_symlink) return windows_symlink_target(image, file);
+  return std::string(decode_for(image, file, image.reparse_data(file), format::lx_symlink_target));
+}
+
+std::vector<std::string> list_xattrs(const Image& image, const File& file) {
+  std::vector<std::string> names =
+      decode_for(image, file, image.extended_attributes(file), stored_xattr_names);
+  if (file.stream_table_offset == 0) return names;
+  for (const NamedStream& stream : image.named_streams(file)) {
+    std::string name = std::string(stream_xattr_prefix) + image_to_linux_name(stream.name);
+    // A name over the limit could be listed but never asked for.
+    if (name.size() > XATTR_NAME_MAX) continue;
+    const bool stored = std::find(names.begin(), names.end(), name) != names.end();
+    if (!stored) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+std::optional<std::string> get_xattr(const Image& image, const File& file, std::string_view name) {
+  constexpr std::string_view ntfs_prefix = "system.ntfs_";
+  if (name.starts_with(ntfs_prefix)) {
+    return ntfs_xattr(image, file, name.substr(ntfs_prefix.size()));
+  }
+  if (auto value = stored_xattr(image, file, name)) return value;
+  if (!name.starts_with(stream_xattr_prefix)) return std::nullopt;
+  return stream_xattr(image, file, name.substr(stream_xattr_prefix.size()));
+}
+
+}  // namespace cim::posix

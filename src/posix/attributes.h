@@ -1,0 +1,49 @@
+// What a file of an image is to Linux: stat(2), readlink(2), extended attributes.
+//
+// Linux metadata is stored by the conventions of the Windows Subsystem for Linux; what an image
+// made on Windows lacks comes from MountDefaults.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cim/image.h>
+#include <sys/stat.h>
+
+namespace cim::posix {
+
+// Owner and permissions of files that carry none of their own ($LXUID, $LXGID, $LXMOD).
+struct MountDefaults {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t file_mask = 0133;       // permission bits to clear: 0644
+  mode_t directory_mask = 0022;  // 0755
+};
+
+// stat(2) of `file`: all but st_ino and st_dev, which belong to the mount. Does not allocate once
+// the image's link counts are known, but for Windows links. Throws Error (corrupt).
+struct stat attributes(const Image& image, const File& file, const MountDefaults& defaults);
+
+// The birth time of `file`.
+timespec birth_time(const File& file) noexcept;
+
+// The target of the symbolic link `file`. A Windows link has `\` turned to `/`; an absolute one
+// (`\??\C:\x`) becomes relative to the link, within the image. Throws Error: invalid_argument if
+// `file` is not a symbolic link, corrupt.
+std::string symlink_target(const Image& image, const File& file);
+
+// Whether attributes() says that `file` is a symbolic link.
+bool is_symlink(const File& file) noexcept;
+
+// The names of the extended attributes of `file` that listxattr(2) shows: its stored Linux xattrs,
+// and `user.NAME` for each alternate data stream.
+std::vector<std::string> list_xattrs(const Image& image, const File& file);
+
+// The value of the extended attribute `name`, shown by list_xattrs() or one of the `system.ntfs_*`
+// of ntfs-3g; nothing if there is none. Throws Error: limit_exceeded for a stream that is too large
+// for a value (64 KiB), corrupt.
+std::optional<std::string> get_xattr(const Image& image, const File& file, std::string_view name);
+
+}  // namespace cim::posix

@@ -1,0 +1,403 @@
+// An image -> a tree on disk.
+#include "transfer/extract.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "format/layout.h"
+#include "image/file_descriptor.h"
+#include "posix/attributes.h"
+
+namespace cim::transfer {
+namespace {
+
+constexpr std::size_t buffer_size = 1 << 20;
+
+// How much to leave to one copy_file_range(2), so that progress is seen and a signal heard.
+constexpr std::uint64_t kernel_copy_size = 16 << 20;
+
+constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr mode_t permission_bits = 07777;
+
+std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+// fchmod(2) and fsetxattr(2) that also take O_PATH descriptors.
+int change_mode(int fd, mode_t mode) {
+  if (fchmod(fd, mode) == 0) return 0;
+  return errno == EBADF ? chmod(proc_path(fd).c_str(), mode) : -1;
+}
+
+int set_xattr(int fd, const char* name, const std::string& value) {
+  if (fsetxattr(fd, name, value.data(), value.size(), 0) == 0) return 0;
+  if (errno != EBADF) return -1;
+  return setxattr(proc_path(fd).c_str(), name, value.data(), value.size(), 0);
+}
+
+// Only root may set these; everyone else leaves them out without a word, as owners.
+bool is_privileged_xattr(std::string_view name) {
+  return name.starts_with("trusted.") || name.starts_with("security.");
+}
+
+// Calls create(), which reports as a system call does. If a file is in its place, removes that and
+// calls it once more. Throws Error, naming `path`, if it fails for another reason than EPERM;
+// returns whether it succeeded.
+template <typename Create>
+bool create_replacing(int directory, const char* name, const std::string& path, Create create) {
+  if (create()) return true;
+  if (errno == EEXIST) {
+    if (unlinkat(directory, name, 0) != 0) throw system_error(errno, path);
+    if (create()) return true;
+  }
+  if (errno == EPERM) return false;
+  throw system_error(errno, path);
+}
+
+bool is_empty_directory(int fd, const std::string& path) {
+  const int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(own < 0 ? nullptr : fdopendir(own), closedir);
+  if (!listing) throw system_error(errno, path);
+  while (const dirent* entry = readdir(listing.get())) {
+    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return false;
+  }
+  return true;
+}
+
+// Copies the data of streams to files.
+class StreamCopier {
+ public:
+  StreamCopier(const Image& image, Progress& progress) : image_(image), progress_(progress) {}
+
+  // Copies `stream` to the empty file `fd`, which `path` names in errors. Holes stay holes.
+  void copy(const Stream& stream, int fd, const std::string& path) {
+    if (stream.length <= format::page_size && !stream.sparse) {
+      copy_range(stream, 0, stream.length, fd, path);
+      return;
+    }
+    std::uint64_t end = 0;
+    while (const auto data = image_.seek(stream, end, true)) {
+      end = image_.seek(stream, *data, false).value_or(stream.length);
+      copy_range(stream, *data, end, fd, path);
+    }
+    if (end == stream.length) return;
+    if (ftruncate(fd, static_cast<off_t>(stream.length)) != 0) throw system_error(errno, path);
+  }
+
+ private:
+  void copy_range(const Stream& stream, std::uint64_t offset, std::uint64_t end, int fd,
+                  const std::string& path) {
+    while (offset < end) {
+      const std::uint64_t length = end - offset < buffer_.size()
+                                       ? copy_by_buffer(stream, offset, end, fd, path)
+                                       : copy_in_kernel(stream, offset, end, fd, path);
+      progress_.advance({.bytes = length});
+      offset += length;
+    }
+  }
+
+  // Both copy at least one byte at `offset`, and return how many.
+  std::uint64_t copy_in_kernel(const Stream& stream, std::uint64_t offset, std::uint64_t end,
+                               int fd, const std::string& path) {
+    const Extent extent = image_.extent(stream, offset, std::min(end - offset, kernel_copy_size));
+    if (extent.fd < 0) return copy_by_buffer(stream, offset, end, fd, path);
+    auto from = static_cast<off_t>(extent.position);
+    auto to = static_cast<off_t>(offset);
+    const ssize_t copied = copy_file_range(extent.fd, &from, fd, &to, extent.length, 0);
+    // Not every pair of file systems can; what really is wrong the copy by buffer will tell.
+    if (copied <= 0) return copy_by_buffer(stream, offset, end, fd, path);
+    return static_cast<std::uint64_t>(copied);
+  }
+
+  std::uint64_t copy_by_buffer(const Stream& stream, std::uint64_t offset, std::uint64_t end,
+                               int fd, const std::string& path) {
+    const auto wanted = std::min<std::uint64_t>(buffer_.size(), end - offset);
+    const std::size_t length = image_.read(stream, offset, std::span(buffer_).first(wanted));
+    for (std::size_t written = 0; written < length;) {
+      const ssize_t count = pwrite(fd, buffer_.data() + written, length - written,
+                                   static_cast<off_t>(offset + written));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) throw system_error(errno, path);
+      written += static_cast<std::size_t>(count);
+    }
+    return length;
+  }
+
+  const Image& image_;
+  Progress& progress_;
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
+};
+
+// Gives files on disk the metadata of files of an image.
+class MetadataWriter {
+ public:
+  MetadataWriter(const Image& image, Progress& progress) : image_(image), progress_(progress) {}
+
+  struct stat attributes(const File& file) const {
+    return posix::attributes(image_, file, defaults_);
+  }
+
+  // `fd` is open on the file, for anything or with O_PATH. In this order, since changing the owner
+  // clears set-user-id, and read-only files refuse attributes.
+  void apply(int fd, const File& file, const struct stat& status, const std::string& path) {
+    const bool owned = set_owner(fd, status, path);
+    set_xattrs(fd, file, path);
+    if (!S_ISLNK(status.st_mode)) set_mode(fd, status.st_mode, owned, path);
+    const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
+    if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) throw system_error(errno, path);
+  }
+
+ private:
+  // Returns whether the file now has the owner of `status`.
+  bool set_owner(int fd, const struct stat& status, const std::string& path) {
+    if (!is_root_) return status.st_uid == defaults_.uid && status.st_gid == defaults_.gid;
+    if (fchownat(fd, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) == 0) return true;
+    progress_.warn(system_error(errno, path + ": owner").what());
+    return false;
+  }
+
+  void set_xattrs(int fd, const File& file, const std::string& path) {
+    for (const std::string& name : posix::list_xattrs(image_, file)) {
+      if (!is_root_ && is_privileged_xattr(name)) continue;
+      const auto value = posix::get_xattr(image_, file, name);
+      if (value && set_xattr(fd, name.c_str(), *value) != 0) {
+        progress_.warn(system_error(errno, path + ": extended attribute " + name).what());
+      }
+    }
+  }
+
+  // A file whose owner could not be kept must not run with the rights of another one.
+  static void set_mode(int fd, mode_t mode, bool owned, const std::string& path) {
+    const mode_t dropped = owned ? 0 : S_ISUID | S_ISGID;
+    if (change_mode(fd, mode & permission_bits & ~dropped) != 0) throw system_error(errno, path);
+  }
+
+  const Image& image_;
+  Progress& progress_;
+  const posix::MountDefaults defaults_ = {.uid = geteuid(), .gid = getegid()};
+  const bool is_root_ = geteuid() == 0;
+};
+
+// Walks an image and carries it over.
+class Extraction {
+ public:
+  Extraction(const Image& image, std::string destination, Progress& progress)
+      : destination_(std::move(destination)),
+        progress_(progress),
+        data_(image, progress),
+        metadata_(image, progress) {}
+
+  void run(ImageWalk& walk) {
+    using Step = ImageWalk::Step;
+    for (Step step = walk.next(); step != Step::end; step = walk.next()) {
+      if (step == Step::leave_directory) {
+        leave_directory();
+        continue;
+      }
+      try {
+        step == Step::enter_directory ? enter_directory(walk) : extract_file(walk);
+      } catch (const Error& error) {
+        throw with_path(error, walk.image(), walk.path());
+      }
+      progress_.advance({.files = 1});
+    }
+  }
+
+ private:
+  struct Level {
+    FileDescriptor fd;
+    File file;
+    std::string path;
+    bool own_metadata;  // whether the directory gets the metadata that it has in the image
+  };
+
+  // An opened directory, and whether it was made for that.
+  struct OpenedDirectory {
+    FileDescriptor fd;
+    bool created;
+  };
+
+  std::string path_on_disk(const ImageWalk& walk) const {
+    return walk.path().empty() ? destination_ : destination_ + "/" + walk.path();
+  }
+
+  void enter_directory(const ImageWalk& walk) {
+    std::string path = path_on_disk(walk);
+    const bool is_root = levels_.empty();
+    OpenedDirectory opened =
+        is_root ? open_destination() : open_directory(levels_.back().fd.get(), walk.name(), path);
+    const bool own_metadata = opened.created || (walk.selected() && !is_root);
+    levels_.push_back({std::move(opened.fd), walk.file(), std::move(path), own_metadata});
+  }
+
+  // Metadata comes last: adding entries changes the times, and may need a permission that the
+  // directory does not have in the image.
+  void leave_directory() {
+    const Level& level = levels_.back();
+    if (level.own_metadata) {
+      metadata_.apply(level.fd.get(), level.file, metadata_.attributes(level.file), level.path);
+    }
+    levels_.pop_back();
+  }
+
+  // An empty destination counts as created.
+  OpenedDirectory open_destination() const {
+    if (mkdir(destination_.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
+      throw system_error(errno, destination_);
+    }
+    FileDescriptor fd(open(destination_.c_str(), directory_flags & ~O_NOFOLLOW));
+    if (!fd) throw system_error(errno, destination_);
+    const bool empty = is_empty_directory(fd.get(), destination_);
+    return {std::move(fd), empty};
+  }
+
+  static OpenedDirectory open_directory(int parent, const std::string& name,
+                                        const std::string& path) {
+    bool created = mkdirat(parent, name.c_str(), S_IRWXU) == 0;
+    if (!created && errno != EEXIST) throw system_error(errno, path);
+    FileDescriptor fd(openat(parent, name.c_str(), directory_flags));
+    if (!fd && !created && (errno == ENOTDIR || errno == ELOOP)) {
+      created = create_replacing(parent, name.c_str(), path,
+                                 [&] { return mkdirat(parent, name.c_str(), S_IRWXU) == 0; });
+      fd = FileDescriptor(openat(parent, name.c_str(), directory_flags));
+    }
+    if (!fd) throw system_error(errno, path);
+    return {std::move(fd), created};
+  }
+
+  void extract_file(const ImageWalk& walk) {
+    const File& file = walk.file();
+    const struct stat status = metadata_.attributes(file);
+    const std::string path = path_on_disk(walk);
+    if (status.st_nlink > 1) {
+      const auto [first, is_new] = linked_files_.try_emplace(file.id, walk.path());
+      if (!is_new && link(first->second, walk.name(), path)) {
+        progress_.advance({.bytes = file.stream.length});
+        return;
+      }
+    }
+    if (S_ISREG(status.st_mode)) {
+      extract_regular(walk, status, path);
+    } else {
+      extract_special(walk, status, path);
+    }
+  }
+
+  void extract_regular(const ImageWalk& walk, const struct stat& status, const std::string& path) {
+    const int directory = levels_.back().fd.get();
+    const char* name = walk.name().c_str();
+    FileDescriptor fd;
+    const bool created = create_replacing(directory, name, path, [&] {
+      fd = FileDescriptor(openat(directory, name,
+                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                 S_IRUSR | S_IWUSR));
+      return static_cast<bool>(fd);
+    });
+    if (!created) throw system_error(EPERM, path);
+    try {
+      data_.copy(walk.file().stream, fd.get(), path);
+      metadata_.apply(fd.get(), walk.file(), status, path);
+    } catch (...) {
+      unlinkat(directory, name, 0);  // better no file than half of one
+      throw;
+    }
+  }
+
+  // A symbolic link, fifo, socket or device.
+  void extract_special(const ImageWalk& walk, const struct stat& status, const std::string& path) {
+    const int directory = levels_.back().fd.get();
+    const char* name = walk.name().c_str();
+    if (!create_replacing(directory, name, path, [&] { return make_special(walk, status); })) {
+      progress_.warn(system_error(EPERM, path).what());
+      return;
+    }
+    const FileDescriptor fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) throw system_error(errno, path);
+    metadata_.apply(fd.get(), walk.file(), status, path);
+  }
+
+  bool make_special(const ImageWalk& walk, const struct stat& status) const {
+    const int directory = levels_.back().fd.get();
+    const char* name = walk.name().c_str();
+    if (!S_ISLNK(status.st_mode)) {
+      const mode_t type = status.st_mode & S_IFMT;
+      return mknodat(directory, name, type | S_IRUSR | S_IWUSR, status.st_rdev) == 0;
+    }
+    const std::string target = posix::symlink_target(walk.image(), walk.file());
+    return symlinkat(target.c_str(), directory, name) == 0;
+  }
+
+  // Makes `name` in the current directory another name of the extracted file `existing`. If that
+  // cannot be, warns and returns false.
+  bool link(const std::string& existing, const std::string& name, const std::string& path) {
+    const int directory = levels_.back().fd.get();
+    const std::size_t slash = existing.rfind('/');
+    const FileDescriptor from =
+        slash == std::string::npos ? open_beneath("") : open_beneath(existing.substr(0, slash));
+    const char* existing_name = existing.c_str() + (slash == std::string::npos ? 0 : slash + 1);
+    const auto make_link = [&] {
+      return linkat(from.get(), existing_name, directory, name.c_str(), 0) == 0;
+    };
+    bool linked = make_link();
+    if (!linked && errno == EEXIST) {
+      if (unlinkat(directory, name.c_str(), 0) != 0) throw system_error(errno, path);
+      linked = make_link();
+    }
+    if (!linked) progress_.warn(system_error(errno, path + ": hard link to " + existing).what());
+    return linked;
+  }
+
+  // Opens the extracted directory `path`, component by component so that no link is followed.
+  FileDescriptor open_beneath(std::string_view path) const {
+    FileDescriptor fd(openat(levels_.front().fd.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    while (fd && !path.empty()) {
+      const std::size_t end = std::min(path.find('/'), path.size());
+      const std::string component(path.substr(0, end));
+      fd = FileDescriptor(
+          openat(fd.get(), component.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      path.remove_prefix(std::min(end + 1, path.size()));
+    }
+    if (!fd) throw system_error(errno, destination_ + "/" + std::string(path));
+    return fd;
+  }
+
+  const std::string destination_;
+  Progress& progress_;
+  StreamCopier data_;
+  MetadataWriter metadata_;
+  std::vector<Level> levels_;
+  std::unordered_map<FileId, std::string> linked_files_;  // with several names: the first path
+};
+
+}  // namespace
+
+void extract(const Image& image, const std::string& destination, const Selection& selection,
+             Progress& progress) {
+  ImageWalk walk(image, selection);
+  Extraction(image, destination, progress).run(walk);
+}
+
+Amount measure_image(const Image& image, const Selection& selection) {
+  using Step = ImageWalk::Step;
+  Amount amount;
+  ImageWalk walk(image, selection);
+  for (Step step = walk.next(); step != Step::end; step = walk.next()) {
+    if (step == Step::leave_directory) continue;
+    ++amount.files;
+    if (step == Step::file && walk.file().reparse_tag == 0) {
+      amount.bytes += walk.file().stream.length;
+    }
+  }
+  return amount;
+}
+
+}  // namespace cim::transfer

@@ -1,0 +1,146 @@
+// Walks the tree of an image.
+#include "transfer/image_walk.h"
+
+#include <optional>
+#include <utility>
+
+#include "format/upcase.h"
+#include "posix/attributes.h"
+
+namespace cim::transfer {
+namespace {
+
+// Calls visit(name, id) for each entry of `directory` until it returns false.
+template <typename Visit>
+void for_each_entry(const Image& image, const File& directory, Visit visit) {
+  const Directory entries = image.entries(directory);
+  EntryName name;
+  for (std::uint32_t index = 0; index < entries.size(); ++index) {
+    const FileId id = image.entry(entries, index, name);
+    if (!visit(name.view(), id)) return;
+  }
+}
+
+// The entry of `directory` that `name` means; with case ignored, its own name can be another.
+std::optional<std::pair<std::u16string, FileId>> find_entry(const Image& image,
+                                                            const File& directory,
+                                                            std::u16string_view name) {
+  const std::optional<FileId> id = image.find(directory, name);
+  if (!id) return std::nullopt;
+  std::u16string stored_name(name);
+  for_each_entry(image, directory, [&](std::u16string_view candidate, FileId candidate_id) {
+    if (candidate_id != *id || format::compare_names(candidate, name, image.upcase_table()) != 0) {
+      return true;
+    }
+    stored_name = candidate;
+    return false;
+  });
+  return std::pair(stored_name, *id);
+}
+
+// Calls visit(component) for each name in `path`.
+template <typename Visit>
+void for_each_component(std::u16string_view path, Visit visit) {
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find(u'\\'), path.size());
+    visit(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+}
+
+// Whether a directory may have an entry `name`. The image's reader has refused such names already;
+// this is where believing it would let an image write outside of its destination.
+bool is_safe_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
+bool is_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }
+
+}  // namespace
+
+ImageWalk::ImageWalk(const Image& image, const Selection& selection) : image_(image) {
+  if (selection.empty()) selection_.whole = true;
+  for (const std::u16string& path : selection) select(path);
+}
+
+void ImageWalk::select(const std::u16string& path) {
+  SelectionTree* node = &selection_;
+  File file = image_.file(image_.root());
+  for_each_component(path, [&](std::u16string_view component) {
+    const auto entry = is_directory(file) ? find_entry(image_, file, component) : std::nullopt;
+    if (!entry) {
+      throw Error(Errc::file_not_found,
+                  image_.path() + ": " + image_to_linux_path(path) + ": no such file or directory");
+    }
+    node = &node->children[entry->first];
+    file = image_.file(entry->second);
+  });
+  node->whole = true;
+}
+
+ImageWalk::Step ImageWalk::next() {
+  if (!started_) {
+    started_ = true;
+    return visit({{}, image_.root(), &selection_});
+  }
+  if (levels_.empty()) return Step::end;
+  Level& level = levels_.back();
+  path_.resize(level.path_length);
+  if (level.next < level.entries.size()) {
+    const Entry entry = std::move(level.entries[level.next++]);
+    return visit(entry);
+  }
+  levels_.pop_back();
+  return Step::leave_directory;
+}
+
+ImageWalk::Step ImageWalk::visit(const Entry& entry) {
+  name_ = image_to_linux_name(entry.name);
+  if (!path_.empty()) path_ += '/';
+  path_ += name_;
+  const bool is_root = levels_.empty();
+  if (!is_root && !is_safe_name(name_)) {
+    throw Error(Errc::corrupt, image_.path() + ": " + path_ + ": no file may have such a name");
+  }
+  file_ = image_.file(entry.id);
+  selected_ = entry.selection == nullptr || entry.selection->whole;
+  if (!is_directory(file_)) return Step::file;
+  enter(selected_ ? nullptr : entry.selection);
+  return Step::enter_directory;
+}
+
+void ImageWalk::enter(const SelectionTree* selection) {
+  if (!visited_directories_.insert(file_.id).second) {
+    throw Error(Errc::corrupt,
+                image_.path() + ": " + path_ + ": a directory has more than one name");
+  }
+  levels_.push_back(
+      {selection == nullptr ? all_entries() : selected_entries(*selection), 0, path_.size()});
+}
+
+std::vector<ImageWalk::Entry> ImageWalk::all_entries() const {
+  std::vector<Entry> entries;
+  for_each_entry(image_, file_, [&](std::u16string_view name, FileId id) {
+    entries.push_back({std::u16string(name), id, nullptr});
+    return true;
+  });
+  return entries;
+}
+
+std::vector<ImageWalk::Entry> ImageWalk::selected_entries(const SelectionTree& selection) const {
+  std::vector<Entry> entries;
+  for (const auto& [name, child] : selection.children) {
+    if (const auto id = image_.find(file_, name)) entries.push_back({name, *id, &child});
+  }
+  return entries;
+}
+
+Error with_path(const Error& error, const Image& image, const std::string& path) {
+  const std::string message = error.what();
+  const std::string prefix = image.path() + ": ";
+  if (!message.starts_with(prefix)) return error;
+  return Error(error.code(), prefix + path + ": " + message.substr(prefix.size()));
+}
+
+}  // namespace cim::transfer

@@ -1,0 +1,284 @@
+// Writes tar archives in the pax format of POSIX (IEEE Std 1003.1, pax: ustar headers, preceded by
+// a header of type `x` with records of text for what does not fit them).
+#include "transfer/pax_writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <numeric>
+#include <optional>
+
+#include <cim/error.h>
+#include <cim/name.h>
+#include <fmt/format.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "format/utf16.h"
+
+namespace cim::transfer {
+namespace {
+
+constexpr std::size_t buffer_size = 1 << 20;
+constexpr std::size_t block_size = 512;
+constexpr mode_t permission_bits = 07777;
+constexpr char pax_header_type = 'x';
+
+// A member's header as it is in the file.
+struct UstarHeader {
+  char name[100] = {};
+  char mode[8] = {};
+  char uid[8] = {};
+  char gid[8] = {};
+  char size[12] = {};
+  char mtime[12] = {};
+  char checksum[8] = {};
+  char type = '0';
+  char link_name[100] = {};
+  char magic[6] = {'u', 's', 't', 'a', 'r', '\0'};
+  char version[2] = {'0', '0'};
+  char user_name[32] = {};
+  char group_name[32] = {};
+  char device_major[8] = {};
+  char device_minor[8] = {};
+  char prefix[155] = {};
+  char padding[12] = {};
+};
+static_assert(sizeof(UstarHeader) == block_size);
+
+// Octal digits with a NUL after them. Returns false, leaving zeros, if there is no room.
+template <std::size_t size>
+bool set_number(char (&field)[size], std::int64_t value) {
+  constexpr std::int64_t limit = std::int64_t{1} << 3 * (size - 1);
+  const bool fits = value >= 0 && value < limit;
+  const std::string digits = fmt::format("{:0{}o}", fits ? value : 0, size - 1);
+  std::copy(digits.begin(), digits.end(), field);
+  return fits;
+}
+
+// Returns false, leaving the first bytes of `text`, if there is no room.
+template <std::size_t size>
+bool set_text(char (&field)[size], std::string_view text) {
+  std::copy_n(text.begin(), std::min(size, text.size()), field);
+  return text.size() <= size;
+}
+
+// Splits a path that is too long for the name between it and the prefix, if a `/` is where it
+// helps.
+bool set_path(UstarHeader& header, std::string_view path) {
+  if (set_text(header.name, path)) return true;
+  const std::size_t slash = path.find('/', path.size() - sizeof(header.name) - 1);
+  if (slash == 0 || slash > sizeof(header.prefix) || slash + 1 >= path.size()) return false;
+  std::fill(std::begin(header.name), std::end(header.name), '\0');
+  set_text(header.name, path.substr(slash + 1));
+  return set_text(header.prefix, path.substr(0, slash));
+}
+
+void set_checksum(UstarHeader& header) {
+  std::fill(std::begin(header.checksum), std::end(header.checksum), ' ');
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&header);
+  const unsigned sum = std::accumulate(bytes, bytes + sizeof(header), 0U);
+  const std::string digits = fmt::format("{:06o}", sum);
+  std::copy(digits.begin(), digits.end(), header.checksum);
+  header.checksum[digits.size()] = '\0';
+}
+
+char type_of(const PaxMember& member) {
+  if (member.is_hard_link) return '1';
+  switch (member.status.st_mode & S_IFMT) {
+    case S_IFLNK:
+      return '2';
+    case S_IFCHR:
+      return '3';
+    case S_IFBLK:
+      return '4';
+    case S_IFDIR:
+      return '5';
+    case S_IFIFO:
+      return '6';
+    case S_IFREG:
+      return '0';
+    default:
+      throw Error(Errc::unsupported, member.path + ": a tar archive cannot hold such a file");
+  }
+}
+
+bool has_data(const PaxMember& member) {
+  return S_ISREG(member.status.st_mode) && !member.is_hard_link;
+}
+
+// "LENGTH KEY=VALUE\n", where LENGTH counts its own digits too.
+void add_record(std::string& records, std::string_view key, std::string_view value) {
+  const std::size_t rest = key.size() + value.size() + 3;
+  std::size_t length = rest + 1;
+  while (rest + std::to_string(length).size() != length) ++length;
+  records += fmt::format("{} {}=", length, key);
+  records += value;
+  records += '\n';
+}
+
+// Whether `name` means the same in UTF-8, which pax records are in, and as mere bytes.
+bool is_ascii(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0; });
+}
+
+bool is_utf8(std::string_view name) {
+  const std::u16string units = linux_to_image_name(name);
+  for (std::size_t index = 0; index < units.size(); ++index) {
+    if (!format::is_surrogate(units[index])) continue;
+    if (!format::is_high_surrogate(units[index])) return false;
+    ++index;
+  }
+  return true;
+}
+
+// A name that the header has room for needs a record only to say that it is in UTF-8. One that is
+// not has none, so that nobody tries to convert it.
+void add_name(std::string& records, std::string_view key, std::string_view name, bool fits) {
+  if (!fits || (!is_ascii(name) && is_utf8(name))) add_record(records, key, name);
+}
+
+// Seconds, with a fraction if there is one. A timespec before 1970 counts nanoseconds upwards,
+// decimal notation does not.
+std::string decimal(const timespec& time) {
+  constexpr long nanoseconds_per_second = 1'000'000'000;
+  const bool complement = time.tv_sec < 0 && time.tv_nsec > 0;
+  const long fraction = complement ? nanoseconds_per_second - time.tv_nsec : time.tv_nsec;
+  const std::int64_t seconds = complement ? time.tv_sec + 1 : time.tv_sec;
+  std::string text = fmt::format("{}{}", complement && seconds == 0 ? "-" : "", seconds);
+  if (fraction == 0) return text;
+  text += fmt::format(".{:09}", fraction);
+  return text.substr(0, text.find_last_not_of('0') + 1);
+}
+
+std::string base_name(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return std::string(path.substr(path.rfind('/') + 1));  // npos + 1 is 0
+}
+
+// The header that says how long and how named the records for `header` are. It is no member, and
+// what else it says does not matter.
+UstarHeader pax_header(const PaxMember& member, std::size_t records_size) {
+  UstarHeader header;
+  set_text(header.name, "PaxHeaders/" + base_name(member.path));
+  set_number(header.mode, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
+  set_number(header.uid, 0);
+  set_number(header.gid, 0);
+  set_number(header.size, static_cast<std::int64_t>(records_size));
+  set_number(header.mtime, 0);
+  header.type = pax_header_type;
+  set_checksum(header);
+  return header;
+}
+
+std::string_view bytes_of(const UstarHeader& header) {
+  return {reinterpret_cast<const char*>(&header), sizeof(header)};
+}
+
+// Number of ranges, then offset and length of each, in decimal lines.
+std::string sparse_map(const std::vector<DataRange>& ranges) {
+  std::string map = fmt::format("{}\n", ranges.size());
+  for (const DataRange& range : ranges) map += fmt::format("{}\n{}\n", range.offset, range.length);
+  map.resize((map.size() + block_size - 1) / block_size * block_size);
+  return map;
+}
+
+}  // namespace
+
+PaxWriter::PaxWriter(int fd, std::string name) : fd_(fd), name_(std::move(name)) {
+  buffer_.reserve(buffer_size);
+}
+
+void PaxWriter::begin(const PaxMember& member) {
+  const auto size = has_data(member) ? static_cast<std::uint64_t>(member.status.st_size) : 0;
+  write_headers(member, member.path, size, {});
+}
+
+void PaxWriter::begin_sparse(const PaxMember& member, const std::vector<DataRange>& ranges) {
+  // A hole at the end has no range after it to tell where it ends.
+  std::vector<DataRange> map = ranges;
+  const auto size = static_cast<std::uint64_t>(member.status.st_size);
+  if (map.empty() || map.back().offset + map.back().length < size) map.push_back({size, 0});
+  const std::string map_text = sparse_map(map);
+
+  std::string records;
+  add_record(records, "GNU.sparse.major", "1");
+  add_record(records, "GNU.sparse.minor", "0");
+  add_record(records, "GNU.sparse.name", member.path);
+  add_record(records, "GNU.sparse.realsize", std::to_string(size));
+  std::uint64_t stored_size = map_text.size();
+  for (const DataRange& range : map) stored_size += range.length;
+  write_headers(member, "GNUSparseFile.0/" + base_name(member.path), stored_size,
+                std::move(records));
+  put(map_text);
+}
+
+void PaxWriter::write(ByteView data) {
+  size_ += data.size();
+  while (!data.empty()) {
+    const std::size_t length = std::min(data.size(), buffer_size - buffer_.size());
+    buffer_.insert(buffer_.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(length));
+    data = data.subspan(length);
+    if (buffer_.size() == buffer_size) flush();
+  }
+}
+
+void PaxWriter::end() { pad(); }
+
+void PaxWriter::finish() {
+  put(std::string(2 * block_size, '\0'));
+  flush();
+}
+
+// `header_name` is what a program that does not know the records shall call the member.
+void PaxWriter::write_headers(const PaxMember& member, const std::string& header_name,
+                              std::uint64_t stored_size, std::string records) {
+  const struct stat& status = member.status;
+  UstarHeader header;
+  header.type = type_of(member);
+  set_number(header.mode, status.st_mode & permission_bits);
+
+  const auto add_number = [&](auto& field, const char* key, std::int64_t value) {
+    if (!set_number(field, value)) add_record(records, key, std::to_string(value));
+  };
+  add_number(header.uid, "uid", status.st_uid);
+  add_number(header.gid, "gid", status.st_gid);
+  add_number(header.size, "size", static_cast<std::int64_t>(stored_size));
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    add_number(header.device_major, "SCHILY.devmajor", major(status.st_rdev));
+    add_number(header.device_minor, "SCHILY.devminor", minor(status.st_rdev));
+  }
+  if (!set_number(header.mtime, status.st_mtim.tv_sec) || status.st_mtim.tv_nsec != 0) {
+    add_record(records, "mtime", decimal(status.st_mtim));
+  }
+  add_name(records, "path", header_name, set_path(header, header_name));
+  add_name(records, "linkpath", member.link_target, set_text(header.link_name, member.link_target));
+  for (const auto& [key, value] : member.records) add_record(records, key, value);
+  set_checksum(header);
+
+  if (!records.empty()) {
+    put(bytes_of(pax_header(member, records.size())));
+    put(records);
+    pad();
+  }
+  put(bytes_of(header));
+}
+
+void PaxWriter::put(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+void PaxWriter::pad() {
+  constexpr std::array<std::byte, block_size> zeros = {};
+  write(ByteView(zeros).first((block_size - size_ % block_size) % block_size));
+}
+
+void PaxWriter::flush() {
+  ByteView rest = buffer_;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(fd_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw system_error(errno, name_);
+    rest = rest.subspan(static_cast<std::size_t>(written));
+  }
+  buffer_.clear();
+}
+
+}  // namespace cim::transfer

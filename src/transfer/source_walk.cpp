@@ -1,0 +1,107 @@
+// Walks a directory tree on disk.
+#include "transfer/source_walk.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include <cim/error.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+
+namespace cim::transfer {
+namespace {
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const noexcept { closedir(directory); }
+};
+
+// A stream over a descriptor of its own, so that `directory` stays open when it is closed.
+std::unique_ptr<DIR, CloseDirectory> open_listing(int directory, const std::string& path) {
+  const int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (own < 0) throw system_error(errno, path);
+  DIR* listing = fdopendir(own);
+  if (listing == nullptr) {
+    const int error_number = errno;
+    close(own);
+    throw system_error(error_number, path);
+  }
+  return std::unique_ptr<DIR, CloseDirectory>(listing);
+}
+
+// For file systems whose directories do not know the types of their entries.
+unsigned char stat_type(int directory, const char* name, const std::string& path) {
+  struct stat status;
+  if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    throw system_error(errno, path + "/" + name);
+  }
+  return directory_entry_type(status.st_mode);
+}
+
+bool is_dot_or_dot_dot(std::string_view name) { return name == "." || name == ".."; }
+
+}  // namespace
+
+SourceWalk::SourceWalk(std::string path, FileDescriptor directory,
+                       const std::vector<std::string>& exclude)
+    : exclude_(exclude), path_(std::move(path)), root_length_(path_.size()) {
+  enter(std::move(directory));
+}
+
+bool SourceWalk::next() {
+  while (!levels_.empty()) {
+    Level& level = levels_.back();
+    path_.resize(level.path_length);
+    if (level.next < level.entries.size()) {
+      path_ += '/';
+      path_ += level.entries[level.next++].name;
+      return true;
+    }
+    levels_.pop_back();
+  }
+  return false;
+}
+
+std::string_view SourceWalk::relative_path() const noexcept {
+  return std::string_view(path_).substr(root_length_ + 1);
+}
+
+void SourceWalk::enter(FileDescriptor directory) {
+  std::vector<Entry> entries;
+  const auto listing = open_listing(directory.get(), path_);
+  for (errno = 0; const dirent* found = readdir(listing.get()); errno = 0) {
+    if (is_dot_or_dot_dot(found->d_name) || excluded(found->d_name)) continue;
+    const unsigned char type = found->d_type == DT_UNKNOWN
+                                   ? stat_type(directory.get(), found->d_name, path_)
+                                   : found->d_type;
+    entries.push_back({found->d_name, type});
+  }
+  if (errno != 0) throw system_error(errno, path_);
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  levels_.push_back({std::move(directory), std::move(entries), 0, path_.size()});
+}
+
+std::vector<std::string_view> SourceWalk::names() const {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : levels_.back().entries) names.push_back(entry.name);
+  return names;
+}
+
+// Whether a pattern matches the relative path of the entry `name` of the directory being entered,
+// or what follows any `/` in it.
+bool SourceWalk::excluded(const std::string& name) const {
+  if (exclude_.empty()) return false;
+  const std::string path = path_.substr(root_length_) + "/" + name;
+  for (std::size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const char* tail = path.c_str() + slash + 1;
+    for (const std::string& pattern : exclude_) {
+      if (fnmatch(pattern.c_str(), tail, 0) == 0) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace cim::transfer

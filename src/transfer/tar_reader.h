@@ -1,0 +1,85 @@
+// Reads tar archives.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <cim/error.h>
+#include <cim/metadata.h>
+
+#include "posix/metadata.h"
+#include "transfer/progress.h"
+
+struct archive;
+struct archive_entry;
+
+namespace cim::transfer {
+
+// One member of an archive, apart from its data.
+struct TarMember {
+  std::string name;                             // the bytes in the archive
+  std::optional<std::string> hard_link_target;  // the member is one more name of this one
+  posix::LinuxMetadata metadata;                // of a hard link: of no meaning
+  std::uint64_t size = 0;                       // bytes of data, holes included
+};
+
+// Reads an archive from its start to its end, in any format that GNU tar, star, bsdtar and POSIX
+// have, and any compression, that libarchive knows.
+//
+//   TarReader reader(fd, "app.tar", progress);
+//   while (const auto member = reader.next())
+//     while (const auto block = reader.read()) ...
+//
+// All functions throw Error, naming the archive and the member, for what is damaged or cut short,
+// and where the system cannot read. What is lost of a member's metadata is warned about. Not
+// thread-safe.
+class TarReader {
+ public:
+  // A part of a member's data; what is in none is a hole.
+  struct Block {
+    std::uint64_t offset = 0;
+    ByteView data;  // valid until the next call of a function of the reader
+  };
+
+  // Reads from `fd`, which must stay open and need not be seekable. `name` names the archive.
+  // `progress` gets the warnings and must outlive the reader.
+  TarReader(int fd, std::string name, Progress& progress);
+  TarReader(const TarReader&) = delete;
+  TarReader& operator=(const TarReader&) = delete;
+  ~TarReader();
+
+  // Moves on to the next member. Nothing after the last; the input has then been read to its end,
+  // so that a program that writes it does not see a closed pipe.
+  std::optional<TarMember> next();
+
+  // The next part of the data of the member, in order; nothing after the last.
+  std::optional<Block> read();
+
+  const std::string& name() const noexcept { return name_; }
+
+ private:
+  struct Input;
+  struct CloseArchive {
+    void operator()(archive* reader) const noexcept;
+  };
+
+  TarMember to_member(archive_entry* entry);
+  posix::LinuxMetadata to_metadata(archive_entry* entry);
+  void add_acl(archive_entry* entry, posix::LinuxMetadata& metadata, int type);
+  void check_end_mark(std::int64_t end_of_members);
+  void warn_of_header();
+  Error failure() const;
+  Error member_error(const std::string& reason) const;
+
+  const std::string name_;
+  Progress& progress_;
+  std::unique_ptr<Input> input_;
+  std::unique_ptr<archive, CloseArchive> archive_;
+  std::string member_name_;          // of the current member; empty before the first
+  std::uint64_t expected_data_ = 0;  // bytes of the current member in the archive
+  std::uint64_t received_data_ = 0;
+};
+
+}  // namespace cim::transfer

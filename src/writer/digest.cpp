@@ -1,0 +1,53 @@
+#include "writer/digest.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <cim/error.h>
+
+namespace cim {
+
+namespace {
+
+void check(int result) {
+  if (result != 1) throw Error(Errc::io_error, "libcrypto cannot compute SHA-256");
+}
+
+// Fetched once: looking an algorithm up costs more than hashing a small file.
+const EVP_MD* sha256() {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  if (algorithm == nullptr) throw Error(Errc::unsupported, "libcrypto does not have SHA-256");
+  return algorithm;
+}
+
+}  // namespace
+
+Hasher::Hasher() : context_(EVP_MD_CTX_new()) {
+  if (!context_) throw std::bad_alloc();
+  check(EVP_DigestInit_ex2(context_.get(), sha256(), nullptr));
+}
+
+void Hasher::reset() { check(EVP_DigestInit_ex2(context_.get(), nullptr, nullptr)); }
+
+void Hasher::update(ByteView data) {
+  check(EVP_DigestUpdate(context_.get(), data.data(), data.size()));
+}
+
+void Hasher::update_zeros(std::uint64_t count) {
+  static constexpr std::array<std::byte, 64 * 1024> zeros = {};
+  while (count > 0) {
+    const std::size_t n = std::min<std::uint64_t>(count, zeros.size());
+    update(ByteView(zeros).first(n));
+    count -= n;
+  }
+}
+
+Digest Hasher::finish() {
+  std::array<std::uint8_t, EVP_MAX_MD_SIZE> whole;
+  check(EVP_DigestFinal_ex(context_.get(), whole.data(), nullptr));
+  Digest digest;
+  std::copy_n(whole.begin(), digest.size(), digest.begin());
+  return digest;
+}
+
+}  // namespace cim

@@ -1,0 +1,66 @@
+// What data an image already has: the index by which equal files take the space of one.
+#pragma once
+
+#include <cstring>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+#include "image/mapping.h"
+#include "writer/digest.h"
+
+namespace cim {
+
+// Identifies data by its length and digest.
+struct ObjectId {
+  std::uint64_t length;
+  Digest digest;
+
+  friend bool operator==(const ObjectId&, const ObjectId&) = default;
+};
+
+struct ObjectIdHash {
+  std::size_t operator()(const ObjectId& id) const noexcept {
+    std::size_t hash;
+    std::memcpy(&hash, id.digest.data(), sizeof(hash));
+    return hash;
+  }
+};
+
+// The objects of the image being written, and those of the images that it builds on. The latter
+// come from object id files, which may be missing, foreign or wrong: they are hints, and whoever
+// uses one compares the data.
+class ObjectIndex {
+ public:
+  // `base` may be null. Object id files that cannot be read are passed over.
+  ObjectIndex(const Image* base, int directory_fd, const std::string& directory);
+
+  void add(const ObjectId& id, format::RegionOffset offset) { own_.emplace(id, offset); }
+
+  // Where data written by this image is.
+  std::optional<format::RegionOffset> find_own(const ObjectId& id) const;
+
+  // Where the images that this one builds on claim to have it.
+  std::optional<format::RegionOffset> find_base(const ObjectId& id) const;
+
+  // The entries for the object id file of the region `region_index`, in order.
+  std::vector<format::ObjectIdEntry> entries(std::uint16_t region_index) const;
+
+ private:
+  // A mapped object id file.
+  struct Table {
+    std::uint16_t region_index;
+    Mapping mapping;
+    ByteView entries;
+  };
+  static std::optional<format::RegionOffset> find(const Table& table, const ObjectId& id);
+
+  std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash> own_;
+  std::vector<Table> base_;
+};
+
+}  // namespace cim

@@ -1,0 +1,96 @@
+#include "writer/pending_file.h"
+
+#include <cerrno>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+namespace cim {
+
+namespace {
+
+constexpr mode_t file_mode = 0644;
+
+std::string random_name() {
+  std::uint64_t number = 0;
+  if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
+    throw system_error(errno, "getrandom");
+  }
+  return fmt::format(".cimfs-{:016x}.tmp", number);
+}
+
+}  // namespace
+
+PendingFile::PendingFile(int directory_fd, std::string directory)
+    : directory_fd_(directory_fd), directory_(std::move(directory)) {
+  fd_ = FileDescriptor(openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, file_mode));
+  if (fd_) return;
+  // What a file system or kernel without O_TMPFILE answers: open(2), BUGS of O_TMPFILE.
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) fail(errno);
+  std::string name = random_name();
+  fd_ = FileDescriptor(
+      openat(directory_fd, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, file_mode));
+  if (!fd_) fail(errno);
+  temporary_name_ = std::move(name);
+}
+
+PendingFile::~PendingFile() {
+  if (fd_ && !temporary_name_.empty()) unlinkat(directory_fd_, temporary_name_.c_str(), 0);
+}
+
+void PendingFile::fail(int error_number) const { throw system_error(error_number, directory_); }
+
+void PendingFile::write_at(std::uint64_t position, const void* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t n = pwrite(fd_.get(), data, size, static_cast<off_t>(position));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(errno);
+    data = static_cast<const char*>(data) + n;
+    size -= static_cast<std::size_t>(n);
+    position += static_cast<std::uint64_t>(n);
+  }
+}
+
+void PendingFile::sync() {
+  if (fsync(fd_.get()) != 0) fail(errno);
+}
+
+bool PendingFile::publish(const std::string& name) {
+  int result;
+  if (temporary_name_.empty()) {
+    const std::string link = fmt::format("/proc/self/fd/{}", fd_.get());
+    result = linkat(AT_FDCWD, link.c_str(), directory_fd_, name.c_str(), AT_SYMLINK_FOLLOW);
+  } else {
+    result = renameat2(directory_fd_, temporary_name_.c_str(), directory_fd_, name.c_str(),
+                       RENAME_NOREPLACE);
+  }
+  if (result != 0 && errno == EEXIST) return false;
+  if (result != 0) throw system_error(errno, directory_ + "/" + name);
+  temporary_name_.clear();
+  name_ = name;
+  return true;
+}
+
+void PendingFile::replace(const std::string& name) {
+  if (temporary_name_.empty()) {
+    std::string temporary = random_name();
+    if (!publish(temporary)) fail(EEXIST);
+    temporary_name_ = std::move(temporary);
+  }
+  if (renameat(directory_fd_, temporary_name_.c_str(), directory_fd_, name.c_str()) != 0) {
+    throw system_error(errno, directory_ + "/" + name);
+  }
+  temporary_name_.clear();
+  name_ = name;
+}
+
+void PendingFile::withdraw() noexcept {
+  if (!name_.empty()) unlinkat(directory_fd_, name_.c_str(), 0);
+  name_.clear();
+}
+
+}  // namespace cim

@@ -1,0 +1,48 @@
+// Files that do not exist until they are published.
+#pragma once
+
+#include <string>
+
+#include "image/file_descriptor.h"
+
+namespace cim {
+
+// A new file in a directory. Where the file system can (O_TMPFILE) it has no name until it is
+// published, so that even a killed process leaves nothing behind; elsewhere it has a name like
+// `.cimfs-XXXXXX.tmp` until then. Unless published, the destructor removes it. Move-only.
+class PendingFile {
+ public:
+  // `directory` names the directory `directory_fd` in errors; the descriptor must outlive this.
+  PendingFile(int directory_fd, std::string directory);
+  PendingFile(PendingFile&& other) noexcept = default;
+  PendingFile& operator=(PendingFile&& other) noexcept = default;
+  ~PendingFile();
+
+  int fd() const noexcept { return fd_.get(); }  // open for reading and writing
+
+  // Writes `data` at `position`. Throws Error.
+  void write_at(std::uint64_t position, const void* data, std::size_t size);
+
+  // fsync(2). Throws Error.
+  void sync();
+
+  // Gives the file its name. Returns false, changing nothing, if that name is taken.
+  bool publish(const std::string& name);
+
+  // Gives the file the name of an existing file, in one step.
+  void replace(const std::string& name);
+
+  // Removes the published name again.
+  void withdraw() noexcept;
+
+ private:
+  [[noreturn]] void fail(int error_number) const;
+
+  int directory_fd_;
+  std::string directory_;
+  FileDescriptor fd_;
+  std::string temporary_name_;  // empty with O_TMPFILE and once published
+  std::string name_;            // once published
+};
+
+}  // namespace cim

@@ -1,0 +1,121 @@
+#include "writer/region_set_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <cim/error.h>
+
+#include "format/bytes.h"
+#include "image/region.h"
+
+namespace cim {
+
+namespace {
+
+// File systems limit the size of a file, ext4 to 16 TiB; sparse streams may claim more together.
+constexpr std::uint64_t max_region_length = std::uint64_t{4} << 40;
+
+PendingFile write_object_ids(PendingFile file, const std::vector<format::ObjectIdEntry>& entries,
+                             std::uint16_t index, RegionType type) {
+  format::ObjectIdHeader header = {};
+  std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
+  header.common.header_length = sizeof(header);
+  header.common.type = format::FileType::object_id;
+  header.common.version_major = format::version_major;
+  header.common.version_minor = format::version_minor;
+  header.index = index;
+  header.type = static_cast<std::uint8_t>(type);
+  header.table_offset = sizeof(header);
+  header.count = static_cast<std::uint32_t>(entries.size());
+  file.write_at(0, &header, sizeof(header));
+  file.write_at(sizeof(header), entries.data(), entries.size() * sizeof(entries[0]));
+  return file;
+}
+
+// A GUID made from content: version 8 of RFC 9562. `attempt` tells sets of equal content apart.
+format::Guid make_guid(const Digest& identity, std::uint32_t attempt) {
+  Hasher hasher;
+  hasher.update(format::bytes_of(identity));
+  hasher.update(format::bytes_of(attempt));
+  const Digest digest = hasher.finish();
+  format::Guid guid;
+  std::memcpy(&guid, digest.data(), sizeof(guid));
+  guid.data3 = static_cast<std::uint16_t>((guid.data3 & 0x0FFF) | 0x8000);
+  guid.data4[0] = static_cast<std::uint8_t>((guid.data4[0] & 0x3F) | 0x80);
+  return guid;
+}
+
+}  // namespace
+
+RegionSetWriter::RegionSetWriter(int directory_fd, std::string directory, std::size_t base_regions)
+    : directory_fd_(directory_fd), directory_(std::move(directory)), base_regions_(base_regions) {}
+
+RegionWriter& RegionSetWriter::region(RegionType type, std::uint64_t length) {
+  const auto last = std::find_if(regions_.rbegin(), regions_.rend(),
+                                 [&](const auto& region) { return region->type() == type; });
+  if (last != regions_.rend() &&
+      ((*last)->is_empty() || (*last)->end() + length <= max_region_length)) {
+    return **last;
+  }
+  const std::size_t index = base_regions_ + regions_.size();
+  if (index >= format::max_regions) {
+    throw Error(Errc::limit_exceeded,
+                directory_ + ": the image and those it builds on have 65,536 region files");
+  }
+  regions_.push_back(std::make_unique<RegionWriter>(PendingFile(directory_fd_, directory_), type,
+                                                    static_cast<std::uint16_t>(regions_.size()),
+                                                    static_cast<std::uint16_t>(index)));
+  return *regions_.back();
+}
+
+RegionWriter* RegionSetWriter::own_region(std::uint16_t region_index) noexcept {
+  if (region_index < base_regions_) return nullptr;
+  return regions_[region_index - base_regions_].get();
+}
+
+void RegionSetWriter::finish(const ObjectIndex& objects) {
+  for (std::uint16_t i = 0; i < regions_.size(); ++i) {
+    RegionWriter& region = *regions_[i];
+    region.finish();
+    region.file().sync();
+    object_id_files_.push_back(write_object_ids(PendingFile(directory_fd_, directory_),
+                                                objects.entries(region.region_index()), i,
+                                                region.type()));
+    object_id_files_.back().sync();
+  }
+}
+
+format::RegionSet RegionSetWriter::publish(const Digest& identity) {
+  for (std::uint32_t attempt = 0;; ++attempt) {
+    const format::Guid id = make_guid(identity, attempt);
+    if (publish_as(id)) {
+      return {.id = id,
+              .count = static_cast<std::uint16_t>(regions_.size()),
+              .reserved = 0,
+              .reserved2 = 0};
+    }
+  }
+}
+
+// Returns false, with no file published, if a name is taken.
+bool RegionSetWriter::publish_as(const format::Guid& id) {
+  bool free = true;
+  try {
+    for (std::uint16_t i = 0; free && i < regions_.size(); ++i) {
+      free = regions_[i]->file().publish(region_file_name(id, i)) &&
+             object_id_files_[i].publish(object_id_file_name(id, i));
+    }
+  } catch (...) {
+    withdraw();
+    throw;
+  }
+  if (!free) withdraw();
+  return free;
+}
+
+void RegionSetWriter::withdraw() noexcept {
+  for (const auto& region : regions_) region->file().withdraw();
+  for (PendingFile& file : object_id_files_) file.withdraw();
+}
+
+}  // namespace cim

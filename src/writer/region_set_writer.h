@@ -1,0 +1,50 @@
+// The region files of an image being written, and their publication.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+#include "writer/object_index.h"
+#include "writer/region_writer.h"
+
+namespace cim {
+
+// Creates region files as they are needed, and at the end gives all files of the set their names.
+// Unless published, everything is removed by the destructor.
+class RegionSetWriter {
+ public:
+  // `base_regions` is the number of region files of the images built on. The descriptor must
+  // outlive this; `directory` names it in errors.
+  RegionSetWriter(int directory_fd, std::string directory, std::size_t base_regions);
+
+  // The region for objects of `type`, of which `length` bytes are to be added. Throws Error.
+  RegionWriter& region(RegionType type, std::uint64_t length);
+
+  // The region whose index in region offsets is `region_index`, if it is one of this set.
+  RegionWriter* own_region(std::uint16_t region_index) noexcept;
+
+  // Writes the object id files, and syncs everything. Throws Error.
+  void finish(const ObjectIndex& objects);
+
+  // Gives all files their names, under a GUID derived from `identity` and no file's yet. Returns
+  // the set. Throws Error; then no file has a name.
+  format::RegionSet publish(const Digest& identity);
+
+  // Removes the names again.
+  void withdraw() noexcept;
+
+ private:
+  bool publish_as(const format::Guid& id);
+
+  int directory_fd_;
+  std::string directory_;
+  std::size_t base_regions_;
+  std::vector<std::unique_ptr<RegionWriter>> regions_;
+  std::vector<PendingFile> object_id_files_;  // by index in the set
+};
+
+}  // namespace cim

@@ -1,0 +1,102 @@
+#include "writer/region_writer.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <cim/error.h>
+
+#include "format/bytes.h"
+#include "image/region.h"
+
+namespace cim {
+
+namespace {
+
+constexpr std::size_t buffer_size = 1 << 20;
+constexpr std::uint64_t object_alignment = 8;
+
+}  // namespace
+
+RegionWriter::RegionWriter(PendingFile file, RegionType type, std::uint16_t index_in_set,
+                           std::uint16_t region_index)
+    : file_(std::move(file)), type_(type), region_index_(region_index) {
+  format::RegionHeader header = {};
+  std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
+  header.common.header_length = sizeof(header);
+  header.common.type = format::FileType::region;
+  header.common.version_major = format::version_major;
+  header.common.version_minor = format::version_minor;
+  header.index = index_in_set;
+  header.type = static_cast<std::uint8_t>(type);
+  buffer_.reserve(buffer_size);
+  append(format::bytes_of(header));
+}
+
+void RegionWriter::align() {
+  const std::uint64_t alignment = type_ == RegionType::data ? format::page_size : object_alignment;
+  const std::uint64_t padding = (alignment - end_ % alignment) % alignment;
+  buffer_.resize(buffer_.size() + padding);
+  end_ += padding;
+}
+
+format::RegionOffset RegionWriter::append(ByteView object) {
+  align();
+  const format::RegionOffset offset = format::make_region_offset(region_index_, end_);
+  if (object.size() >= buffer_size) {
+    flush();
+    file_.write_at(end_, object.data(), object.size());
+  } else {
+    if (buffer_.size() + object.size() > buffer_size) flush();
+    buffer_.insert(buffer_.end(), object.begin(), object.end());
+  }
+  end_ += object.size();
+  return offset;
+}
+
+format::RegionOffset RegionWriter::reserve(std::uint64_t length) {
+  flush();
+  end_before_reserve_ = end_;
+  align();
+  buffer_.clear();  // the padding stays a hole
+  const format::RegionOffset offset = format::make_region_offset(region_index_, end_);
+  end_ += length;
+  return offset;
+}
+
+void RegionWriter::write_at(std::uint64_t byte_offset, ByteView data) {
+  file_.write_at(byte_offset, data.data(), data.size());
+}
+
+void RegionWriter::read_at(std::uint64_t byte_offset, std::span<std::byte> out) const {
+  const std::size_t n =
+      cim::read_at(file_.fd(), out.data(), out.size(), byte_offset, "region file");
+  std::memset(out.data() + n, 0, out.size() - n);  // a hole at the end of the file so far
+}
+
+std::optional<std::uint64_t> RegionWriter::next_data(std::uint64_t from, std::uint64_t to) const {
+  const off_t data = lseek(file_.fd(), static_cast<off_t>(from), SEEK_DATA);
+  if (data < 0 && errno != ENXIO) throw system_error(errno, "region file");
+  if (data < 0 || static_cast<std::uint64_t>(data) >= to) return std::nullopt;
+  return static_cast<std::uint64_t>(data);
+}
+
+void RegionWriter::give_back() {
+  end_ = end_before_reserve_;
+  // Also cuts off what was written there, which a later extent must not show.
+  finish();
+}
+
+void RegionWriter::flush() {
+  if (buffer_.empty()) return;
+  file_.write_at(end_ - buffer_.size(), buffer_.data(), buffer_.size());
+  buffer_.clear();
+}
+
+void RegionWriter::finish() {
+  flush();
+  if (ftruncate(file_.fd(), static_cast<off_t>(end_)) != 0) {
+    throw system_error(errno, "region file");
+  }
+}
+
+}  // namespace cim

@@ -1,0 +1,63 @@
+// A region file being built.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+#include "writer/pending_file.h"
+
+namespace cim {
+
+// Appends objects to a new region file. Small objects are collected in a buffer; extents of larger
+// ones are reserved and then written in place, any part that is never written staying a hole.
+class RegionWriter {
+ public:
+  // `index_in_set` is the file's index among the region files of its set, `region_index` its index
+  // in region offsets.
+  RegionWriter(PendingFile file, RegionType type, std::uint16_t index_in_set,
+               std::uint16_t region_index);
+
+  RegionType type() const noexcept { return type_; }
+  std::uint16_t region_index() const noexcept { return region_index_; }
+  std::uint64_t end() const noexcept { return end_; }  // bytes
+  bool is_empty() const noexcept { return end_ == sizeof(format::RegionHeader); }
+  PendingFile& file() noexcept { return file_; }
+
+  // Appends a copy of `object` and returns where it is. Throws Error.
+  format::RegionOffset append(ByteView object);
+
+  // Reserves an extent of `length` zeros at the end. Throws Error.
+  format::RegionOffset reserve(std::uint64_t length);
+
+  // Writes to a reserved extent. Throws Error.
+  void write_at(std::uint64_t byte_offset, ByteView data);
+
+  // Reads from a reserved extent, or from anything after finish(). Throws Error.
+  void read_at(std::uint64_t byte_offset, std::span<std::byte> out) const;
+
+  // The first byte offset in [from, to) that is not in a hole; nothing if there is none.
+  std::optional<std::uint64_t> next_data(std::uint64_t from, std::uint64_t to) const;
+
+  // Drops the extent that reserve() returned last. Nothing may have been added since. Throws Error.
+  void give_back();
+
+  // Brings the file to its final contents and size. Throws Error.
+  void finish();
+
+ private:
+  void flush();
+  void align();
+
+  PendingFile file_;
+  RegionType type_;
+  std::uint16_t region_index_;
+  std::vector<std::byte> buffer_;  // the last bytes before end_
+  std::uint64_t end_ = 0;
+  std::uint64_t end_before_reserve_ = 0;
+};
+
+}  // namespace cim

@@ -1,0 +1,169 @@
+#include "writer/tree.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "image/base.h"
+
+namespace cim {
+
+bool Node::is_directory() const noexcept {
+  return decode_stream(record.default_stream).type == StreamType::link_table;
+}
+
+Tree::Tree(const Image* base, std::span<const char16_t> upcase) : base_(base), upcase_(upcase) {
+  if (base_ != nullptr) {
+    root_ = &load(base_->root());
+  } else {
+    root_ = &create(true);
+  }
+}
+
+Node& Tree::create(bool directory) {
+  Node& node = nodes_.emplace_back();
+  if (directory) {
+    node.record.default_stream = encode_stream({.type = StreamType::link_table});
+    node.links = 2;
+  }
+  return node;
+}
+
+Node& Tree::load(FileId id) {
+  const auto known = base_nodes_.find(id);
+  if (known != base_nodes_.end()) return *known->second;
+  const File file = base_->file(id);
+  const std::uint32_t links = base_->link_count(file);
+  Node& node = nodes_.emplace_back();
+  node.record = encode_file(file);
+  node.id = id;
+  node.links = links;
+  node.in_base = true;
+  node.changed = false;
+  base_nodes_.emplace(id, &node);
+  return node;
+}
+
+std::optional<FileId> Tree::find_in_base(const Node& directory, std::u16string_view name) const {
+  if (!directory.in_base) return std::nullopt;
+  return base_->find(base_->file(directory.id), name);
+}
+
+Node* Tree::child(Node& directory, std::u16string_view name) {
+  if (directory.entries) {
+    const auto change = directory.entries->find(name);
+    if (change != directory.entries->end()) return change->second;
+  }
+  const std::optional<FileId> id = find_in_base(directory, name);
+  return id ? &load(*id) : nullptr;
+}
+
+Node* Tree::find(std::span<const std::u16string_view> names) {
+  Node* node = root_;
+  for (const std::u16string_view name : names) {
+    if (!node->is_directory()) return nullptr;
+    node = child(*node, name);
+    if (node == nullptr) return nullptr;
+  }
+  return node;
+}
+
+void Tree::attach(Node& directory, std::u16string_view name, Node& node) {
+  if (!directory.entries) directory.entries = std::make_unique<EntryChanges>(order());
+  const auto removed = directory.entries->find(name);
+  if (removed != directory.entries->end()) directory.entries->erase(removed);
+  directory.entries->emplace(name, &node);
+  directory.changed = true;
+  if (node.is_directory()) {
+    ++directory.links;
+  } else {
+    ++node.links;
+  }
+}
+
+void Tree::detach(Node& directory, std::u16string_view name) {
+  Node& node = *child(directory, name);
+  if (!directory.entries) directory.entries = std::make_unique<EntryChanges>(order());
+  const auto change = directory.entries->find(name);
+  if (find_in_base(directory, name)) {
+    directory.entries->insert_or_assign(std::u16string(name), nullptr);
+  } else {
+    directory.entries->erase(change);
+  }
+  directory.changed = true;
+  if (node.is_directory()) --directory.links;
+  release(directory, node);
+}
+
+// Takes away the link that `directory` had to `node`, and with the last one all below it.
+void Tree::release(Node& directory, Node& node) {
+  std::vector<Node*> dead_directories;
+  const auto drop_link = [&](const Node& from, Node& to) {
+    if (!to.alive) return;
+    if (!to.is_directory() && --to.links > 0) {
+      if (to.in_base && to.record.parent == from.id) orphans_.push_back(&to);
+      return;
+    }
+    to.alive = false;
+    if (to.is_directory()) dead_directories.push_back(&to);
+  };
+  drop_link(directory, node);
+  while (!dead_directories.empty()) {
+    Node& dead = *dead_directories.back();
+    dead_directories.pop_back();
+    std::vector<Node*> children;
+    for_each_entry(dead, [&](const TreeEntry& entry) {
+      if (entry.node != nullptr) {
+        children.push_back(entry.node);
+        return;
+      }
+      // A plain file of the base image with no other name needs no node to be forgotten.
+      const File file = base_->file(entry.id);
+      if (file.is_directory() || base_->link_count(file) > 1) children.push_back(&load(entry.id));
+    });
+    for (Node* child : children) drop_link(dead, *child);
+    dead.entries.reset();
+  }
+}
+
+StreamMap& Tree::named_streams(Node& node) {
+  if (!node.named_streams) {
+    node.named_streams = std::make_unique<StreamMap>(order());
+    if (node.in_base) {
+      for (const NamedStream& stream : base_->named_streams(base_->file(node.id))) {
+        node.named_streams->emplace(stream.name, encode_stream(stream.stream));
+      }
+    }
+  }
+  return *node.named_streams;
+}
+
+void Tree::adopt_orphans() {
+  std::unordered_set<Node*> orphans;
+  for (Node* orphan : orphans_) {
+    if (orphan->alive) orphans.insert(orphan);
+  }
+  std::vector<Node*> pending = {root_};
+  std::unordered_set<Node*> seen = {root_};
+  while (!orphans.empty() && !pending.empty()) {
+    Node& directory = *pending.back();
+    pending.pop_back();
+    std::vector<FileId> unknown;
+    for_each_entry(directory, [&](const TreeEntry& entry) {
+      if (entry.node == nullptr) {
+        if (base_->file(entry.id).is_directory()) unknown.push_back(entry.id);
+      } else if (entry.node->is_directory()) {
+        if (seen.insert(entry.node).second) pending.push_back(entry.node);
+      } else if (orphans.erase(entry.node) > 0) {
+        entry.node->record.parent = directory.id;
+        entry.node->changed = true;
+      }
+    });
+    for (const FileId id : unknown) {
+      Node& node = load(id);
+      if (seen.insert(&node).second) pending.push_back(&node);
+    }
+  }
+  orphans_.clear();
+}
+
+}  // namespace cim

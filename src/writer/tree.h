@@ -1,0 +1,140 @@
+// The tree of files of an image being written: what is new, over what the base image has.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+#include "format/upcase.h"
+
+namespace cim {
+
+struct Node;
+
+// The order of names in link tables, under one upcase table.
+struct NameOrder {
+  std::span<const char16_t> upcase;
+
+  using is_transparent = void;
+  bool operator()(std::u16string_view a, std::u16string_view b) const noexcept {
+    return format::compare_names(a, b, upcase) < 0;
+  }
+};
+
+// How the entries of a directory differ from those in the base image. A null node: removed.
+using EntryChanges = std::map<std::u16string, Node*, NameOrder>;
+using StreamMap = std::map<std::u16string, format::Stream, NameOrder>;
+
+// A file or directory that is new or has been looked at on the way to something new.
+struct Node {
+  format::File record = {};
+  FileId id = 0;                             // 0 until a new file gets one at commit
+  std::uint32_t links = 0;                   // st_nlink; a directory starts with 2
+  bool in_base = false;                      // has an id of the base image
+  bool changed = true;                       // the record is not that of the base image
+  bool alive = true;                         // can be reached from the root
+  std::unique_ptr<EntryChanges> entries;     // of a directory; null until something changes
+  std::unique_ptr<StreamMap> named_streams;  // all of them; null while as in the base image
+
+  bool is_directory() const noexcept;
+};
+
+// A name and what it leads to. The name is valid until the next entry.
+struct TreeEntry {
+  std::u16string_view name;
+  Node* node;  // null if the entry is as in the base image and nobody has looked at it
+  FileId id;   // of the base image, where node is null
+};
+
+// Nodes live as long as the tree. Not thread-safe.
+class Tree {
+ public:
+  // `base` may be null: the tree then is an empty root directory. Both must outlive the tree.
+  Tree(const Image* base, std::span<const char16_t> upcase);
+
+  Node& root() noexcept { return *root_; }
+  const Image* base() const noexcept { return base_; }
+  NameOrder order() const noexcept { return {upcase_}; }
+
+  // The child `name` of `directory`; null if there is none.
+  Node* child(Node& directory, std::u16string_view name);
+
+  // The node that the names lead to from the root; null if one is missing or not a directory.
+  Node* find(std::span<const std::u16string_view> names);
+
+  // A new node that nothing leads to yet. The record is that of an empty file, or of an empty
+  // directory.
+  Node& create(bool directory);
+
+  // Makes `name` in `directory` lead to `node`, which gains a link. The name must be free.
+  void attach(Node& directory, std::u16string_view name, Node& node);
+
+  // Removes `name`, which must be there, from `directory`. What can no longer be reached is dead.
+  void detach(Node& directory, std::u16string_view name);
+
+  // The alternate data streams of `node`, for reading or changing.
+  StreamMap& named_streams(Node& node);
+
+  // Calls visit(TreeEntry) for each entry of `directory`, in order. `visit` must not change it.
+  template <typename Visit>
+  void for_each_entry(const Node& directory, Visit&& visit) const;
+
+  // The live nodes of files of the base image, by id.
+  const std::map<FileId, Node*>& base_nodes() const noexcept { return base_nodes_; }
+
+  // Gives each live file that has lost the directory its record names as the parent another one.
+  // For when all new files have ids.
+  void adopt_orphans();
+
+ private:
+  Node& load(FileId id);
+  std::optional<FileId> find_in_base(const Node& directory, std::u16string_view name) const;
+  void release(Node& directory, Node& node);
+
+  const Image* base_;
+  std::span<const char16_t> upcase_;
+  std::deque<Node> nodes_;
+  std::map<FileId, Node*> base_nodes_;
+  std::vector<Node*> orphans_;
+  Node* root_;
+};
+
+template <typename Visit>
+void Tree::for_each_entry(const Node& directory, Visit&& visit) const {
+  static const EntryChanges none{NameOrder{}};
+  const EntryChanges& changes = directory.entries ? *directory.entries : none;
+  auto change = changes.begin();
+  const auto visit_change = [&] {
+    if (change->second != nullptr) visit(TreeEntry{change->first, change->second, 0});
+    ++change;
+  };
+  if (directory.in_base) {
+    const Directory listing = base_->entries(base_->file(directory.id));
+    EntryName name;
+    for (std::uint32_t i = 0; i < listing.size(); ++i) {
+      const FileId id = base_->entry(listing, i, name);
+      std::strong_ordering order = std::strong_ordering::greater;
+      while (change != changes.end() &&
+             (order = format::compare_names(change->first, name.view(), upcase_)) < 0) {
+        visit_change();
+      }
+      if (change != changes.end() && order == 0) {
+        visit_change();
+        continue;
+      }
+      const auto known = base_nodes_.find(id);
+      visit(TreeEntry{name.view(), known == base_nodes_.end() ? nullptr : known->second, id});
+    }
+  }
+  while (change != changes.end()) visit_change();
+}
+
+}  // namespace cim

@@ -1,0 +1,522 @@
+// The Writer: checks what it is asked, and puts the parts of src/writer together.
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <unordered_map>
+
+#include <cim/image.h>
+#include <cim/writer.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "format/bytes.h"
+#include "format/extended_attributes.h"
+#include "format/reparse.h"
+#include "format/security_descriptor.h"
+#include "image/base.h"
+#include "image/region.h"
+#include "writer/data_writer.h"
+#include "writer/garbage.h"
+#include "writer/metadata_writer.h"
+#include "writer/object_index.h"
+#include "writer/path.h"
+#include "writer/region_set_writer.h"
+#include "writer/tree.h"
+
+namespace cim {
+
+namespace {
+
+constexpr std::size_t max_object_length = 65535;  // of a descriptor, an EA list, reparse data
+
+void check_image_name(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    throw Error(Errc::invalid_argument, "'" + name + "' cannot name an image");
+  }
+}
+
+// Opens the directory and becomes its one writer.
+FileDescriptor lock_directory(const std::string& directory) {
+  FileDescriptor fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) {
+    throw Error(Errc::path_not_found, directory + ": no such directory");
+  }
+  if (!fd || faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
+    throw system_error(errno, directory);
+  }
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno != EWOULDBLOCK) throw system_error(errno, directory);
+  throw Error(Errc::sharing_violation, directory + ": an image in it is being written already");
+}
+
+void sync_directory(int fd, const std::string& directory) {
+  if (fsync(fd) != 0) throw system_error(errno, directory);
+}
+
+void check_object(ByteView object, const char* what) {
+  if (object.size() > max_object_length) {
+    throw Error(Errc::invalid_argument, fmt::format("{} of {} bytes; the limit is {}", what,
+                                                    object.size(), max_object_length));
+  }
+}
+
+void check_metadata(const Metadata& metadata) {
+  check_object(metadata.security_descriptor, "a security descriptor");
+  check_object(metadata.reparse_data, "reparse data");
+  check_object(metadata.extended_attributes, "extended attributes");
+  if (!metadata.security_descriptor.empty() &&
+      !format::is_valid_security_descriptor(metadata.security_descriptor)) {
+    throw Error(Errc::invalid_argument, "malformed security descriptor");
+  }
+  try {
+    format::EaReader attributes(metadata.extended_attributes);
+    while (attributes.next()) {
+    }
+    if (!metadata.reparse_data.empty()) {
+      const auto tag = format::load<std::uint32_t>(metadata.reparse_data, 0, "tag");
+      format::reparse_payload(metadata.reparse_data, tag);
+    }
+  } catch (const Error& error) {
+    throw Error(Errc::invalid_argument, std::string("malformed metadata: ") + error.what());
+  }
+}
+
+}  // namespace
+
+struct Writer::Impl {
+  explicit Impl(const Options& options);
+
+  // The stream that is open, and where it belongs.
+  struct OpenStream {
+    DataWriter data;
+    std::uint64_t position = 0;
+    Node* node;
+    std::u16string name;  // of an alternate stream
+  };
+
+  void check_usable() const;
+  std::vector<std::u16string_view> checked_path(std::u16string_view path) const;
+  Node& parent_of(std::u16string_view path, const std::vector<std::u16string_view>& names);
+  Node& existing(std::u16string_view path, const std::vector<std::u16string_view>& names);
+  void remove_existing(Node& directory, std::u16string_view name);
+
+  format::RegionOffset store_object(ByteView object, bool counted);
+  void set_metadata(Node& node, const Metadata& metadata);
+
+  void write(std::uint64_t offset, ByteView data);
+  void close_stream();
+
+  void commit();
+  void write_and_publish();
+  FileDescriptor lock_target() const;
+  PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
+  Digest identity(format::RegionOffset filesystem);
+
+  // Remembers an Error of `work`, after which the image can no longer be trusted.
+  template <typename Work>
+  auto guarded(Work&& work) {
+    try {
+      return work();
+    } catch (const Error& error) {
+      if (!failure) failure = error;
+      throw;
+    }
+  }
+
+  std::string directory;
+  FileDescriptor directory_fd;
+  std::string name;
+  bool is_fork;           // of the base, which stays
+  bool replaces = false;  // the target exists and may be replaced
+  std::optional<Image> base;
+  RegionSetWriter regions;
+  ObjectIndex objects;
+  DataStore data;
+  Tree tree;
+  std::unordered_map<std::string, format::RegionOffset> metadata_objects;  // by content
+
+  // The directory that was created or had something created in it last: files come by directory.
+  std::u16string cached_parent_path;
+  Node* cached_parent = nullptr;
+
+  std::optional<OpenStream> stream;
+  std::optional<Error> failure;
+  bool committed = false;
+};
+
+namespace {
+
+std::optional<Image> open_base(const Writer::Options& options) {
+  if (!options.existing) return std::nullopt;
+  check_image_name(*options.existing);
+  return Image(options.directory + "/" + *options.existing);
+}
+
+const std::string& target_name(const Writer::Options& options) {
+  if (options.name) return *options.name;
+  if (options.existing) return *options.existing;
+  throw Error(Errc::invalid_argument, "neither an existing nor a new image is named");
+}
+
+const Image* pointer(const std::optional<Image>& image) { return image ? &*image : nullptr; }
+
+std::span<const char16_t> choose_upcase_table(const std::optional<Image>& base,
+                                              bool case_insensitive) {
+  if (base) return base->upcase_table();
+  return case_insensitive ? format::windows_upcase_table() : format::identity_upcase_table();
+}
+
+}  // namespace
+
+Writer::Impl::Impl(const Options& options)
+    : directory(options.directory),
+      directory_fd(lock_directory(options.directory)),
+      name(target_name(options)),
+      is_fork(options.existing && name != *options.existing),
+      base(open_base(options)),
+      regions(directory_fd.get(), directory, base ? BaseImage(*base).region_count() : 0),
+      objects(pointer(base), directory_fd.get(), directory),
+      data(regions, objects, pointer(base)),
+      tree(pointer(base), choose_upcase_table(base, options.case_insensitive)) {
+  check_image_name(name);
+  replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  if (replaces && !options.replace && name != options.existing) {
+    throw Error(Errc::file_exists, directory + "/" + name + ": exists already");
+  }
+}
+
+void Writer::Impl::check_usable() const {
+  if (committed) throw Error(Errc::invalid_argument, name + ": is committed already");
+  if (stream) throw Error(Errc::sharing_violation, name + ": a stream is still open");
+}
+
+std::vector<std::u16string_view> Writer::Impl::checked_path(std::u16string_view path) const {
+  check_usable();
+  return split_path(path);
+}
+
+Node& Writer::Impl::parent_of(std::u16string_view path,
+                              const std::vector<std::u16string_view>& names) {
+  if (names.empty()) {
+    throw Error(Errc::invalid_argument, "the root directory cannot be replaced or removed");
+  }
+  const std::u16string_view parent_path =
+      path.substr(0, path.size() - names.back().size() - (names.size() > 1 ? 1 : 0));
+  if (cached_parent != nullptr && cached_parent_path == parent_path) return *cached_parent;
+  Node* parent = tree.find(std::span(names).first(names.size() - 1));
+  if (parent == nullptr || !parent->is_directory()) {
+    throw Error(Errc::path_not_found,
+                image_to_linux_path(path) + ": its parent directory does not exist");
+  }
+  cached_parent_path = parent_path;
+  cached_parent = parent;
+  return *parent;
+}
+
+Node& Writer::Impl::existing(std::u16string_view path,
+                             const std::vector<std::u16string_view>& names) {
+  Node* node = tree.find(names);
+  if (node == nullptr) {
+    throw Error(Errc::path_not_found, image_to_linux_path(path) + ": no such file or directory");
+  }
+  return *node;
+}
+
+void Writer::Impl::remove_existing(Node& parent, std::u16string_view entry) {
+  const Node* node = tree.child(parent, entry);
+  if (node == nullptr) return;
+  if (node->is_directory()) cached_parent = nullptr;
+  tree.detach(parent, entry);
+}
+
+// Equal objects are stored once. A counted one has its length in front.
+format::RegionOffset Writer::Impl::store_object(ByteView object, bool counted) {
+  if (object.empty()) return 0;
+  std::string bytes;
+  const auto append = [&](ByteView part) {
+    bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+  };
+  if (counted) append(format::bytes_of(static_cast<std::uint16_t>(object.size())));
+  append(object);
+  const auto known = metadata_objects.find(bytes);
+  if (known != metadata_objects.end()) return known->second;
+  const format::RegionOffset offset = guarded([&] {
+    return regions.region(RegionType::metadata, bytes.size())
+        .append(std::as_bytes(std::span(bytes)));
+  });
+  metadata_objects.emplace(std::move(bytes), offset);
+  return offset;
+}
+
+void Writer::Impl::set_metadata(Node& node, const Metadata& metadata) {
+  File file = {
+      .attributes = metadata.attributes,
+      .reparse_tag = 0,
+      .creation_time = metadata.creation_time,
+      .last_write_time = metadata.last_write_time,
+      .change_time = metadata.change_time,
+      .last_access_time = metadata.last_access_time,
+      .stream = decode_stream(node.record.default_stream),
+      .security_descriptor_offset = store_object(metadata.security_descriptor, true),
+      .extended_attributes_offset = store_object(metadata.extended_attributes, false),
+      .reparse_data_offset = store_object(metadata.reparse_data, true),
+      .stream_table_offset = node.record.stream_table,
+      .extended_attributes_length = static_cast<std::uint16_t>(metadata.extended_attributes.size()),
+      .parent = node.record.parent,
+  };
+  if (!metadata.reparse_data.empty()) {
+    file.reparse_tag = format::load<std::uint32_t>(metadata.reparse_data, 0, "tag");
+  }
+  node.record = encode_file(file);
+  node.changed = true;
+}
+
+void Writer::Impl::write(std::uint64_t offset, ByteView bytes) {
+  const std::uint64_t size = stream->data.size();
+  const std::uint64_t room = offset < size ? size - offset : 0;
+  const ByteView fitting = bytes.first(std::min<std::uint64_t>(bytes.size(), room));
+  guarded([&] { stream->data.write_at(offset, fitting); });
+  stream->position = offset + fitting.size();
+  if (fitting.size() < bytes.size()) {
+    throw Error(Errc::end_of_file,
+                fmt::format("a write of {} bytes at {} reaches past the stream's {} bytes",
+                            bytes.size(), offset, size));
+  }
+}
+
+void Writer::Impl::close_stream() {
+  OpenStream closing = std::move(*stream);
+  stream.reset();
+  const format::Stream record = encode_stream(guarded([&] { return closing.data.finish(); }));
+  if (closing.name.empty()) {
+    closing.node->record.default_stream = record;
+  } else {
+    tree.named_streams(*closing.node).insert_or_assign(closing.name, record);
+  }
+}
+
+// The existing image that is to be replaced, locked against mounting. A daemon holds a shared lock
+// on the filesystem file of what it has mounted.
+FileDescriptor Writer::Impl::lock_target() const {
+  if (!replaces) return {};
+  const std::string path = directory + "/" + name;
+  FileDescriptor fd = open_regular_file(directory_fd.get(), name, path);
+  // A daemon takes a moment to end after umount(8) has returned.
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK) throw system_error(errno, path);
+    std::this_thread::sleep_for(std::chrono::milliseconds(25));
+  }
+  throw Error(Errc::sharing_violation, path + ": is mounted");
+}
+
+// What tells this image's region set from others: a digest of all that it holds.
+Digest Writer::Impl::identity(format::RegionOffset filesystem) {
+  Hasher& hasher = data.identity();
+  RegionWriter& metadata = *regions.own_region(format::region_index(filesystem));
+  std::vector<std::byte> chunk(1 << 20);
+  for (std::uint64_t offset = 0; offset < metadata.end(); offset += chunk.size()) {
+    chunk.resize(std::min<std::uint64_t>(chunk.size(), metadata.end() - offset));
+    metadata.read_at(offset, chunk);
+    hasher.update(chunk);
+  }
+  return hasher.finish();
+}
+
+PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
+                                                const format::RegionSet& set) {
+  const std::vector<format::RegionSet> parents =
+      base ? BaseImage(*base).region_sets() : std::vector<format::RegionSet>();
+  format::FilesystemHeader header = {};
+  std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
+  const std::span parent_bytes = std::as_bytes(std::span(parents));
+  header.common.header_length = static_cast<std::uint32_t>(sizeof(header) + parent_bytes.size());
+  header.common.type = format::FileType::image;
+  header.common.version_major = format::version_major;
+  header.common.version_minor = format::version_minor;
+  header.regions = set;
+  header.filesystem = filesystem;
+  header.parent_count = static_cast<std::uint16_t>(parents.size());
+  PendingFile file(directory_fd.get(), directory);
+  file.write_at(0, &header, sizeof(header));
+  file.write_at(sizeof(header), parent_bytes.data(), parent_bytes.size());
+  file.sync();
+  return file;
+}
+
+void Writer::Impl::commit() {
+  const FileDescriptor target = lock_target();
+  std::vector<format::RegionSet> replaced;
+  if (target && !base) {
+    try {
+      replaced = read_filesystem_file(target.get(), name).sets;
+    } catch (const Error&) {  // it was no image
+    }
+  }
+  guarded([&] { write_and_publish(); });
+  remove_unused_region_sets(directory_fd.get(), directory, replaced);
+}
+
+void Writer::Impl::write_and_publish() {
+  const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
+  const format::RegionOffset filesystem =
+      MetadataWriter(tree, regions.region(RegionType::metadata, 0),
+                     regions.region(RegionType::small_data, 0), is_fork)
+          .write(upcase);
+  regions.finish(objects);
+  const format::RegionSet set = regions.publish(identity(filesystem));
+  try {
+    PendingFile file = write_filesystem_file(filesystem, set);
+    sync_directory(directory_fd.get(), directory);
+    if (replaces) {
+      file.replace(name);
+    } else if (!file.publish(name)) {
+      throw Error(Errc::file_exists, directory + "/" + name + ": exists already");
+    }
+  } catch (...) {
+    regions.withdraw();
+    throw;
+  }
+  committed = true;
+  sync_directory(directory_fd.get(), directory);
+}
+
+Writer::Writer(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+Writer::~Writer() = default;
+
+WriteStream Writer::create_file(std::u16string_view path, const Metadata& metadata,
+                                std::uint64_t size) {
+  const auto names = impl_->checked_path(path);
+  Node& parent = impl_->parent_of(path, names);
+  check_metadata(metadata);
+  if (size > format::max_stream_length) {
+    throw Error(Errc::invalid_argument, image_to_linux_path(path) + ": is too large");
+  }
+  Node& node = impl_->tree.create(false);
+  impl_->set_metadata(node, metadata);
+  impl_->guarded([&] {
+    impl_->stream.emplace(Impl::OpenStream{DataWriter(impl_->data, size), 0, &node, {}});
+  });
+  impl_->remove_existing(parent, names.back());
+  impl_->tree.attach(parent, names.back(), node);
+  return WriteStream(this);
+}
+
+void Writer::create_directory(std::u16string_view path, const Metadata& metadata) {
+  const auto names = impl_->checked_path(path);
+  check_metadata(metadata);
+  if (names.empty()) return impl_->set_metadata(impl_->tree.root(), metadata);
+  Node& parent = impl_->parent_of(path, names);
+  Node* present = impl_->tree.child(parent, names.back());
+  if (present != nullptr && present->is_directory()) return impl_->set_metadata(*present, metadata);
+  Node& node = impl_->tree.create(true);
+  impl_->set_metadata(node, metadata);
+  impl_->remove_existing(parent, names.back());
+  impl_->tree.attach(parent, names.back(), node);
+  impl_->cached_parent_path = path;
+  impl_->cached_parent = &node;
+}
+
+WriteStream Writer::create_named_stream(std::u16string_view path, std::u16string_view name,
+                                        std::uint64_t size) {
+  Node& node = impl_->existing(path, impl_->checked_path(path));
+  check_name(name);
+  if (size > format::max_stream_length) {
+    throw Error(Errc::invalid_argument, image_to_linux_path(path) + ": the stream is too large");
+  }
+  if (&node == &impl_->tree.root() && name == extension_stream) {
+    throw Error(Errc::invalid_argument, "the root's stream 'cimfs.extension' is reserved");
+  }
+  impl_->tree.named_streams(node).erase(std::u16string(name));
+  node.changed = true;
+  impl_->guarded([&] {
+    impl_->stream.emplace(
+        Impl::OpenStream{DataWriter(impl_->data, size), 0, &node, std::u16string(name)});
+  });
+  return WriteStream(this);
+}
+
+void Writer::create_hard_link(std::u16string_view new_path, std::u16string_view existing_path) {
+  const auto new_names = impl_->checked_path(new_path);
+  Node& node = impl_->existing(existing_path, impl_->checked_path(existing_path));
+  if (node.is_directory()) {
+    throw Error(Errc::is_a_directory,
+                image_to_linux_path(existing_path) + ": a directory can have no hard link");
+  }
+  Node& parent = impl_->parent_of(new_path, new_names);
+  const Node* present = impl_->tree.child(parent, new_names.back());
+  if (present == &node) return;
+  if (present != nullptr && present->is_directory()) {
+    throw Error(Errc::is_a_directory, image_to_linux_path(new_path) + ": is a directory");
+  }
+  impl_->remove_existing(parent, new_names.back());
+  impl_->tree.attach(parent, new_names.back(), node);
+}
+
+void Writer::remove(std::u16string_view path) {
+  const auto names = impl_->checked_path(path);
+  Node& parent = impl_->parent_of(path, names);
+  impl_->existing(path, names);
+  impl_->remove_existing(parent, names.back());
+}
+
+void Writer::remove_named_stream(std::u16string_view path, std::u16string_view name) {
+  Node& node = impl_->existing(path, impl_->checked_path(path));
+  check_name(name);
+  if (impl_->tree.named_streams(node).erase(std::u16string(name)) == 0) {
+    throw Error(Errc::path_not_found,
+                fmt::format("{}: has no stream '{}'", image_to_linux_path(path),
+                            image_to_linux_name(name)));
+  }
+  node.changed = true;
+}
+
+Writer::Kind Writer::find(std::u16string_view path) const {
+  const Node* node = impl_->tree.find(split_path(path));
+  if (node == nullptr) return Kind::none;
+  return node->is_directory() ? Kind::directory : Kind::file;
+}
+
+void Writer::commit() {
+  impl_->check_usable();
+  if (impl_->failure) throw Error(*impl_->failure);
+  impl_->commit();
+}
+
+WriteStream::WriteStream(WriteStream&& other) noexcept
+    : writer_(std::exchange(other.writer_, nullptr)) {}
+
+WriteStream& WriteStream::operator=(WriteStream&& other) noexcept {
+  std::swap(writer_, other.writer_);
+  return *this;
+}
+
+WriteStream::~WriteStream() {
+  try {
+    close();
+  } catch (const Error&) {  // the writer remembers it
+  }
+}
+
+void WriteStream::write(ByteView data) {
+  if (writer_ == nullptr) throw Error(Errc::invalid_argument, "the stream is closed");
+  writer_->impl_->write(writer_->impl_->stream->position, data);
+}
+
+void WriteStream::write_at(std::uint64_t offset, ByteView data) {
+  if (writer_ == nullptr) throw Error(Errc::invalid_argument, "the stream is closed");
+  writer_->impl_->write(offset, data);
+}
+
+std::uint64_t WriteStream::size() const noexcept {
+  return writer_ == nullptr ? 0 : writer_->impl_->stream->data.size();
+}
+
+void WriteStream::close() {
+  if (writer_ != nullptr) std::exchange(writer_, nullptr)->impl_->close_stream();
+}
+
+}  // namespace cim

@@ -1,0 +1,77 @@
+/* A program in C11 against cimfs.h and nothing else: see c11_test.cpp. */
+#include <cimfs.h>
+
+#define OFFSET(member, offset)                                      \
+  _Static_assert(offsetof(CIMFS_FILE_METADATA, member) == (offset), \
+                 #member " is laid out as on Windows")
+
+/* As a 64-bit Windows lays it out. */
+#if UINTPTR_MAX == UINT64_MAX
+OFFSET(Attributes, 0);
+OFFSET(FileSize, 8);
+OFFSET(CreationTime, 16);
+OFFSET(LastWriteTime, 24);
+OFFSET(ChangeTime, 32);
+OFFSET(LastAccessTime, 40);
+OFFSET(SecurityDescriptorBuffer, 48);
+OFFSET(SecurityDescriptorSize, 56);
+OFFSET(ReparseDataBuffer, 64);
+OFFSET(ReparseDataSize, 72);
+OFFSET(EaBuffer, 80);
+OFFSET(EaBufferSize, 88);
+_Static_assert(sizeof(CIMFS_FILE_METADATA) == 96, "size of CIMFS_FILE_METADATA");
+#endif
+_Static_assert(sizeof(HRESULT) == 4 && sizeof(BOOLEAN) == 1 && sizeof(WCHAR) == 2,
+               "sizes of types");
+_Static_assert(sizeof(GUID) == 16 && sizeof(LARGE_INTEGER) == 8, "sizes of structures");
+_Static_assert(sizeof(CIM_MOUNT_IMAGE_FLAGS) == 4, "size of flags");
+
+#define CHECK(condition) \
+  do {                   \
+    if (!(condition)) {  \
+      line = __LINE__;   \
+      goto end;          \
+    }                    \
+  } while (0)
+
+int build_image_in_c(PCWSTR directory, PCWSTR name);
+
+int build_image_in_c(PCWSTR directory, PCWSTR name) {
+  int line = 0;
+  CIMFS_IMAGE_HANDLE image = NULL;
+  CIMFS_STREAM_HANDLE stream = NULL;
+  CIMFS_FILE_METADATA metadata = {0};
+  BOOLEAN exists = 0;
+
+  CHECK(SUCCEEDED(CimCreateImage(directory, NULL, name, &image)));
+
+  metadata.Attributes = FILE_ATTRIBUTE_DIRECTORY;
+  CHECK(CimCreateFile(image, u"dir", &metadata, &stream) == S_OK);
+  CimCloseStream(stream);
+
+  metadata.Attributes = FILE_ATTRIBUTE_NORMAL;
+  metadata.FileSize = 5;
+  metadata.LastWriteTime.LowPart = 2;
+  metadata.LastWriteTime.u.HighPart = 1;
+  CHECK(metadata.LastWriteTime.QuadPart == 0x100000002);
+  CHECK(CimCreateFile(image, u"dir\\file", &metadata, &stream) == S_OK);
+  CHECK(CimWriteStream(stream, "hello", 5) == S_OK);
+  CHECK(CimWriteStream(stream, "!", 1) == HRESULT_FROM_WIN32(ERROR_HANDLE_EOF));
+  CHECK(CimCommitImage(image) == HRESULT_FROM_WIN32(ERROR_SHARING_VIOLATION));
+  CimCloseStream(stream);
+
+  CHECK(CimCreateAlternateStream(image, u"dir\\file:stream", 3, &stream) == S_OK);
+  CHECK(CimWriteStream(stream, "abc", 3) == S_OK);
+  CimCloseStream(stream);
+  stream = NULL;
+
+  CHECK(CimCreateHardLink(image, u"link", u"dir\\file") == S_OK);
+  CHECK(CimLookupFile(image, u"LINK", &exists) == S_OK && exists);
+  CHECK(FAILED(CimDeletePath(image, u"missing")));
+  CHECK(CimCommitImage(image) == S_OK);
+
+end:
+  CimCloseStream(stream);
+  CimCloseImage(image);
+  return line;
+}

@@ -1,0 +1,252 @@
+// CimMountImage, CimDismountImage and CimGetVolumePath, on a real mount.
+#include <climits>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+namespace cim::capi_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr GUID first_volume = {0x93b0cd56, 0x86b0, 0x43fa, {0x82, 0x0e, 0x2e, 0x42, 1, 2, 3, 4}};
+constexpr GUID second_volume = {0x93b0cd57, 0x86b0, 0x43fa, {0x82, 0x0e, 0x2e, 0x42, 1, 2, 3, 4}};
+constexpr const char* first_volume_name = "Volume{93b0cd56-86b0-43fa-820e-2e4201020304}";
+
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Unmounts all that is mounted below `directory`, also when CimDismountImage() is broken.
+void unmount_all_below(const std::string& directory) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string mount_point;
+    for (int i = 0; i < 5; ++i) fields >> mount_point;
+    if (!mount_point.starts_with(directory + "/")) continue;
+    [[maybe_unused]] const int ignored =
+        std::system(("fusermount3 -u -z '" + mount_point + "'").c_str());
+  }
+}
+
+// Sets $CIMFS_MOUNT_ROOT to a directory that does not exist yet, and leaves no volume mounted.
+class VolumeTest : public CapiTest {
+ protected:
+  VolumeTest() : root_(directory() + "/mounts/here") {
+    setenv("CIMFS_MOUNT_ROOT", root_.c_str(), 1);
+  }
+  ~VolumeTest() override {
+    unmount_all_below(directory());
+    unsetenv("CIMFS_MOUNT_ROOT");
+  }
+
+  HRESULT mount(PCWSTR name, const GUID& volume,
+                CIM_MOUNT_IMAGE_FLAGS flags = CIM_MOUNT_IMAGE_NONE) const {
+    return CimMountImage(directory16().c_str(), name, flags, &volume);
+  }
+
+  fs::path first_mount_point() const { return root_ / first_volume_name; }
+
+  fs::path root_;
+};
+
+// Without /dev/fuse these say so instead of passing.
+class MountTest : public VolumeTest {
+ protected:
+  void SetUp() override {
+    const int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (fuse < 0) GTEST_SKIP() << "/dev/fuse cannot be opened";
+    close(fuse);
+    commit_image(u"a.cim", "contents");
+  }
+};
+
+std::optional<std::string> volume_path(const GUID& volume) {
+  char path[PATH_MAX];
+  if (FAILED(CimGetVolumePath(&volume, path, sizeof(path)))) return std::nullopt;
+  return path;
+}
+
+TEST_F(VolumeTest, UnknownFlagsAreInvalid) {
+  commit_image(u"a.cim", "contents");
+  EXPECT_EQ(E_INVALIDARG, mount(u"a.cim", first_volume, CIM_MOUNT_IMAGE_FLAGS{0x10}));
+  EXPECT_EQ(E_INVALIDARG, mount(u"a.cim", first_volume, CIM_MOUNT_IMAGE_FLAGS{0x80000002}));
+}
+
+TEST_F(VolumeTest, NullAndMalformedArgumentsAreInvalid) {
+  commit_image(u"a.cim", "contents");
+  const std::u16string directory = directory16();
+  const auto none = CIM_MOUNT_IMAGE_NONE;
+  EXPECT_EQ(E_INVALIDARG, CimMountImage(nullptr, u"a.cim", none, &first_volume));
+  EXPECT_EQ(E_INVALIDARG, CimMountImage(directory.c_str(), nullptr, none, &first_volume));
+  EXPECT_EQ(E_INVALIDARG, CimMountImage(directory.c_str(), u"a.cim", none, nullptr));
+  EXPECT_EQ(E_INVALIDARG, CimMountImage(directory.c_str(), u"../a.cim", none, &first_volume));
+  EXPECT_EQ(E_INVALIDARG, CimDismountImage(nullptr));
+  char path[PATH_MAX];
+  EXPECT_EQ(E_INVALIDARG, CimGetVolumePath(nullptr, path, sizeof(path)));
+  EXPECT_EQ(E_POINTER, CimGetVolumePath(&first_volume, nullptr, sizeof(path)));
+}
+
+TEST_F(VolumeTest, MissingDirectoryIsPathNotFound) {
+  const std::u16string missing = directory16() + u"/missing";
+  EXPECT_EQ(path_not_found,
+            CimMountImage(missing.c_str(), u"a.cim", CIM_MOUNT_IMAGE_NONE, &first_volume));
+}
+
+TEST_F(VolumeTest, MissingImageIsFileNotFound) {
+  EXPECT_EQ(file_not_found, mount(u"a.cim", first_volume));
+}
+
+TEST_F(VolumeTest, ForeignFileIsCorruptAndLeavesNoMountPoint) {
+  std::ofstream(directory() + "/a.cim") << "this is not an image";
+  EXPECT_EQ(file_corrupt, mount(u"a.cim", first_volume));
+  EXPECT_FALSE(fs::exists(first_mount_point()));
+}
+
+TEST_F(VolumeTest, WhatIsNotMountedIsFileNotFound) {
+  char path[PATH_MAX];
+  EXPECT_EQ(file_not_found, CimDismountImage(&first_volume));
+  EXPECT_EQ(file_not_found, CimGetVolumePath(&first_volume, path, sizeof(path)));
+  fs::create_directories(first_mount_point());
+  EXPECT_EQ(file_not_found, CimDismountImage(&first_volume));
+  EXPECT_EQ(file_not_found, CimGetVolumePath(&first_volume, path, sizeof(path)));
+}
+
+TEST_F(VolumeTest, FailureOfTheDaemonRemovesTheMountPoint) {
+  commit_image(u"a.cim", "contents");
+  fs::create_directories(root_);
+  // A daemon that only fails.
+  const std::string bin = directory() + "/bin";
+  fs::create_directory(bin);
+  std::ofstream(bin + "/cimfs") << "#!/bin/sh\necho 'cimfs: broken' >&2\nexit 1\n";
+  fs::permissions(bin + "/cimfs", fs::perms::owner_all);
+  const std::string path = getenv("PATH");
+  setenv("PATH", (bin + ":" + path).c_str(), 1);
+  EXPECT_TRUE(FAILED(mount(u"a.cim", first_volume)));
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_TRUE(fs::exists(root_));
+  EXPECT_FALSE(fs::exists(first_mount_point()));
+}
+
+TEST_F(MountTest, ContentsAreAtTheVolumePathUntilDismounted) {
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  const auto path = volume_path(first_volume);
+  ASSERT_TRUE(path);
+  EXPECT_TRUE(fs::path(*path).is_absolute());
+  EXPECT_EQ(first_volume_name, fs::path(*path).filename());
+  EXPECT_EQ("contents", read_file(*path + "/f"));
+
+  EXPECT_EQ(S_OK, CimDismountImage(&first_volume));
+  EXPECT_FALSE(volume_path(first_volume));
+  EXPECT_FALSE(fs::exists(*path));
+  EXPECT_EQ(file_not_found, CimDismountImage(&first_volume));
+}
+
+TEST_F(MountTest, CachingFlagsAreAccepted) {
+  EXPECT_EQ(S_OK, mount(u"a.cim", first_volume,
+                        CIM_MOUNT_ENABLE_DAX | CIM_MOUNT_CACHE_FILES | CIM_MOUNT_CACHE_REGIONS));
+}
+
+TEST_F(MountTest, MountedGuidAlreadyExists) {
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  EXPECT_EQ(already_exists, mount(u"a.cim", first_volume));
+  EXPECT_EQ("contents", read_file(first_mount_point() / "f"));
+}
+
+TEST_F(MountTest, LeftOverMountPointIsUsed) {
+  fs::create_directories(first_mount_point());
+  EXPECT_EQ(S_OK, mount(u"a.cim", first_volume));
+  EXPECT_EQ("contents", read_file(first_mount_point() / "f"));
+}
+
+TEST_F(MountTest, MountRootMayBeBehindASymbolicLink) {
+  fs::create_directories(directory() + "/real");
+  fs::create_directory_symlink(directory() + "/real", directory() + "/alias");
+  setenv("CIMFS_MOUNT_ROOT", (directory() + "/alias").c_str(), 1);
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  EXPECT_EQ(already_exists, mount(u"a.cim", first_volume));
+  EXPECT_EQ(directory() + "/real/" + first_volume_name, volume_path(first_volume));
+  EXPECT_EQ(S_OK, CimDismountImage(&first_volume));
+}
+
+TEST_F(MountTest, ShortBufferIsInsufficient) {
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  const std::string path = volume_path(first_volume).value();
+  std::string buffer(path.size() + 1, 'x');
+  EXPECT_EQ(insufficient_buffer, CimGetVolumePath(&first_volume, buffer.data(), path.size()));
+  EXPECT_EQ(std::string(path.size() + 1, 'x'), buffer);
+  EXPECT_EQ(S_OK, CimGetVolumePath(&first_volume, buffer.data(), buffer.size()));
+  EXPECT_EQ(path, buffer.c_str());
+}
+
+TEST_F(MountTest, MountedImageCannotBeReplacedButForked) {
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  {
+    ImageHandle image;
+    ASSERT_EQ(S_OK, create_image(u"a.cim", nullptr, image));
+    EXPECT_EQ(S_OK, CimDeletePath(image.get(), u"f"));
+    EXPECT_EQ(sharing_violation, CimCommitImage(image.get()));
+  }
+  ImageHandle fork;
+  ASSERT_EQ(S_OK, create_image(u"a.cim", u"b.cim", fork));
+  ASSERT_EQ(S_OK, CimDeletePath(fork.get(), u"f"));
+  ASSERT_EQ(S_OK, CimCommitImage(fork.get()));
+  ASSERT_EQ(S_OK, mount(u"b.cim", second_volume));
+  EXPECT_EQ("contents", read_file(first_mount_point() / "f"));
+  EXPECT_TRUE(fs::is_empty(volume_path(second_volume).value()));
+}
+
+TEST_F(MountTest, CommitRefusedByAMountSucceedsAfterTheDismount) {
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  ImageHandle image;
+  ASSERT_EQ(S_OK, create_image(u"a.cim", nullptr, image));
+  ASSERT_EQ(S_OK, CimDeletePath(image.get(), u"f"));
+  ASSERT_EQ(sharing_violation, CimCommitImage(image.get()));
+  ASSERT_EQ(S_OK, CimDismountImage(&first_volume));
+  EXPECT_EQ(S_OK, CimCommitImage(image.get()));
+  EXPECT_FALSE(has_path(open_image("a.cim"), u"f"));
+}
+
+TEST_F(MountTest, VolumeInUseIsSharingViolation) {
+  ASSERT_EQ(S_OK, mount(u"a.cim", first_volume));
+  {
+    const std::ifstream file(first_mount_point() / "f");
+    ASSERT_TRUE(file.is_open());
+    EXPECT_EQ(sharing_violation, CimDismountImage(&first_volume));
+  }
+  EXPECT_EQ(S_OK, CimDismountImage(&first_volume));
+}
+
+TEST_F(MountTest, ChildOnlyMasksTheContentsOfTheParent) {
+  {
+    ImageHandle fork;
+    ASSERT_EQ(S_OK, create_image(u"a.cim", u"fork.cim", fork));
+    const CIMFS_FILE_METADATA metadata = file_metadata(0);
+    StreamHandle stream;
+    ASSERT_EQ(S_OK, CimCreateFile(fork.get(), u"added", &metadata, stream.out()));
+    stream.close();
+    ASSERT_EQ(S_OK, CimCommitImage(fork.get()));
+  }
+  ASSERT_EQ(S_OK, mount(u"fork.cim", first_volume, CIM_MOUNT_CHILD_ONLY));
+  ASSERT_EQ(S_OK, mount(u"fork.cim", second_volume));
+  const fs::path masked = volume_path(first_volume).value();
+  const fs::path whole = volume_path(second_volume).value();
+  EXPECT_TRUE(fs::exists(masked / "added"));
+  EXPECT_FALSE(fs::exists(masked / "f"));
+  EXPECT_EQ(1, std::distance(fs::directory_iterator(masked), fs::directory_iterator()));
+  EXPECT_EQ(2, std::distance(fs::directory_iterator(whole), fs::directory_iterator()));
+}
+
+}  // namespace
+}  // namespace cim::capi_test

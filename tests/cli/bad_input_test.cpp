@@ -1,0 +1,277 @@
+// What the user, the disk or an attacker can get wrong: one clear line each, exit status 1, and
+// everything as it was.
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include <boost/filesystem.hpp>
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli_test.h"
+
+namespace cim::cli {
+namespace {
+
+namespace fs = boost::filesystem;
+using Json = nlohmann::json;
+
+class BadInput : public CliTest {
+ protected:
+  void create_image() const {
+    write("src/small", "x");
+    write("src/large", std::string(100000, 'x'));
+    succeed({"create", "app.cim", "src"});
+  }
+
+  // The region file of app.cim whose type is `type`.
+  std::string region(const std::string& type) const {
+    const Json info = Json::parse(succeed({"info", "--json", "app.cim"}));
+    for (const Json& entry : info["region_sets"][0]["regions"]) {
+      if (entry["type"] == type) return path(entry["path"]);
+    }
+    return "(none)";
+  }
+
+  // Overwrites a byte of app.cim.
+  void patch(std::streamoff offset, char byte) const {
+    std::fstream file(path("app.cim"), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offset).put(byte);
+  }
+};
+
+// A file system of its own that is full after `size` bytes; only root can have one.
+class SmallDisk {
+ public:
+  SmallDisk(std::string directory, const std::string& size) : directory_(std::move(directory)) {
+    fs::create_directory(directory_);
+    mounted_ = ::mount("tmpfs", directory_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (mounted_) umount2(directory_.c_str(), MNT_DETACH);
+  }
+
+  bool mounted() const { return mounted_; }
+
+ private:
+  const std::string directory_;
+  bool mounted_;
+};
+
+TEST_F(BadInput, AMissingImage) {
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"ls", "no.cim"},
+                                                  {"stat", "no.cim", "/"},
+                                                  {"cat", "no.cim", "x"},
+                                                  {"info", "no.cim"},
+                                                  {"extract", "no.cim", "out"},
+                                                  {"rm", "no.cim", "x"},
+                                                  {"ln", "no.cim", "x", "y"}}) {
+    const std::string message = fail(command);
+    EXPECT_TRUE(message.starts_with("cim: no.cim: ")) << message;
+  }
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(BadInput, AForeignFile) {
+  write("app.cim", std::string(1000, 'x'));
+  EXPECT_EQ(fail({"ls", "app.cim"}).find("cim: app.cim: is not "), 0U);
+  EXPECT_EQ(fail({"rm", "app.cim", "x"}).find("cim: app.cim: is not "), 0U);
+  EXPECT_EQ(read("app.cim"), std::string(1000, 'x'));
+}
+
+TEST_F(BadInput, AnEmptyFileAndADirectory) {
+  write("app.cim", "");
+  EXPECT_TRUE(fail({"ls", "app.cim"}).starts_with("cim: app.cim: "));
+  write("dir.cim/x", "");
+  EXPECT_EQ(fail({"ls", "dir.cim"}), "cim: dir.cim: is a directory");
+}
+
+TEST_F(BadInput, AnotherVersion) {
+  create_image();
+  patch(16, 9);
+  EXPECT_EQ(fail({"ls", "app.cim"}),
+            "cim: app.cim: has format version 9.0; versions 2 and 3 are supported");
+}
+
+TEST_F(BadInput, AMissingRegion) {
+  create_image();
+  const std::string missing = region("data");
+  fs::remove(missing);
+  const std::string message = fail({"cat", "app.cim", "small"});
+  EXPECT_TRUE(message.starts_with("cim: app.cim: ")) << message;
+  EXPECT_NE(message.find(fs::path(missing).filename().string()), std::string::npos) << message;
+}
+
+TEST_F(BadInput, ATruncatedDataRegion) {
+  create_image();
+  fs::resize_file(region("data"), 50000);
+  EXPECT_TRUE(fail({"cat", "app.cim", "large"}).starts_with("cim: app.cim: large: "));
+  EXPECT_TRUE(fail({"extract", "app.cim", "out"}).starts_with("cim: app.cim: large: "));
+  EXPECT_EQ(read("out/large"), "(none)");
+  EXPECT_EQ(succeed({"cat", "app.cim", "small"}), "x");
+}
+
+TEST_F(BadInput, ATruncatedMetadataRegion) {
+  create_image();
+  const std::string metadata = region("metadata");
+  for (const std::uintmax_t size :
+       {std::uintmax_t{0}, std::uintmax_t{100}, fs::file_size(metadata) / 2}) {
+    fs::resize_file(metadata, size);
+    EXPECT_TRUE(fail({"ls", "-l", "-R", "app.cim"}).starts_with("cim: app.cim: ")) << size;
+  }
+}
+
+TEST_F(BadInput, AFullDiskWhileCreating) {
+  write("src/large", std::string(4 << 20, 'x'));
+  const SmallDisk disk(path("disk"), "1m");
+  if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
+  EXPECT_TRUE(fail({"create", "disk/app.cim", "src"}).ends_with("No space left on device"));
+  EXPECT_TRUE(fs::is_empty(path("disk")));
+}
+
+TEST_F(BadInput, AFullDiskWhileExtending) {
+  write("src/small", "x");
+  write("large", std::string(4 << 20, 'x'));
+  const SmallDisk disk(path("disk"), "1m");
+  if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
+  succeed({"create", "disk/app.cim", "src"});
+  std::set<fs::path> before;
+  for (const auto& entry : fs::directory_iterator(path("disk"))) before.insert(entry.path());
+  EXPECT_TRUE(fail({"add", "disk/app.cim", "large"}).ends_with("No space left on device"));
+  std::set<fs::path> after;
+  for (const auto& entry : fs::directory_iterator(path("disk"))) after.insert(entry.path());
+  EXPECT_EQ(after, before);
+  EXPECT_EQ(succeed({"cat", "disk/app.cim", "small"}), "x");
+}
+
+TEST_F(BadInput, AFullDiskWhileExtracting) {
+  write("src/large", std::string(4 << 20, 'x'));
+  succeed({"create", "app.cim", "src"});
+  const SmallDisk disk(path("disk"), "1m");
+  if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
+  EXPECT_EQ(fail({"extract", "app.cim", "disk/out"}),
+            "cim: app.cim: disk/out/large: No space left on device");
+  EXPECT_TRUE(fs::is_empty(path("disk/out")));
+}
+
+TEST_F(BadInput, AFullDiskForTheOutput) {
+  create_image();
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const std::string command =
+      "cd " + directory() + " && \"$CIM\" cat app.cim large >/dev/full 2>err";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1);
+  EXPECT_EQ(read("err"), "cim: app.cim: standard output: No space left on device\n");
+}
+
+TEST_F(BadInput, AReadOnlyDirectory) {
+  write("src/x", "x");
+  fs::create_directory(path("locked"));
+  fs::permissions(path("locked"), fs::perms(0555));
+  const Result result = cim_as_nobody({"create", "locked/app.cim", "src"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_TRUE(result.err.starts_with("cim: locked/app.cim: ")) << result.err;
+  EXPECT_TRUE(result.err.ends_with("Permission denied\n")) << result.err;
+  EXPECT_TRUE(fs::is_empty(path("locked")));
+}
+
+TEST_F(BadInput, AMissingDirectoryForTheImage) {
+  EXPECT_TRUE(fail({"create", "no/app.cim"}).starts_with("cim: no/app.cim: "));
+}
+
+TEST_F(BadInput, AMissingSource) {
+  EXPECT_EQ(fail({"create", "app.cim", "src"}), "cim: app.cim: src: No such file or directory");
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(BadInput, AnUnreadableFileInTheSource) {
+  write("src/secret", "x");
+  fs::permissions(path("src/secret"), fs::perms(0));
+  const Result result = cim_as_nobody({"create", "app.cim", "src"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err, "cim: app.cim: src/secret: Permission denied\n");
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(BadInput, ASourceThatChangesWhileItIsRead) {
+  write("src/log", std::string(16 << 20, 'x'));
+  std::atomic<bool> done = false;
+  std::thread logger([&] {
+    std::ofstream log(path("src/log"), std::ios::app);
+    while (!done) log << "more" << std::flush;
+  });
+  const Result result = cim({"create", "app.cim", "src"});
+  done = true;
+  logger.join();
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err, "cim: app.cim: src/log: changed while it was read\n");
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(BadInput, NamesThatCollideWithoutCase) {
+  write("src/README", "");
+  write("src/readme", "");
+  EXPECT_EQ(fail({"create", "--case-insensitive", "app.cim", "src"}),
+            "cim: app.cim: src: 'README' and 'readme' are one name in a case-insensitive image");
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(BadInput, NamesThatCollideWithoutCaseInTheBase) {
+  write("src/README", "");
+  write("src/readme", "");
+  succeed({"create", "--case-insensitive", "base.cim"});
+  EXPECT_NE(fail({"create", "app.cim", "src", "--from", "base.cim"}).find("'README' and 'readme'"),
+            std::string::npos);
+}
+
+TEST_F(BadInput, APathThatLeavesTheImage) {
+  create_image();
+  write("file", "x");
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"ls", "app.cim", "../x"},
+                                                  {"cat", "app.cim", "a/../../x"},
+                                                  {"add", "app.cim", "file", "../x"},
+                                                  {"rm", "app.cim", ".."},
+                                                  {"ln", "app.cim", "small", "../x"},
+                                                  {"extract", "app.cim", "out", "../x"}}) {
+    const std::string before = all_contents();
+    const std::string message = fail(command);
+    EXPECT_TRUE(message.starts_with("cim: app.cim: ")) << message;
+    EXPECT_NE(message.find(".."), std::string::npos) << message;
+    EXPECT_EQ(all_contents(), before) << command[0];
+  }
+}
+
+TEST_F(BadInput, ANameOver255Units) {
+  create_image();
+  write("file", "x");
+  const std::string name(256, 'n');
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"add", "app.cim", "file", name},
+        {"ls", "app.cim", name},
+        {"ln", "app.cim", "small", "d/" + name}}) {
+    const std::string before = all_contents();
+    EXPECT_TRUE(fail(command).starts_with("cim: app.cim: "));
+    EXPECT_EQ(all_contents(), before);
+  }
+}
+
+TEST_F(BadInput, AMissingPathInTheImage) {
+  create_image();
+  const std::string expected = "cim: app.cim: etc/passwd: no such file or directory";
+  EXPECT_EQ(fail({"ls", "app.cim", "etc/passwd"}), expected);
+  EXPECT_EQ(fail({"stat", "app.cim", "etc/passwd"}), expected);
+  EXPECT_EQ(fail({"cat", "app.cim", "etc/passwd"}), expected);
+}
+
+TEST_F(BadInput, ControlCharactersInAMessage) {
+  create_image();
+  EXPECT_EQ(fail({"ls", "app.cim", "a\n\033[2Jb"}),
+            "cim: app.cim: a\\n\\033[2Jb: no such file or directory");
+}
+
+}  // namespace
+}  // namespace cim::cli

@@ -1,0 +1,168 @@
+// cim create, add, rm and ln.
+#include <boost/filesystem.hpp>
+#include <sys/stat.h>
+
+#include "cli_test.h"
+
+namespace cim::cli {
+namespace {
+
+namespace fs = boost::filesystem;
+
+using Build = CliTest;
+
+TEST_F(Build, CreateMakesTheContentsOfADirectoryTheRoot) {
+  write("src/etc/hosts", "localhost");
+  succeed({"create", "app.cim", "src"});
+  EXPECT_EQ(succeed({"ls", "app.cim", "-R"}), "etc\netc/hosts\n");
+  EXPECT_EQ(succeed({"cat", "app.cim", "/etc/hosts"}), "localhost");
+}
+
+TEST_F(Build, CreateWithoutSourceMakesAnEmptyImage) {
+  succeed({"create", "app.cim"});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "");
+  EXPECT_NE(succeed({"stat", "app.cim", "/"}).find("0755 (drwxr-xr-x)"), std::string::npos);
+}
+
+TEST_F(Build, CreateRefusesAnExistingImageUnlessForced) {
+  write("src/new", "");
+  succeed({"create", "app.cim"});
+  const std::string before = all_contents();
+  EXPECT_TRUE(fail({"create", "app.cim", "src"}).starts_with("cim: app.cim: "));
+  EXPECT_EQ(all_contents(), before);
+  succeed({"create", "--force", "app.cim", "src"});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "new\n");
+  // What the old image consisted of is gone with it.
+  EXPECT_NE(before, all_contents());
+  for (const std::string& name : files())
+    EXPECT_EQ(before.find(name + "\n") == std::string::npos, name != "app.cim") << name;
+}
+
+TEST_F(Build, CreateForksABaseAndLaysTheSourceOverIt) {
+  write("base/kept", "kept");
+  write("base/replaced", "old");
+  write("src/replaced", "new");
+  write("src/added", "added");
+  succeed({"create", "base.cim", "base"});
+  succeed({"create", "app.cim", "src", "--from", "base.cim"});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "added\nkept\nreplaced\n");
+  EXPECT_EQ(succeed({"cat", "app.cim", "replaced"}), "new");
+  EXPECT_EQ(succeed({"cat", "app.cim", "kept"}), "kept");
+  EXPECT_EQ(succeed({"cat", "base.cim", "replaced"}), "old");
+}
+
+TEST_F(Build, CreateTakesSeveralExcludesAnywhereOnTheLine) {
+  write("src/a.o", "");
+  write("src/b.tmp", "");
+  write("src/c", "");
+  succeed({"create", "--exclude", "*.o", "app.cim", "--exclude=*.tmp", "src"});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "c\n");
+}
+
+TEST_F(Build, CreateTakesACharacterClassAsAPattern) {
+  write("src/a", "");
+  write("src/b", "");
+  write("src/c", "");
+  succeed({"create", "--exclude", "[a,b]", "app.cim", "src"});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "c\n");
+}
+
+TEST_F(Build, CreateCaseInsensitiveFindsNamesInAnyCase) {
+  write("src/ReadMe", "text");
+  succeed({"create", "--case-insensitive", "app.cim", "src"});
+  EXPECT_EQ(succeed({"cat", "app.cim", "README"}), "text");
+  EXPECT_NE(succeed({"info", "app.cim"}).find("case-insensitive"), std::string::npos);
+}
+
+TEST_F(Build, CreateLeavesTheImageOutOfTheTreeThatItLiesIn) {
+  write("file", "x");
+  succeed({"create", "app.cim", "."});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "file\n");
+  succeed({"create", "--force", "app.cim", "."});
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "file\n");
+}
+
+TEST_F(Build, AddPutsAFileUnderItsOwnName) {
+  write("dir/file", "x");
+  succeed({"create", "app.cim"});
+  succeed({"add", "app.cim", "dir/file"});
+  succeed({"add", "app.cim", "dir/"});
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "dir\ndir/file\nfile\n");
+}
+
+TEST_F(Build, AddMakesMissingDirectories) {
+  write("file", "x");
+  succeed({"create", "app.cim"});
+  succeed({"add", "app.cim", "file", "/a/b/c"});
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "a\na/b\na/b/c\n");
+  EXPECT_NE(succeed({"stat", "app.cim", "a/b"}).find("0755 (drwxr-xr-x)"), std::string::npos);
+}
+
+TEST_F(Build, AddKeepsTheRestOfTheImage) {
+  write("src/d/old", "old");
+  succeed({"create", "app.cim", "src"});
+  write("more/new", "new");
+  succeed({"add", "app.cim", "more", "d"});
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "d\nd/new\nd/old\n");
+  EXPECT_EQ(succeed({"cat", "app.cim", "d/old"}), "old");
+}
+
+TEST_F(Build, AddDoesNotReplaceADirectoryByAFile) {
+  write("src/etc/hosts", "x");
+  write("file", "x");
+  succeed({"create", "app.cim", "src"});
+  EXPECT_EQ(fail({"add", "app.cim", "file", "etc"}),
+            "cim: app.cim: etc: is a directory in the image");
+  EXPECT_EQ(succeed({"ls", "app.cim", "etc"}), "hosts\n");
+}
+
+TEST_F(Build, AddDoesNotReplaceAFileByADirectoryOnTheWay) {
+  write("file", "x");
+  succeed({"create", "app.cim"});
+  succeed({"add", "app.cim", "file"});
+  EXPECT_EQ(fail({"add", "app.cim", "file", "file/below"}),
+            "cim: app.cim: file: is not a directory");
+}
+
+TEST_F(Build, AddWithoutAnImageDoesNotMakeOne) {
+  write("file", "x");
+  EXPECT_TRUE(fail({"add", "app.cim", "file"}).starts_with("cim: app.cim: "));
+  EXPECT_EQ(files(), std::set<std::string>{"file"});
+}
+
+TEST_F(Build, RmRemovesFilesAndTrees) {
+  write("src/a/b/c", "x");
+  write("src/file", "x");
+  write("src/kept", "x");
+  succeed({"create", "app.cim", "src"});
+  succeed({"rm", "app.cim", "a", "/file"});
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "kept\n");
+}
+
+TEST_F(Build, RmOfSomethingMissingRemovesNothing) {
+  write("src/file", "x");
+  succeed({"create", "app.cim", "src"});
+  const std::string message = fail({"rm", "app.cim", "file", "missing"});
+  EXPECT_TRUE(message.starts_with("cim: app.cim: ")) << message;
+  EXPECT_NE(message.find("missing"), std::string::npos) << message;
+  EXPECT_EQ(succeed({"ls", "app.cim"}), "file\n");
+}
+
+TEST_F(Build, LnMakesOneMoreNameForAFile) {
+  write("src/d/file", "x");
+  succeed({"create", "app.cim", "src"});
+  succeed({"ln", "app.cim", "d/file", "link"});
+  EXPECT_EQ(succeed({"cat", "app.cim", "link"}), "x");
+  EXPECT_NE(succeed({"stat", "app.cim", "d/file"}).find("Links: 2\n"), std::string::npos);
+}
+
+TEST_F(Build, LnDoesNotReplaceAFile) {
+  write("src/a", "a");
+  write("src/b", "b");
+  succeed({"create", "app.cim", "src"});
+  EXPECT_EQ(fail({"ln", "app.cim", "a", "b"}), "cim: app.cim: b: exists");
+  EXPECT_EQ(succeed({"cat", "app.cim", "b"}), "b");
+}
+
+}  // namespace
+}  // namespace cim::cli

@@ -1,0 +1,121 @@
+// Runs the cim command and keeps what it says.
+#include "cli_test.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include <boost/filesystem.hpp>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image/file_descriptor.h"
+
+namespace cim::cli {
+namespace {
+
+namespace fs = boost::filesystem;
+
+constexpr uid_t nobody = 65534;
+
+// An unnamed file that collects the output of a program.
+FileDescriptor output_file() {
+  FileDescriptor fd(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd) throw std::runtime_error("no temporary file");
+  return fd;
+}
+
+std::string contents(const FileDescriptor& fd) {
+  std::string text(static_cast<std::size_t>(lseek(fd.get(), 0, SEEK_END)), '\0');
+  text.resize(
+      static_cast<std::size_t>(std::max<ssize_t>(pread(fd.get(), text.data(), text.size(), 0), 0)));
+  return text;
+}
+
+Result run(const std::vector<std::string>& arguments, const std::string& directory,
+           std::optional<uid_t> user) {
+  const char* program_path = std::getenv("CIM");
+  if (program_path == nullptr) throw std::runtime_error("CIM does not name the program");
+  // Opened here, since another user may not be able to reach it.
+  const FileDescriptor program(open(program_path, O_PATH | O_CLOEXEC));
+  const FileDescriptor out = output_file();
+  const FileDescriptor err = output_file();
+  std::vector<std::string> strings = {"cim"};
+  strings.insert(strings.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& argument : strings) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(out.get(), STDOUT_FILENO);
+    dup2(err.get(), STDERR_FILENO);
+    if (chdir(directory.c_str()) != 0) _exit(126);
+    if (user && (setgid(*user) != 0 || setuid(*user) != 0)) _exit(126);
+    fexecve(program.get(), argv.data(), environ);
+    _exit(127);
+  }
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid");
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(out), contents(err)};
+}
+
+}  // namespace
+
+// Other users are to get at the test's files, see cim_as_nobody().
+CliTest::CliTest() { fs::permissions(directory(), fs::perms(0777)); }
+
+Result CliTest::cim(const std::vector<std::string>& arguments) const {
+  return run(arguments, directory(), std::nullopt);
+}
+
+Result CliTest::cim_as_nobody(const std::vector<std::string>& arguments) const {
+  return run(arguments, directory(), geteuid() == 0 ? std::optional(nobody) : std::nullopt);
+}
+
+std::string CliTest::succeed(const std::vector<std::string>& arguments) const {
+  const Result result = cim(arguments);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  return result.out;
+}
+
+std::string CliTest::fail(const std::vector<std::string>& arguments) const {
+  const Result result = cim(arguments);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  return result.err.substr(0, result.err.find('\n'));
+}
+
+void CliTest::write(const std::string& name, const std::string& content) const {
+  fs::create_directories(fs::path(path(name)).parent_path());
+  std::ofstream file(path(name), std::ios::binary);
+  file.exceptions(std::ios::failbit | std::ios::badbit);
+  file << content;
+}
+
+std::string CliTest::read(const std::string& name) const {
+  std::ifstream file(path(name), std::ios::binary);
+  if (!file) return "(none)";
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::set<std::string> CliTest::files() const {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory())) {
+    if (!fs::is_directory(entry.symlink_status())) names.insert(entry.path().filename().string());
+  }
+  return names;
+}
+
+std::string CliTest::all_contents() const {
+  std::string contents;
+  for (const std::string& name : files()) contents += name + "\n" + read(name);
+  return contents;
+}
+
+}  // namespace cim::cli

@@ -1,0 +1,53 @@
+// Runs the cim command and keeps what it says.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/temporary_directory.h"
+
+namespace cim::cli {
+
+struct Result {
+  int status = -1;  // the exit status, or -1 for a signal
+  std::string out;
+  std::string err;
+};
+
+class CliTest : public testing::Test {
+ protected:
+  CliTest();
+
+  // Runs cim, the program that the environment variable CIM names, in directory().
+  Result cim(const std::vector<std::string>& arguments) const;
+
+  // The same without the rights of root.
+  Result cim_as_nobody(const std::vector<std::string>& arguments) const;
+
+  // Runs cim and expects it to succeed in silence on standard error. Returns what it printed.
+  std::string succeed(const std::vector<std::string>& arguments) const;
+
+  // Runs cim and expects exit status 1, nothing printed and one line on standard error. Returns
+  // that line.
+  std::string fail(const std::vector<std::string>& arguments) const;
+
+  std::string directory() const { return directory_.string(); }
+  std::string path(const std::string& name) const { return directory_ / name; }
+  void write(const std::string& name, const std::string& content) const;
+  std::string read(const std::string& name) const;
+
+  // The names of the files in directory(), directories left out.
+  std::set<std::string> files() const;
+
+  // The contents of all of those, one after the other.
+  std::string all_contents() const;
+
+ private:
+  const test::TemporaryDirectory directory_;
+};
+
+}  // namespace cim::cli

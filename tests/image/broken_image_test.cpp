@@ -1,0 +1,234 @@
+// Broken images: every use of one ends in an Error that names it, or in a correct answer.
+#include <fstream>
+#include <functional>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "image/forged_image.h"
+#include "support/image_content.h"
+#include "support/temporary_directory.h"
+
+namespace cim {
+namespace {
+
+using test::ForgedImage;
+using testing::AllOf;
+using testing::HasSubstr;
+
+// Reads all that can be reached. Counts the errors; checks that each names the image.
+class Explorer {
+ public:
+  explicit Explorer(const std::string& path) : path_(path) {}
+
+  int explore() {
+    attempt([&] {
+      const Image image(path_);
+      visit(image, image.root());
+      for (FileId id = 1; id <= std::min<FileId>(image.file_id_limit(), 64); ++id) {
+        attempt([&] { image.link_count(image.file(id)); });
+      }
+      attempt([&] { image.files_of_last_fork(); });
+    });
+    return errors_;
+  }
+
+ private:
+  void attempt(const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      ++errors_;
+      EXPECT_THAT(error.what(), testing::AnyOf(HasSubstr("a.cim"), HasSubstr("region_"),
+                                               HasSubstr("forged.cim")));
+    }
+  }
+
+  void visit(const Image& image, FileId id) {
+    if (!seen_.insert(id).second) return;
+    attempt([&] {
+      const File file = image.file(id);
+      attempt([&] { image.metadata(file); });
+      attempt([&] {
+        for (const NamedStream& stream : image.named_streams(file)) read(image, stream.stream);
+      });
+      if (!file.is_directory()) return read(image, file.stream);
+      const Directory directory = image.entries(file);
+      EntryName name;
+      for (std::uint32_t i = 0; i < std::min<std::uint32_t>(directory.size(), 1000); ++i) {
+        attempt([&] {
+          const FileId child = image.entry(directory, i, name);
+          image.find(file, name.view());
+          visit(image, child);
+        });
+      }
+    });
+  }
+
+  void read(const Image& image, const Stream& stream) {
+    attempt([&] {
+      std::array<std::byte, 4096> buffer;
+      for (std::uint64_t offset : {std::uint64_t{0}, stream.length / 2, stream.length - 1}) {
+        image.read(stream, offset, buffer);
+        image.seek(stream, offset, true);
+        image.seek(stream, offset, false);
+      }
+    });
+  }
+
+  std::string path_;
+  std::set<FileId> seen_;
+  int errors_ = 0;
+};
+
+std::string slurp(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void spill(const std::string& path, std::string_view content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(content.data(), static_cast<std::streamsize>(content.size()));
+}
+
+// A good image with something of everything.
+class BrokenImageTest : public testing::Test {
+ protected:
+  BrokenImageTest() {
+    const std::array<std::uint8_t, 20> descriptor = {1, 0, 0, 0x80};
+    const std::array<std::uint8_t, 13> reparse = {0x1D, 0, 0, 0xA0, 5, 0, 0, 0, 2, 0, 0, 0, 'x'};
+    const std::array<std::uint8_t, 12> attributes = {0, 0, 0, 0, 0, 1, 2, 0, 'N', 0, 'v', 'w'};
+    Writer writer({.directory = directory_.string(), .existing = {}, .name = "a.cim"});
+    writer.create_directory(u"d", {.security_descriptor = std::as_bytes(std::span(descriptor))});
+    test::put(writer, u"d\\file", "content",
+              {.extended_attributes = std::as_bytes(std::span(attributes))});
+    test::put(writer, u"d\\large", std::string(20000, 'x'));
+    writer.create_hard_link(u"link", u"d\\file");
+    test::put(writer, u"symlink", "", {.reparse_data = std::as_bytes(std::span(reparse))});
+    writer.create_named_stream(u"link", u"stream", 100).write(test::bytes("stream"));
+    writer.create_file(u"sparse", {}, 1 << 20).close();
+    writer.commit();
+    for (const auto& entry : boost::filesystem::directory_iterator(directory_.path())) {
+      const std::string name = entry.path().filename().string();
+      if (!name.starts_with("objectid")) files_.push_back(directory_ / name);
+    }
+  }
+
+  int explore() { return Explorer(directory_ / "a.cim").explore(); }
+
+  // The region file of type `type`.
+  std::string region(RegionType type) {
+    const std::vector<RegionSetInfo> sets = Image(directory_ / "a.cim").region_sets();
+    for (const RegionInfo& info : sets.at(0).regions) {
+      if (info.type == type) return info.path;
+    }
+    return {};
+  }
+
+  std::string message_of_open() {
+    try {
+      Image image(directory_ / "a.cim");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "(opens)";
+  }
+
+  test::TemporaryDirectory directory_;
+  std::vector<std::string> files_;  // the image's, without object ids
+};
+
+TEST_F(BrokenImageTest, TheGoodImageHasNoErrors) { EXPECT_EQ(0, explore()); }
+
+TEST_F(BrokenImageTest, EveryTruncationIsAnError) {
+  for (const std::string& path : files_) {
+    const std::string good = slurp(path);
+    const std::size_t step = std::max<std::size_t>(1, good.size() / 300);
+    for (std::size_t size = 0; size < good.size(); size += step) {
+      spill(path, std::string_view(good).substr(0, size));
+      EXPECT_GT(explore(), 0) << path << " of " << size << " bytes";
+    }
+    spill(path, good);
+  }
+  EXPECT_EQ(0, explore());
+}
+
+TEST_F(BrokenImageTest, NoChangedByteDoesHarm) {
+  constexpr std::size_t upcase_end = 48 + 2 * format::upcase_entries;
+  for (const std::string& path : files_) {
+    const std::string bytes = slurp(path);
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto put = [&](std::size_t offset, int value) {
+      file.seekp(static_cast<std::streamoff>(offset)).put(static_cast<char>(value)).flush();
+    };
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      if (bytes.size() > upcase_end && i > 500 && i < upcase_end) continue;  // the upcase table
+      if (i > 500 && bytes.size() < upcase_end) break;                       // data
+      for (const int value : {0, 0xFF, bytes[i] + 1}) {
+        put(i, value);
+        explore();  // under a sanitizer, this is what is tested
+      }
+      put(i, bytes[i]);
+    }
+  }
+  EXPECT_EQ(0, explore());
+}
+
+TEST_F(BrokenImageTest, DataCutOffFromAnOpenImageIsNotTakenForAHole) {
+  const Image image(directory_ / "a.cim");
+  const Stream stream = test::file_at(image, u"d\\large").stream;
+  ASSERT_EQ(0, truncate(region(RegionType::data).c_str(), 8192));
+  std::array<std::byte, 4096> buffer;
+  EXPECT_EQ(4096u, image.read(stream, 0, buffer));
+  EXPECT_THROW(image.read(stream, 8192, buffer), Error);
+  EXPECT_THROW(image.seek(stream, 0, true), Error);
+  EXPECT_THROW(image.seek(stream, 10000, false), Error);
+}
+
+TEST_F(BrokenImageTest, AForeignFileIsNamed) {
+  spill(directory_ / "a.cim", "#!/bin/sh\n" + std::string(100, ' '));
+  EXPECT_THAT(message_of_open(), AllOf(HasSubstr("a.cim"), HasSubstr("magic")));
+}
+
+TEST_F(BrokenImageTest, AMissingRegionFileIsNamed) {
+  const std::string path = region(RegionType::small_data);
+  ASSERT_EQ(0, unlink(path.c_str()));
+  EXPECT_THAT(message_of_open(), AllOf(HasSubstr(path), HasSubstr("No such file")));
+}
+
+TEST_F(BrokenImageTest, ARegionFileInAnothersPlaceIsNamed) {
+  const std::string metadata = region(RegionType::metadata);
+  spill(metadata, slurp(region(RegionType::data)));
+  EXPECT_THAT(message_of_open(), AllOf(HasSubstr(metadata), HasSubstr("says that it is region")));
+}
+
+TEST_F(BrokenImageTest, NamesThatNoFileMayHaveAreErrors) {
+  for (const std::u16string& name :
+       {std::u16string(u"."), std::u16string(u".."), std::u16string(u"a/b"),
+        std::u16string(u"a\\b"), std::u16string(u"a\0b", 3), std::u16string(),
+        std::u16string(256, u'n')}) {
+    ForgedImage forged;
+    const format::File root = {.default_stream = forged.directory({{name, 2}})};
+    const Image image(forged.write(directory_.string(), {root, {}}));
+    EntryName entry;
+    const Directory directory = image.entries(image.file(1));
+    EXPECT_THROW(image.entry(directory, 0, entry), Error) << image_to_linux_name(name);
+  }
+}
+
+TEST_F(BrokenImageTest, ClaimsThatNothingStandsBehindCostNothing) {
+  ForgedImage forged;
+  const format::File root = {.default_stream = forged.directory({})};
+  const std::string path = forged.write(directory_.string(), {root});
+  const std::string metadata = forged.region_path(directory_.string(), 0);
+  std::string bytes = slurp(metadata);
+  const std::uint32_t many = UINT32_MAX;
+  std::memcpy(&bytes[format::byte_offset(forged.header.filesystem) + 16], &many, sizeof(many));
+  spill(metadata, bytes);
+  EXPECT_THROW(Image image(path), Error);
+}
+
+}  // namespace
+}  // namespace cim

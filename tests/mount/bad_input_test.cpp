@@ -1,0 +1,213 @@
+// What the daemon says to what it cannot mount, and what a mount does with what is broken.
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "format/layout.h"
+#include "image/file_descriptor.h"
+#include "support/image_content.h"
+
+namespace cim::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+namespace fs = boost::filesystem;
+
+class BadInputTest : public MountTest {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    if (IsSkipped()) return;
+    Writer writer(fresh());
+    put(writer, u"broken", "content");
+    put(writer, u"sound", random_content(100000));
+    writer.commit();
+  }
+
+  // The region file that holds the image's metadata.
+  std::string metadata_path() const {
+    const RegionSetInfo own_set = Image(image_path()).region_sets().back();
+    for (const RegionInfo& region : own_set.regions) {
+      if (region.type == RegionType::metadata) return region.path;
+    }
+    ADD_FAILURE() << "no metadata region";
+    return "";
+  }
+
+  void expect_failure(const std::vector<std::string>& arguments, const std::string& subject,
+                      const std::string& reason) const {
+    const ProgramResult result = run_daemon(arguments);
+    EXPECT_EQ(1, result.exit_status) << result.message;
+    EXPECT_THAT(result.message,
+                AllOf(HasSubstr(subject), HasSubstr(reason), Not(HasSubstr("cimfs:"))));
+  }
+
+  void expect_unmountable(const std::string& subject, const std::string& reason) const {
+    const std::string mount_point = make_directory();
+    expect_failure({image_path(), mount_point}, subject, reason);
+    EXPECT_FALSE(is_mounted(mount_point));
+  }
+};
+
+// Overwrites the file at `path` from `offset`.
+template <typename T>
+void overwrite(const std::string& path, std::uint64_t offset, const T& value) {
+  const FileDescriptor fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(sizeof(value), pwrite(fd.get(), &value, sizeof(value), static_cast<off_t>(offset)));
+}
+
+template <typename T>
+T read_value(const std::string& path, std::uint64_t offset) {
+  T value = {};
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(sizeof(value), pread(fd.get(), &value, sizeof(value), static_cast<off_t>(offset)));
+  return value;
+}
+
+TEST_F(BadInputTest, MissingImage) {
+  expect_failure({image_path("b.cim"), make_directory()}, "b.cim", "No such file");
+}
+
+TEST_F(BadInputTest, DirectoryAsImage) {
+  expect_failure({make_directory("d"), make_directory()}, "/d", "directory");
+}
+
+TEST_F(BadInputTest, ForeignFile) {
+  std::ofstream(image_path()) << std::string(1000, 'x');
+  expect_unmountable("a.cim", "");
+}
+
+TEST_F(BadInputTest, EmptyFile) {
+  fs::resize_file(image_path(), 0);
+  expect_unmountable("a.cim", "");
+}
+
+TEST_F(BadInputTest, FifoAsImage) {
+  ASSERT_EQ(0, mkfifo(image_path("fifo").c_str(), 0600));
+  expect_failure({image_path("fifo"), make_directory()}, "fifo", "");
+}
+
+TEST_F(BadInputTest, VersionOfTheFuture) {
+  overwrite(image_path(), offsetof(format::CommonHeader, version_major), std::uint32_t{4});
+  expect_unmountable("a.cim", "version");
+}
+
+TEST_F(BadInputTest, MissingRegionFile) {
+  const std::string path = metadata_path();
+  fs::remove(path);
+  expect_unmountable(fs::path(path).filename().string(), "No such file");
+}
+
+TEST_F(BadInputTest, TruncatedMetadata) {
+  const std::string path = metadata_path();
+  fs::resize_file(path, fs::file_size(path) / 2);
+  expect_unmountable("a.cim", "");
+}
+
+TEST_F(BadInputTest, RootThatIsNoDirectory) {
+  const auto header = read_value<format::FilesystemHeader>(image_path(), 0);
+  const std::uint64_t root =
+      format::byte_offset(header.filesystem) + offsetof(format::Filesystem, root_directory);
+  const FileId file = Image(image_path()).resolve(u"broken").value();
+  overwrite(metadata_path(), root, file);
+  expect_unmountable("a.cim", "root");
+}
+
+TEST_F(BadInputTest, MissingMountPoint) {
+  expect_failure({image_path(), "/no/such/directory"}, "/no/such/directory", "No such file");
+}
+
+TEST_F(BadInputTest, FileAsMountPoint) {
+  expect_failure({image_path(), image_path()}, "a.cim", "Not a directory");
+}
+
+TEST_F(BadInputTest, MountPointThatIsNotEmpty) {
+  const std::string mount_point = make_directory();
+  std::ofstream(mount_point + "/something");
+  expect_failure({image_path(), mount_point}, mount_point, "not empty");
+  EXPECT_EQ(0, run_daemon({"-o", "nonempty", image_path(), mount_point}).exit_status);
+  EXPECT_TRUE(is_mounted(mount_point));
+}
+
+TEST_F(BadInputTest, SecondMountOnTheSameMountPoint) {
+  const std::string mount_point = mount();
+  expect_failure({image_path(), mount_point}, mount_point, "not empty");
+}
+
+struct Usage {
+  const char* name;
+  std::vector<std::string> arguments;
+  const char* complaint;
+};
+
+class UsageTest : public BadInputTest, public testing::WithParamInterface<Usage> {};
+
+TEST_P(UsageTest, IsRefused) {
+  const ProgramResult result = run_daemon(GetParam().arguments);
+  EXPECT_EQ(2, result.exit_status);
+  EXPECT_THAT(result.message, HasSubstr(GetParam().complaint));
+  EXPECT_EQ(1, run_daemon(GetParam().arguments, "mount.cimfs").exit_status);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , UsageTest,
+    testing::Values(Usage{"NoArguments", {}, "MOUNTPOINT"},
+                    Usage{"NoMountPoint", {"a.cim"}, "MOUNTPOINT"},
+                    Usage{"TooManyArguments", {"a.cim", "b", "c"}, "MOUNTPOINT"},
+                    Usage{"UnknownOption", {"-x", "a.cim", "b"}, "-x"},
+                    Usage{"UnknownMountOption", {"-o", "ro,bogus", "a.cim", "b"}, "bogus"},
+                    Usage{"OptionWithoutArgument", {"a.cim", "b", "-o"}, "-o"},
+                    Usage{"OwnerThatIsNoNumber", {"-o", "uid=root", "a.cim", "b"}, "uid=root"},
+                    Usage{"InvalidOwner", {"-o", "gid=4294967295", "a.cim", "b"}, "gid="},
+                    Usage{"MaskThatIsNotOctal", {"-o", "umask=8", "a.cim", "b"}, "umask=8"},
+                    Usage{"MaskTooLarge", {"-o", "fmask=1000", "a.cim", "b"}, "fmask=1000"}),
+    [](const auto& test) { return test.param.name; });
+
+// Where the record of the file `id` is in the metadata region of a small image.
+std::uint64_t record_offset(const std::string& image, const std::string& metadata, FileId id) {
+  const auto header = read_value<format::FilesystemHeader>(image, 0);
+  const auto filesystem =
+      read_value<format::Filesystem>(metadata, format::byte_offset(header.filesystem));
+  const auto table = read_value<format::FileTableDirectoryEntry>(
+      metadata, format::byte_offset(filesystem.file_table_directory));
+  return format::byte_offset(table.table) + (id - 1) * std::uint64_t{table.entry_size};
+}
+
+TEST_F(BadInputTest, ABrokenFileFailsAloneAndTheDirectoryIsStillListed) {
+  const FileId id = Image(image_path()).resolve(u"broken").value();
+  const std::uint64_t record = record_offset(image_path(), metadata_path(), id);
+  overwrite(metadata_path(), record + offsetof(format::File, extended_attributes_length),
+            std::uint16_t{100});
+  overwrite(metadata_path(), record + offsetof(format::File, extended_attributes),
+            format::max_byte_offset);
+
+  const std::string mount_point = mount();
+  EXPECT_THAT(list_directory(mount_point), testing::ElementsAre("broken", "sound"));
+  EXPECT_EQ(-1, access((mount_point + "/broken").c_str(), F_OK));
+  EXPECT_EQ(EIO, errno);
+  EXPECT_TRUE(read_file(mount_point + "/sound") == random_content(100000));
+}
+
+TEST_F(BadInputTest, DataThatIsNotThereIsAnErrorToItsReader) {
+  const FileId id = Image(image_path()).resolve(u"broken").value();
+  const std::uint64_t stream =
+      record_offset(image_path(), metadata_path(), id) + offsetof(format::File, default_stream);
+  overwrite(metadata_path(), stream + offsetof(format::Stream, data), format::max_byte_offset);
+
+  const FileDescriptor file(open((mount() + "/broken").c_str(), O_RDONLY | O_CLOEXEC));
+  char byte;
+  EXPECT_EQ(-1, read(file.get(), &byte, 1));
+  EXPECT_EQ(EIO, errno);
+}
+
+}  // namespace
+}  // namespace cim::test

@@ -1,0 +1,91 @@
+// What the tests of mounts share.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cim/writer.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "mount/program.h"
+#include "support/temporary_directory.h"
+
+namespace cim::test {
+
+// A test with a directory for images and mount points of its own. Whatever is still mounted in it
+// at the end is unmounted. Skipped where the kernel cannot mount for us.
+class MountTest : public testing::Test {
+ protected:
+  MountTest() = default;
+  ~MountTest() override;
+  void SetUp() override;
+
+  std::string image_path(const std::string& name = "a.cim") const { return images_ / name; }
+
+  // Options for a Writer of a new image; the image `name` to build on; a fork of it.
+  Writer::Options fresh(const std::string& name = "a.cim") const;
+  Writer::Options extending(const std::string& name = "a.cim") const;
+  Writer::Options forking(const std::string& from, const std::string& to) const;
+
+  // A new empty directory outside of the images'.
+  std::string make_directory(const std::string& name = "mount") const;
+
+  // Mounts the image `name` in a new directory and returns that.
+  std::string mount(const std::string& name = "a.cim",
+                    const std::vector<std::string>& options = {});
+
+  // Runs the daemon with `arguments`, under the name of its installed symbolic link for mount(8) if
+  // `program` is that.
+  ProgramResult run_daemon(const std::vector<std::string>& arguments,
+                           const std::string& program = "cimfs") const;
+
+  // A directory that holds the daemon under the names `cimfs` and `mount.cimfs`.
+  std::string daemon_directory() const { return programs_.string(); }
+
+ private:
+  TemporaryDirectory images_;
+  TemporaryDirectory mount_points_;
+  TemporaryDirectory programs_;
+};
+
+// The daemon in the foreground, as a child process. Killed when destroyed.
+class ForegroundDaemon {
+ public:
+  // Starts it and waits until the mount is there, or it is clear that it will not be.
+  ForegroundDaemon(const std::string& image, const std::string& mount_point);
+  ForegroundDaemon(const ForegroundDaemon&) = delete;
+  ForegroundDaemon& operator=(const ForegroundDaemon&) = delete;
+  ~ForegroundDaemon();
+
+  void signal(int number) const;
+
+  // Waits for its end. Returns its exit status; -1 if it does not come to an end within seconds.
+  int wait();
+
+ private:
+  pid_t pid_;
+};
+
+// Whether something is mounted at `mount_point`.
+bool is_mounted(const std::string& mount_point);
+
+// The content of the file at `path`; a test failure if it cannot be read.
+std::string read_file(const std::string& path);
+
+// lstat(2); a test failure if it fails.
+struct stat status_of(const std::string& path);
+
+// The names of the entries of the directory at `path`, without dots, sorted.
+std::vector<std::string> list_directory(const std::string& path);
+
+// `size` bytes that do not repeat.
+std::string random_content(std::size_t size);
+
+// Creates a file, directory or whatever else `mode` says, as a Linux tool would.
+void put_linux(Writer& writer, std::u16string_view path, mode_t mode,
+               std::string_view content = {});
+
+}  // namespace cim::test

@@ -1,0 +1,227 @@
+// Mounting, unmounting, and what happens to an image meanwhile.
+#include <csignal>
+#include <fstream>
+
+#include <cim/error.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "mount/mount.h"
+#include "support/image_content.h"
+
+namespace cim::test {
+namespace {
+
+using testing::ElementsAre;
+
+class LifecycleTest : public MountTest {
+ protected:
+  // Makes the image `name` with one file of `content`.
+  void make_image(const std::string& name = "a.cim", std::string_view content = "content") {
+    Writer writer(fresh(name));
+    put(writer, u"file", content);
+    writer.commit();
+  }
+
+  // The image mounted at `mount_point`, as the kernel's table has it; "" for none.
+  static std::string mounted_at(const std::string& mount_point) {
+    for (const MountedImage& mount : mounted_images()) {
+      if (mount.mount_point == mount_point) return mount.image;
+    }
+    return "";
+  }
+};
+
+TEST_F(LifecycleTest, TheMountAnswersAsSoonAsTheCommandReturns) {
+  make_image();
+  const std::string mount_point = make_directory();
+  const ProgramResult result = run_daemon({image_path(), mount_point});
+  EXPECT_EQ(0, result.exit_status);
+  EXPECT_EQ("", result.message);
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+TEST_F(LifecycleTest, TheMountTableShowsTheImageWhateverItsName) {
+  const std::string name = "a name, with\\blanks\nand more.cim";
+  make_image(name);
+  const std::string mount_point = mount(name);
+  EXPECT_EQ(image_path(name), mounted_at(mount_point));
+}
+
+TEST_F(LifecycleTest, RelativePathsAreThoseOfTheCaller) {
+  make_image();
+  const std::string mount_point = make_directory();
+  const auto original = boost::filesystem::current_path();
+  boost::filesystem::current_path(boost::filesystem::path(image_path()).parent_path());
+  const ProgramResult result =
+      run_daemon({"a.cim", boost::filesystem::relative(mount_point).string()});
+  boost::filesystem::current_path(original);
+  EXPECT_EQ("", result.message);
+  EXPECT_EQ(image_path(), mounted_at(mount_point));
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+TEST_F(LifecycleTest, UnmountingEndsTheMount) {
+  make_image();
+  const std::string mount_point = mount();
+  unmount_image(mount_point);
+  EXPECT_FALSE(is_mounted(mount_point));
+  EXPECT_THAT(list_directory(mount_point), testing::IsEmpty());
+}
+
+TEST_F(LifecycleTest, OnlyImagesAreUnmounted) {
+  try {
+    unmount_image(make_directory());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(Errc::file_not_found, error.code());
+  }
+}
+
+TEST_F(LifecycleTest, BusyMountsStay) {
+  make_image();
+  const std::string mount_point = mount();
+  const std::ifstream user(mount_point + "/file");
+  try {
+    unmount_image(mount_point);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(Errc::sharing_violation, error.code());
+  }
+  EXPECT_TRUE(is_mounted(mount_point));
+}
+
+class SignalTest : public LifecycleTest, public testing::WithParamInterface<int> {};
+
+TEST_P(SignalTest, UnmountsAndEndsWell) {
+  make_image();
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(image_path(), mount_point);
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+  daemon.signal(GetParam());
+  EXPECT_EQ(0, daemon.wait());
+  EXPECT_FALSE(is_mounted(mount_point));
+}
+
+INSTANTIATE_TEST_SUITE_P(, SignalTest, testing::Values(SIGINT, SIGTERM, SIGHUP));
+
+TEST_F(LifecycleTest, TheDaemonEndsWellWhenUnmountedByOthers) {
+  make_image();
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(image_path(), mount_point);
+  unmount_image(mount_point);
+  EXPECT_EQ(0, daemon.wait());
+}
+
+TEST_F(LifecycleTest, AMountedImageCannotBeExtended) {
+  make_image();
+  const std::string mount_point = mount();
+  Writer writer(extending());
+  put(writer, u"file", "new content");
+  try {
+    writer.commit();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(Errc::sharing_violation, error.code());
+  }
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+TEST_F(LifecycleTest, AnImageCanBeExtendedOnceUnmounted) {
+  make_image();
+  unmount_image(mount());
+  {
+    Writer writer(extending());
+    put(writer, u"file", "new content");
+    writer.commit();
+  }
+  const std::string mount_point = make_directory("again");
+  mount_image(image_path(), mount_point, {});
+  EXPECT_EQ("new content", read_file(mount_point + "/file"));
+}
+
+TEST_F(LifecycleTest, AForkAndItsParentAreMountedSideBySide) {
+  make_image("parent.cim");
+  const std::string parent = mount("parent.cim");
+  {
+    Writer writer(forking("parent.cim", "child.cim"));
+    put(writer, u"file", "changed");
+    put(writer, u"added", "new");
+    writer.commit();
+  }
+  const std::string child = mount("child.cim");
+  EXPECT_EQ("changed", read_file(child + "/file"));
+  EXPECT_THAT(list_directory(child), ElementsAre("added", "file"));
+  EXPECT_EQ("content", read_file(parent + "/file"));
+  EXPECT_THAT(list_directory(parent), ElementsAre("file"));
+}
+
+TEST_F(LifecycleTest, OneImageIsMountedTwice) {
+  make_image();
+  const std::string first = mount();
+  const std::string second = make_directory("second");
+  mount_image(image_path(), second, {});
+  unmount_image(first);
+  EXPECT_EQ("content", read_file(second + "/file"));
+}
+
+TEST_F(LifecycleTest, TheMountOutlivesTheImagesNames) {
+  make_image();
+  const std::string mount_point = mount();
+  boost::filesystem::remove_all(boost::filesystem::path(image_path()).parent_path());
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+TEST_F(LifecycleTest, TheMountHelperTakesWhatMountPasses) {
+  make_image();
+  const std::string mount_point = make_directory();
+  const ProgramResult result =
+      run_daemon({image_path(), mount_point, "-n", "-v", "-o",
+                  "rw,noexec,nofail,_netdev,x-systemd.automount,uid=5", "-t", "cimfs"},
+                 "mount.cimfs");
+  EXPECT_EQ("", result.message);
+  EXPECT_EQ(0, result.exit_status);
+  EXPECT_EQ(5, status_of(mount_point + "/file").st_uid);
+}
+
+TEST_F(LifecycleTest, TheMountHelpersFakeModeChecksAndDoesNotMount) {
+  make_image();
+  const std::string mount_point = make_directory();
+  EXPECT_EQ(0, run_daemon({image_path(), mount_point, "-f"}, "mount.cimfs").exit_status);
+  EXPECT_FALSE(is_mounted(mount_point));
+  EXPECT_EQ(32, run_daemon({image_path("b.cim"), mount_point, "-f"}, "mount.cimfs").exit_status);
+}
+
+// mount(8) looks for helpers in /sbin only, so this puts ours there: in a mount namespace of its
+// own.
+TEST_F(LifecycleTest, MountAndFstabFindTheHelper) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make a mount namespace with another /sbin";
+  make_image();
+  const std::string mount_point = make_directory();
+  const std::string fstab = image_path("fstab");
+  std::ofstream(fstab) << fmt::format("{} {} cimfs defaults,noauto 0 0\n", image_path(),
+                                      mount_point);
+  const std::string in_namespace = R"sh(
+      sbin=$(realpath /sbin)
+      mount -t overlay overlay -o lowerdir="$1:$sbin" "$sbin" || exit 77
+      set -e
+      mount -t cimfs "$2" "$3" -o nosuid
+      test "$(cat "$3/file")" = content
+      umount "$3"
+      mount -T "$4" "$3"
+      test "$(cat "$3/file")" = content
+      umount "$3")sh";
+  const std::vector<std::string> command = {
+      "unshare",          "-m",         "sh",        "-c", in_namespace, "sh",
+      daemon_directory(), image_path(), mount_point, fstab};
+  const ProgramResult result = run_program(command).value();
+  if (result.exit_status == 77) GTEST_SKIP() << result.message;
+  EXPECT_EQ(0, result.exit_status) << result.message;
+}
+
+}  // namespace
+}  // namespace cim::test

@@ -1,0 +1,753 @@
+// The Writer, seen through the images that it makes.
+#include <fstream>
+#include <optional>
+#include <random>
+
+#include <cim/writer.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/image_content.h"
+#include "support/temporary_directory.h"
+
+namespace cim {
+namespace {
+
+using test::bytes;
+using test::content;
+using test::file_at;
+using test::list;
+using test::put;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+std::string random_content(std::size_t size) {
+  std::mt19937_64 generator(size);
+  std::string text(size, '\0');
+  for (char& c : text) c = static_cast<char>(generator());
+  return text;
+}
+
+template <typename Call>
+std::optional<Errc> error_of(Call&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return std::nullopt;
+}
+
+class WriterTest : public testing::Test {
+ protected:
+  Writer::Options fresh(const std::string& name = "a.cim") {
+    return {.directory = directory_.string(), .existing = {}, .name = name};
+  }
+  Writer::Options extending(const std::string& name = "a.cim") {
+    return {.directory = directory_.string(), .existing = name, .name = {}};
+  }
+  Writer::Options forking(const std::string& from, const std::string& to) {
+    return {.directory = directory_.string(), .existing = from, .name = to};
+  }
+  Image open(const std::string& name = "a.cim") { return Image(directory_ / name); }
+
+  std::vector<std::string> files() {
+    std::vector<std::string> names;
+    for (const auto& entry : boost::filesystem::directory_iterator(directory_.path())) {
+      names.push_back(entry.path().filename().string());
+    }
+    return names;
+  }
+
+  // Bytes of disk that all files in the directory take.
+  std::uint64_t disk_usage() {
+    std::uint64_t total = 0;
+    for (const std::string& name : files()) {
+      struct stat status;
+      EXPECT_EQ(0, stat((directory_ / name).c_str(), &status));
+      total += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
+    return total;
+  }
+
+  test::TemporaryDirectory directory_;
+};
+
+TEST_F(WriterTest, EmptyImageHasAnEmptyRoot) {
+  Writer(fresh()).commit();
+  const Image image = open();
+  EXPECT_TRUE(image.file(image.root()).is_directory());
+  EXPECT_THAT(list(image, u""), IsEmpty());
+}
+
+TEST_F(WriterTest, FilesOfEverySizeComeBack) {
+  Writer writer(fresh());
+  for (const std::size_t size : {0, 1, 4095, 4096, 16384, 16385, 1 << 20, 3000001}) {
+    put(writer, linux_to_image_path(std::to_string(size)), random_content(size));
+  }
+  writer.commit();
+  const Image image = open();
+  for (const std::size_t size : {0, 1, 4095, 4096, 16384, 16385, 1 << 20, 3000001}) {
+    EXPECT_EQ(random_content(size), content(image, linux_to_image_path(std::to_string(size))));
+  }
+}
+
+TEST_F(WriterTest, LargeDataIsAlignedToPages) {
+  Writer writer(fresh());
+  put(writer, u"small", "x");
+  put(writer, u"large", random_content(100000));
+  put(writer, u"larger", random_content(100001));
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ(0u, image.extent(file_at(image, u"large").stream, 0, 1).position % 4096);
+  EXPECT_EQ(0u, image.extent(file_at(image, u"larger").stream, 0, 1).position % 4096);
+}
+
+TEST_F(WriterTest, UnwrittenRangesReadAsZerosAndTakeNoSpace) {
+  Writer writer(fresh());
+  {
+    WriteStream stream = writer.create_file(u"file", {}, 64 << 20);
+    stream.write_at(40 << 20, bytes("0123456789"));
+  }
+  writer.commit();
+  EXPECT_LT(disk_usage(), 1u << 20);
+  const Image image = open();
+  std::string expected(64 << 20, '\0');
+  expected.replace(40 << 20, 10, "0123456789");
+  EXPECT_TRUE(content(image, u"file") == expected);
+}
+
+TEST_F(WriterTest, AFileNeverWrittenIsSparse) {
+  Writer writer(fresh());
+  writer.create_file(u"file", {}, std::uint64_t{1} << 40).close();
+  writer.commit();
+  const Image image = open();
+  const Stream stream = file_at(image, u"file").stream;
+  EXPECT_EQ(std::uint64_t{1} << 40, stream.length);
+  EXPECT_TRUE(stream.sparse);
+  std::array<std::byte, 16> end;
+  end.fill(std::byte{1});
+  EXPECT_EQ(16u, image.read(stream, (std::uint64_t{1} << 40) - 16, end));
+  EXPECT_THAT(end, testing::Each(std::byte{0}));
+}
+
+TEST_F(WriterTest, AFileOfWrittenZerosTakesNoSpace) {
+  Writer writer(fresh());
+  put(writer, u"small", std::string(100, '\0'));
+  put(writer, u"large", std::string(8 << 20, '\0'));
+  writer.commit();
+  EXPECT_LT(disk_usage(), 1u << 20);
+  const Image image = open();
+  EXPECT_EQ(std::string(100, '\0'), content(image, u"small"));
+  EXPECT_TRUE(content(image, u"large") == std::string(8 << 20, '\0'));
+}
+
+TEST_F(WriterTest, ATebibyteWithTwoWrittenEndsIsFast) {
+  const std::uint64_t size = std::uint64_t{1} << 40;
+  Writer writer(fresh());
+  {
+    WriteStream stream = writer.create_file(u"file", {}, size);
+    stream.write(bytes("begin"));
+    stream.write_at(size - 3, bytes("end"));
+  }
+  writer.commit();
+  const Image image = open();
+  const Stream stream = file_at(image, u"file").stream;
+  std::string text(5, '?');
+  image.read(stream, 0, std::as_writable_bytes(std::span(text)));
+  EXPECT_EQ("begin", text);
+  image.read(stream, size - 5, std::as_writable_bytes(std::span(text)));
+  EXPECT_EQ(std::string("\0\0end", 5), text);
+}
+
+TEST_F(WriterTest, WritesInAnyOrderEndUpInPlace) {
+  const std::string text = random_content(3 << 20);
+  Writer writer(fresh());
+  {
+    WriteStream stream = writer.create_file(u"file", {}, text.size());
+    stream.write_at(2 << 20, bytes(text).subspan(2 << 20));
+    stream.write_at(0, bytes(text).first(1 << 20));
+    stream.write(bytes(text).subspan(1 << 20, 1 << 20));
+  }
+  put(writer, u"same", text);
+  writer.commit();
+  const Image image = open();
+  EXPECT_TRUE(content(image, u"file") == text);
+  EXPECT_EQ(file_at(image, u"file").stream.region_offset,
+            file_at(image, u"same").stream.region_offset);
+}
+
+TEST_F(WriterTest, AWritePastTheSizeKeepsWhatFits) {
+  Writer writer(fresh());
+  WriteStream stream = writer.create_file(u"file", {}, 4);
+  stream.write(bytes("ab"));
+  EXPECT_EQ(Errc::end_of_file, error_of([&] { stream.write(bytes("cdef")); }));
+  EXPECT_EQ(Errc::end_of_file, error_of([&] { stream.write(bytes("g")); }));
+  stream.close();
+  writer.commit();
+  EXPECT_EQ("abcd", content(open(), u"file"));
+}
+
+TEST_F(WriterTest, DataOfADroppedDuplicateDoesNotShowInALaterHole) {
+  Writer writer(fresh());
+  put(writer, u"one", random_content(1 << 20));
+  put(writer, u"two", random_content(1 << 20));
+  {
+    WriteStream stream = writer.create_file(u"holes", {}, 1 << 20);
+    stream.write_at(500000, bytes("x"));
+  }
+  writer.commit();
+  std::string expected(1 << 20, '\0');
+  expected[500000] = 'x';
+  EXPECT_TRUE(content(open(), u"holes") == expected);
+}
+
+TEST_F(WriterTest, EqualFilesTakeTheSpaceOfOne) {
+  Writer writer(fresh());
+  for (const char16_t* name : {u"a", u"b", u"c", u"d"}) put(writer, name, random_content(4 << 20));
+  for (const char16_t* name : {u"e", u"f"}) put(writer, name, "small");
+  writer.commit();
+  EXPECT_LT(disk_usage(), 5u << 20);
+  const Image image = open();
+  EXPECT_EQ(file_at(image, u"e").stream.region_offset, file_at(image, u"f").stream.region_offset);
+  EXPECT_TRUE(content(image, u"d") == random_content(4 << 20));
+}
+
+TEST_F(WriterTest, CreatingAPathAgainShowsOnlyTheLastVersion) {
+  Writer writer(fresh());
+  put(writer, u"file", "a longer first version", {.last_write_time = 1});
+  put(writer, u"file", "second", {.attributes = attribute::hidden, .last_write_time = 2});
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ("second", content(image, u"file"));
+  EXPECT_EQ(2, file_at(image, u"file").last_write_time);
+  EXPECT_EQ(attribute::hidden, file_at(image, u"file").attributes);
+  EXPECT_THAT(list(image, u""), ElementsAre("file"));
+}
+
+TEST_F(WriterTest, ADirectoryOverADirectoryKeepsItsContents) {
+  Writer writer(fresh());
+  writer.create_directory(u"d", {.last_write_time = 1});
+  put(writer, u"d\\file", "kept");
+  writer.create_directory(u"d", {.last_write_time = 2});
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ("kept", content(image, u"d\\file"));
+  EXPECT_EQ(2, file_at(image, u"d").last_write_time);
+}
+
+TEST_F(WriterTest, AFileOverADirectoryRemovesTheTreeBelow) {
+  Writer writer(fresh());
+  writer.create_directory(u"d", {});
+  writer.create_directory(u"d\\e", {});
+  put(writer, u"d\\e\\file", "lost");
+  put(writer, u"d", "now a file");
+  EXPECT_EQ(Writer::Kind::none, writer.find(u"d\\e\\file"));
+  writer.create_directory(u"d", {});
+  writer.commit();
+  EXPECT_THAT(list(open(), u"d"), IsEmpty());
+}
+
+TEST_F(WriterTest, AParentMustExist) {
+  Writer writer(fresh());
+  put(writer, u"file", "");
+  EXPECT_EQ(Errc::path_not_found, error_of([&] { writer.create_directory(u"no\\d", {}); }));
+  EXPECT_EQ(Errc::path_not_found, error_of([&] { writer.create_file(u"file\\x", {}, 0); }));
+}
+
+TEST_F(WriterTest, HardLinksShareOneFile) {
+  Writer writer(fresh());
+  writer.create_directory(u"d", {});
+  put(writer, u"d\\a", "text");
+  writer.create_hard_link(u"b", u"d\\a");
+  writer.create_hard_link(u"c", u"b");
+  EXPECT_EQ(Errc::is_a_directory, error_of([&] { writer.create_hard_link(u"x", u"d"); }));
+  EXPECT_EQ(Errc::is_a_directory, error_of([&] { writer.create_hard_link(u"d", u"b"); }));
+  EXPECT_EQ(Errc::path_not_found, error_of([&] { writer.create_hard_link(u"x", u"no"); }));
+  writer.remove(u"c");
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ(image.resolve(u"b"), image.resolve(u"d\\a"));
+  EXPECT_EQ(2u, image.link_count(file_at(image, u"b")));
+  EXPECT_EQ(1u, image.link_count(file_at(image, u"d")) - 1);
+}
+
+TEST_F(WriterTest, AHardLinkOutlivesTheNameItWasMadeFrom) {
+  Writer writer(fresh());
+  writer.create_directory(u"d", {});
+  put(writer, u"d\\a", "text");
+  writer.create_hard_link(u"b", u"d\\a");
+  writer.remove(u"d");
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ("text", content(image, u"b"));
+  EXPECT_EQ(1u, image.link_count(file_at(image, u"b")));
+  EXPECT_EQ(image.root(), file_at(image, u"b").parent);
+}
+
+TEST_F(WriterTest, NamedStreamsBelongToTheirFile) {
+  Writer writer(fresh());
+  put(writer, u"file", "data");
+  {
+    WriteStream stream = writer.create_named_stream(u"file", u"zone", 6);
+    stream.write(bytes("abc"));
+  }
+  writer.create_named_stream(u"file", u"other", 0).close();
+  writer.create_named_stream(u"", u"on the root", 1).close();
+  writer.remove_named_stream(u"file", u"other");
+  EXPECT_EQ(Errc::path_not_found, error_of([&] { writer.remove_named_stream(u"file", u"other"); }));
+  EXPECT_EQ(Errc::path_not_found, error_of([&] { writer.create_named_stream(u"no", u"s", 0); }));
+  writer.commit();
+  const Image image = open();
+  const auto streams = image.named_streams(file_at(image, u"file"));
+  ASSERT_EQ(1u, streams.size());
+  EXPECT_EQ(u"zone", streams[0].name);
+  EXPECT_EQ(std::string("abc\0\0\0", 6), content(image, streams[0].stream));
+  EXPECT_EQ(1u, image.named_streams(image.file(image.root())).size());
+}
+
+TEST_F(WriterTest, MetadataComesBack) {
+  const std::array<std::uint8_t, 20> descriptor = {1, 0, 0, 0x80};
+  const std::array<std::uint8_t, 12> reparse = {0x1D, 0, 0, 0xA0, 4, 0, 0, 0, 2, 0, 0, 0};
+  const std::array<std::uint8_t, 12> attributes = {0, 0, 0, 0, 0, 1, 2, 0, 'N', 0, 'v', 'w'};
+  const Metadata metadata = {
+      .attributes = attribute::read_only | attribute::system | attribute::archive,
+      .creation_time = 1,
+      .last_write_time = -2,
+      .change_time = INT64_MAX,
+      .last_access_time = 4,
+      .security_descriptor = std::as_bytes(std::span(descriptor)),
+      .reparse_data = std::as_bytes(std::span(reparse)),
+      .extended_attributes = std::as_bytes(std::span(attributes)),
+  };
+  Writer writer(fresh());
+  put(writer, u"file", "", metadata);
+  writer.create_directory(u"d", metadata);
+  writer.create_directory(u"", metadata);
+  writer.commit();
+  const Image image = open();
+  for (const char16_t* path : {u"file", u"d", u""}) {
+    const File file = file_at(image, path);
+    const Metadata read = image.metadata(file);
+    EXPECT_EQ(metadata.attributes | attribute::reparse_point,
+              read.attributes & ~attribute::directory);
+    EXPECT_EQ(0xA000001Du, file.reparse_tag);
+    EXPECT_EQ(1, read.creation_time);
+    EXPECT_EQ(-2, read.last_write_time);
+    EXPECT_EQ(INT64_MAX, read.change_time);
+    EXPECT_EQ(4, read.last_access_time);
+    EXPECT_TRUE(std::ranges::equal(metadata.security_descriptor, read.security_descriptor));
+    EXPECT_TRUE(std::ranges::equal(metadata.reparse_data, read.reparse_data));
+    EXPECT_TRUE(std::ranges::equal(metadata.extended_attributes, read.extended_attributes));
+  }
+}
+
+TEST_F(WriterTest, MalformedMetadataIsRefused) {
+  const std::array<std::byte, 3> garbage = {};
+  const ByteView view = garbage;
+  Writer writer(fresh());
+  for (const Metadata& metadata :
+       {Metadata{.security_descriptor = view}, Metadata{.reparse_data = view},
+        Metadata{.extended_attributes = view}}) {
+    EXPECT_EQ(Errc::invalid_argument, error_of([&] { writer.create_file(u"f", metadata, 0); }));
+    EXPECT_EQ(Errc::invalid_argument, error_of([&] { writer.create_directory(u"f", metadata); }));
+  }
+  EXPECT_EQ(Errc::invalid_argument,
+            error_of([&] { writer.create_file(u"f", {}, std::uint64_t{1} << 48); }));
+  writer.commit();
+  EXPECT_THAT(list(open(), u""), IsEmpty());
+}
+
+TEST_F(WriterTest, MalformedPathsAreRefused) {
+  Writer writer(fresh());
+  const auto create = [&](std::u16string_view path) {
+    return error_of([&] { writer.create_directory(path, {}); });
+  };
+  for (const char16_t* path : {u"\\a", u"a\\", u"a\\\\b", u".", u"..", u"a\\..", u"a:b", u"a/b",
+                               u"a*", u"a?", u"<", u">", u"|", u"\"", u"\x1f"}) {
+    EXPECT_EQ(Errc::invalid_argument, create(path)) << image_to_linux_name(path);
+  }
+  EXPECT_EQ(std::nullopt, create(std::u16string(255, u'n')));
+  EXPECT_EQ(Errc::name_too_long, create(std::u16string(256, u'n')));
+  EXPECT_EQ(Errc::name_too_long, create(std::u16string(32768, u'\\')));
+}
+
+TEST_F(WriterTest, OnlyOneStreamIsOpenAtATime) {
+  Writer writer(fresh());
+  WriteStream first = writer.create_file(u"first", {}, 4);
+  first.write(bytes("ab"));
+  const auto violates = [&](auto&& call) { return error_of(call) == Errc::sharing_violation; };
+  EXPECT_TRUE(violates([&] { writer.create_file(u"second", {}, 1); }));
+  EXPECT_TRUE(violates([&] { writer.create_directory(u"d", {}); }));
+  EXPECT_TRUE(violates([&] { writer.create_named_stream(u"first", u"s", 1); }));
+  EXPECT_TRUE(violates([&] { writer.create_hard_link(u"x", u"first"); }));
+  EXPECT_TRUE(violates([&] { writer.remove(u"first"); }));
+  EXPECT_TRUE(violates([&] { writer.commit(); }));
+  first.write(bytes("cd"));
+  first.close();
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ("abcd", content(image, u"first"));
+  EXPECT_THAT(list(image, u""), ElementsAre("first"));
+}
+
+TEST_F(WriterTest, ADirectoryHasOneWriter) {
+  std::optional<Writer> first(std::in_place, fresh("a.cim"));
+  EXPECT_EQ(Errc::sharing_violation, error_of([&] { Writer second(fresh("b.cim")); }));
+  first.reset();
+  EXPECT_EQ(std::nullopt, error_of([&] { Writer second(fresh("b.cim")); }));
+}
+
+TEST_F(WriterTest, WithoutACommitNothingIsLeft) {
+  {
+    Writer writer(fresh());
+    put(writer, u"file", random_content(3 << 20));
+    put(writer, u"small", "x");
+    EXPECT_THAT(files(), IsEmpty());
+  }
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(WriterTest, OptionsThatNameNoImageAreRefused) {
+  const std::string directory = directory_.string();
+  const auto open_with = [](const Writer::Options& options) {
+    return error_of([&] { Writer writer(options); });
+  };
+  EXPECT_EQ(Errc::invalid_argument,
+            open_with({.directory = directory, .existing = {}, .name = {}}));
+  EXPECT_EQ(Errc::invalid_argument, open_with(fresh("")));
+  EXPECT_EQ(Errc::invalid_argument, open_with(fresh("../a.cim")));
+  EXPECT_EQ(Errc::file_not_found, open_with(extending("no.cim")));
+  EXPECT_EQ(Errc::path_not_found,
+            open_with({.directory = directory + "/no", .existing = {}, .name = "a.cim"}));
+  Writer(fresh()).commit();
+  EXPECT_EQ(Errc::file_exists, open_with(fresh()));
+  Writer(fresh("b.cim")).commit();
+  EXPECT_EQ(Errc::file_exists, open_with(forking("a.cim", "b.cim")));
+}
+
+TEST_F(WriterTest, ReplacingAnImageRemovesItsRegionFiles) {
+  {
+    Writer writer(fresh());
+    put(writer, u"old", "old");
+    writer.commit();
+  }
+  Writer::Options options = fresh();
+  options.replace = true;
+  Writer writer(options);
+  put(writer, u"new", "new");
+  writer.commit();
+  EXPECT_THAT(list(open(), u""), ElementsAre("new"));
+  EXPECT_EQ(1u + 4u, files().size()) << "one filesystem file, two regions and their object ids";
+}
+
+TEST_F(WriterTest, ReplacingAnImageKeepsRegionFilesThatAForkNeeds) {
+  {
+    Writer writer(fresh());
+    put(writer, u"old", "old");
+    writer.commit();
+  }
+  Writer(forking("a.cim", "fork.cim")).commit();
+  Writer::Options options = fresh();
+  options.replace = true;
+  Writer(options).commit();
+  EXPECT_EQ("old", content(open("fork.cim"), u"old"));
+}
+
+TEST_F(WriterTest, ExtendingAddsToWhatIsThere) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    put(writer, u"d\\a", "a");
+    put(writer, u"d\\c", "c");
+    put(writer, u"gone", "gone");
+    put(writer, u"kept", "kept");
+    writer.commit();
+  }
+  {
+    Writer writer(extending());
+    EXPECT_EQ(Writer::Kind::file, writer.find(u"d\\a"));
+    put(writer, u"d\\b", "b");
+    put(writer, u"d\\c", "new c");
+    writer.remove(u"gone");
+    writer.commit();
+  }
+  const Image image = open();
+  EXPECT_THAT(list(image, u""), ElementsAre("d", "kept"));
+  EXPECT_THAT(list(image, u"d"), ElementsAre("a", "b", "c"));
+  EXPECT_EQ("a", content(image, u"d\\a"));
+  EXPECT_EQ("b", content(image, u"d\\b"));
+  EXPECT_EQ("new c", content(image, u"d\\c"));
+  EXPECT_EQ("kept", content(image, u"kept"));
+}
+
+TEST_F(WriterTest, AForkLeavesItsParentAlone) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    put(writer, u"d\\file", "parent");
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, u"d\\file", "child");
+    writer.remove(u"d");
+    writer.create_directory(u"d", {});
+    put(writer, u"d\\new", "child");
+    writer.commit();
+  }
+  EXPECT_THAT(list(open("a.cim"), u"d"), ElementsAre("file"));
+  EXPECT_EQ("parent", content(open("a.cim"), u"d\\file"));
+  EXPECT_THAT(list(open("b.cim"), u"d"), ElementsAre("new"));
+  EXPECT_EQ(2u, open("b.cim").region_sets().size());
+}
+
+TEST_F(WriterTest, AForkWritesOnlyWhatChanged) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    for (int i = 0; i < 3000; ++i) {
+      put(writer, linux_to_image_path("d/" + std::to_string(i)), std::to_string(i));
+    }
+    put(writer, u"large", random_content(4 << 20));
+    writer.commit();
+  }
+  const std::uint64_t before = disk_usage();
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, u"new", random_content(4 << 20));  // the parent has that
+    put(writer, u"1", "17");
+    writer.commit();
+  }
+  EXPECT_LT(disk_usage() - before, 300u << 10);
+  const Image image = open("b.cim");
+  EXPECT_EQ(file_at(image, u"large").stream.region_offset,
+            file_at(image, u"new").stream.region_offset);
+  EXPECT_EQ(file_at(image, u"d\\17").stream.region_offset,
+            file_at(image, u"1").stream.region_offset);
+  EXPECT_EQ("2999", content(image, u"d\\2999"));
+}
+
+TEST_F(WriterTest, ManyGenerationsStayReadable) {
+  Writer(fresh()).commit();
+  for (int i = 0; i < 20; ++i) {
+    Writer writer(extending());
+    put(writer, linux_to_image_path(std::to_string(i)), std::to_string(i));
+    if (i >= 2) writer.remove(linux_to_image_path(std::to_string(i - 2)));
+    writer.commit();
+  }
+  const Image image = open();
+  EXPECT_THAT(list(image, u""), ElementsAre("18", "19"));
+  EXPECT_EQ("18", content(image, u"18"));
+}
+
+TEST_F(WriterTest, LinkCountsFollowTheChangesOfAFork) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    writer.create_directory(u"d\\e", {});
+    put(writer, u"a", "three names");
+    writer.create_hard_link(u"b", u"a");
+    writer.create_hard_link(u"d\\e\\c", u"a");
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    writer.remove(u"d");  // and c, deep below it
+    writer.create_directory(u"f", {});
+    writer.create_directory(u"g", {});
+    writer.commit();
+  }
+  const Image parent = open("a.cim");
+  EXPECT_EQ(3u, parent.link_count(file_at(parent, u"a")));
+  EXPECT_EQ(3u, parent.link_count(file_at(parent, u"")));
+  EXPECT_EQ(3u, parent.link_count(file_at(parent, u"d")));
+  const Image child = open("b.cim");
+  EXPECT_EQ(2u, child.link_count(file_at(child, u"a")));
+  EXPECT_EQ(4u, child.link_count(file_at(child, u"")));
+}
+
+TEST_F(WriterTest, TheLastForkIsToldFromItsParent) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    writer.create_directory(u"e", {});
+    put(writer, u"d\\old", "old");
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, u"d\\new", "new");
+    writer.commit();
+  }
+  {
+    Writer writer(extending("b.cim"));
+    put(writer, u"newer", "newer");
+    writer.commit();
+  }
+  const Image child = open("b.cim");
+  std::vector<FileId> expected;
+  for (const char16_t* path : {u"", u"d", u"d\\new", u"newer"}) {
+    expected.push_back(child.resolve(path).value());
+  }
+  EXPECT_THAT(child.files_of_last_fork(), testing::UnorderedElementsAreArray(expected));
+  EXPECT_EQ(4u, open("a.cim").files_of_last_fork().size());
+}
+
+TEST_F(WriterTest, AFileThatLosesItsParentDirectoryGetsAnother) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    writer.create_directory(u"e", {});
+    put(writer, u"d\\file", "x");
+    writer.create_hard_link(u"e\\file", u"d\\file");
+    writer.commit();
+  }
+  ASSERT_EQ(file_at(open(), u"d").id, file_at(open(), u"e\\file").parent);
+  {
+    Writer writer(extending());
+    writer.remove(u"d");
+    writer.commit();
+  }
+  EXPECT_EQ(file_at(open(), u"e").id, file_at(open(), u"e\\file").parent);
+}
+
+TEST_F(WriterTest, NamesDifferByCaseUnlessTheImageIsCaseInsensitive) {
+  {
+    Writer writer(fresh());
+    put(writer, u"xt_MARK.h", "upper");
+    put(writer, u"xt_mark.h", "lower");
+    writer.commit();
+  }
+  EXPECT_EQ("upper", content(open(), u"xt_MARK.h"));
+  EXPECT_EQ("lower", content(open(), u"xt_mark.h"));
+  Writer::Options options = fresh("b.cim");
+  options.case_insensitive = true;
+  Writer writer(options);
+  put(writer, u"README", "first");
+  put(writer, u"ReadMe", "second");
+  writer.commit();
+  const Image image = open("b.cim");
+  EXPECT_FALSE(image.case_sensitive());
+  EXPECT_THAT(list(image, u""), ElementsAre("ReadMe"));
+  EXPECT_EQ("second", content(image, u"readme"));
+}
+
+TEST_F(WriterTest, EqualImagesAreEqualFiles) {
+  const auto build = [](const std::string& directory) {
+    Writer writer({.directory = directory, .existing = {}, .name = "a.cim"});
+    writer.create_directory(u"", {.last_write_time = 5});
+    writer.create_directory(u"d", {.last_write_time = 6});
+    put(writer, u"d\\large", random_content(100000));
+    put(writer, u"d\\small", "small");
+    writer.create_file(u"holes", {}, 1 << 30).write_at(1 << 20, bytes("x"));
+    writer.commit();
+  };
+  test::TemporaryDirectory other;
+  build(directory_.string());
+  build(other.string());
+  for (const std::string& name : files()) {
+    std::ifstream a(directory_ / name);
+    std::ifstream b(other / name);
+    ASSERT_TRUE(b) << name;
+    if (boost::filesystem::file_size(other / name) > 100 << 20) continue;  // all holes
+    EXPECT_TRUE(
+        std::equal(std::istreambuf_iterator<char>(a), {}, std::istreambuf_iterator<char>(b), {}))
+        << name;
+  }
+}
+
+TEST_F(WriterTest, TheSameImageTwiceInOneDirectoryIsTwoImages) {
+  for (const char* name : {"a.cim", "b.cim"}) {
+    Writer writer(fresh(name));
+    put(writer, u"file", "same");
+    writer.commit();
+  }
+  EXPECT_NE(open("a.cim").region_sets()[0].id, open("b.cim").region_sets()[0].id);
+  EXPECT_EQ("same", content(open("b.cim"), u"file"));
+}
+
+TEST_F(WriterTest, AnImageInUseIsNotReplaced) {
+  Writer(fresh()).commit();
+  const std::size_t before = files().size();
+  const int fd = ::open((directory_ / "a.cim").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(0, flock(fd, LOCK_SH));  // as the daemon does for what it has mounted
+  {
+    Writer writer(extending());
+    put(writer, u"file", "x");
+    EXPECT_EQ(Errc::sharing_violation, error_of([&] { writer.commit(); }));
+  }
+  EXPECT_EQ(before, files().size());
+  EXPECT_THAT(list(open(), u""), IsEmpty());
+  EXPECT_EQ(std::nullopt, error_of([&] { Writer(forking("a.cim", "b.cim")).commit(); }));
+  close(fd);
+  EXPECT_EQ(std::nullopt, error_of([&] { Writer(extending()).commit(); }));
+}
+
+TEST_F(WriterTest, AnObjectIdFileThatLiesDoesNotChangeContents) {
+  {
+    Writer writer(fresh());
+    put(writer, u"one", "content one");
+    put(writer, u"two", "content two");
+    writer.commit();
+  }
+  // Let every entry point at the first object.
+  for (const std::string& name : files()) {
+    if (!name.starts_with("objectid")) continue;
+    std::fstream file(directory_ / name, std::ios::in | std::ios::out | std::ios::binary);
+    for (int entry = 0; entry < 2; ++entry) {
+      const std::uint64_t offset = 40;
+      file.seekp(48 + entry * 40 + 32);
+      file.write(reinterpret_cast<const char*>(&offset), sizeof(offset));
+    }
+  }
+  Writer writer(extending());
+  put(writer, u"three", "content two");
+  writer.commit();
+  EXPECT_EQ("content two", content(open(), u"three"));
+}
+
+TEST_F(WriterTest, AMissingObjectIdFileOnlyCostsSpace) {
+  {
+    Writer writer(fresh());
+    put(writer, u"one", "content");
+    writer.commit();
+  }
+  for (const std::string& name : files()) {
+    if (name.starts_with("objectid")) unlink((directory_ / name).c_str());
+  }
+  Writer writer(extending());
+  put(writer, u"two", "content");
+  writer.commit();
+  EXPECT_EQ("content", content(open(), u"one"));
+  EXPECT_EQ("content", content(open(), u"two"));
+}
+
+TEST_F(WriterTest, ADeepTreeIsBuiltAndRemoved) {
+  std::u16string path = u"d";
+  {
+    Writer writer(fresh());
+    writer.create_directory(path, {});
+    while (path.size() < 8000) {
+      path += u"\\d";
+      writer.create_directory(path, {});
+    }
+    writer.commit();
+  }
+  {
+    const Image image = open();
+    EXPECT_TRUE(image.resolve(path).has_value());
+  }
+  Writer writer(extending());
+  writer.remove(u"d");
+  writer.commit();
+  EXPECT_THAT(list(open(), u""), IsEmpty());
+}
+
+}  // namespace
+}  // namespace cim
