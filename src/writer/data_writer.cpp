@@ -13,8 +13,9 @@ namespace {
 // half a page each. Longer data can be mapped, spliced and shared by the page.
 constexpr std::uint64_t max_small_length = 16 * 1024;
 
-// A stream with more bytes than this that were never written gets no object id: hashing its zeros
-// could take hours.
+// A stream with more bytes than this in blocks of zeros gets no object id: hashing a hole of
+// terabytes could take hours. Whether the zeros were written is not asked, so that the same file
+// makes the same image from a file system without holes.
 constexpr std::uint64_t max_hashed_hole = std::uint64_t{64} << 20;
 
 constexpr std::size_t block_size = 4096;
@@ -48,6 +49,10 @@ std::optional<format::RegionOffset> DataStore::find_equal(const ObjectId& id, Sa
 
 void DataStore::add(const ObjectId& id, format::RegionOffset offset) {
   objects_.add(id, offset);
+  identify(id, offset);
+}
+
+void DataStore::identify(const ObjectId& id, format::RegionOffset offset) {
   identity_.update(format::bytes_of(offset));
   identity_.update(format::bytes_of(id.length));
   identity_.update(format::bytes_of(id.digest));
@@ -70,9 +75,9 @@ void DataWriter::write_at(std::uint64_t offset, ByteView data) {
     std::ranges::copy(data, buffer_.begin() + static_cast<std::ptrdiff_t>(offset));
     return;
   }
-  written_ += data.size();
   region_->write_at(format::byte_offset(extent_) + offset, data);
   hash_in_order(offset, data);
+  count_blocks(offset, data);
 }
 
 void DataWriter::hash_in_order(std::uint64_t offset, ByteView data) {
@@ -81,6 +86,26 @@ void DataWriter::hash_in_order(std::uint64_t offset, ByteView data) {
   store_.hasher_.update_zeros(offset - hashed_);
   store_.hasher_.update(data);
   hashed_ = offset + data.size();
+}
+
+void DataWriter::count_blocks(std::uint64_t offset, ByteView data) {
+  const bool goes_back = offset < written_end_;
+  while (!data.empty()) {
+    const std::uint64_t block = offset / block_size;
+    const ByteView part = data.first(std::min(data.size(), block_size - offset % block_size));
+    if ((goes_back || block >= counted_to_) && !is_zero(part)) {
+      ++data_blocks_;
+      counted_to_ = std::max(counted_to_, block + 1);
+    }
+    offset += part.size();
+    data = data.subspan(part.size());
+  }
+  written_end_ = std::max(written_end_, offset);
+}
+
+bool DataWriter::is_mostly_hole() const noexcept {
+  const std::uint64_t blocks = (size_ + block_size - 1) / block_size;
+  return (blocks - std::min(blocks, data_blocks_)) * block_size > max_hashed_hole;
 }
 
 Stream DataWriter::finish() {
@@ -112,12 +137,7 @@ Stream DataWriter::finish_small() {
 }
 
 Stream DataWriter::finish_large() {
-  if (size_ - std::min(written_, size_) > max_hashed_hole) {
-    store_.identity_.update(format::bytes_of(extent_));
-    store_.identity_.update(format::bytes_of(size_));
-    store_.identity_.update(format::bytes_of(digest_of_blocks()));
-    return stream_at(extent_, size_);
-  }
+  if (is_mostly_hole()) return finish_mostly_hole();
   const ObjectId id = {size_, digest_of_extent()};
   const auto equal =
       store_.find_equal(id, [&](format::RegionOffset other) { return extent_equals(other); });
@@ -127,6 +147,17 @@ Stream DataWriter::finish_large() {
   }
   store_.add(id, extent_);
   return stream_at(extent_, size_);
+}
+
+Stream DataWriter::finish_mostly_hole() {
+  const ObjectId id = {size_, digest_of_blocks()};
+  const auto [first, is_new] = store_.mostly_holes_.try_emplace(id, extent_);
+  if (is_new) {
+    store_.identify(id, extent_);
+  } else {
+    discard();
+  }
+  return stream_at(first->second, size_);
 }
 
 Digest DataWriter::digest_of_extent() {

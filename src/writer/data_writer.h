@@ -1,6 +1,7 @@
 // The data of one stream on its way into a region.
 #pragma once
 
+#include <unordered_map>
 #include <vector>
 
 #include <cim/image.h>
@@ -29,12 +30,16 @@ class DataStore {
   template <typename Same>
   std::optional<format::RegionOffset> find_equal(const ObjectId& id, Same&& same) const;
   void add(const ObjectId& id, format::RegionOffset offset);
+  void identify(const ObjectId& id, format::RegionOffset offset);
 
   RegionSetWriter& regions_;
   ObjectIndex& objects_;
   const Image* base_;
   Hasher hasher_;  // of the one open stream
   Hasher identity_;
+
+  // The streams without an object id, by the digest of their blocks that are not all zeros.
+  std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash> mostly_holes_;
 };
 
 // Takes the data of one stream, in any order. Small data is collected in memory, larger data goes
@@ -59,15 +64,17 @@ class DataWriter {
  private:
   bool is_small() const noexcept { return extent_ == 0; }
   void hash_in_order(std::uint64_t offset, ByteView data);
+  void count_blocks(std::uint64_t offset, ByteView data);
+  bool is_mostly_hole() const noexcept;
   Stream finish_small();
   Stream finish_large();
+  Stream finish_mostly_hole();
   Digest digest_of_extent();
   Digest digest_of_blocks();
   bool extent_equals(format::RegionOffset other);
 
   DataStore& store_;
   std::uint64_t size_;
-  std::uint64_t written_ = 0;  // bytes, those written twice counted twice
   bool all_zeros_ = true;
 
   std::vector<std::byte> buffer_;  // of a small stream
@@ -77,6 +84,10 @@ class DataWriter {
   format::RegionOffset extent_ = 0;
   std::uint64_t hashed_ = 0;  // how far the hasher has come
   bool in_order_ = true;      // whether it has seen all up to there
+
+  std::uint64_t data_blocks_ = 0;  // blocks not all zeros; those written again are counted again
+  std::uint64_t counted_to_ = 0;   // the block after the last one of them
+  std::uint64_t written_end_ = 0;  // bytes
 };
 
 }  // namespace cim

@@ -1,6 +1,9 @@
 #include "writer/pending_file.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <vector>
 
 #include <cim/error.h>
 #include <fcntl.h>
@@ -9,11 +12,14 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "image/region.h"
+
 namespace cim {
 
 namespace {
 
 constexpr mode_t file_mode = 0644;
+constexpr std::size_t comparison_size = 1 << 20;  // bytes at a time
 
 std::string random_name() {
   std::uint64_t number = 0;
@@ -21,6 +27,28 @@ std::string random_name() {
     throw system_error(errno, "getrandom");
   }
   return fmt::format(".cimfs-{:016x}.tmp", number);
+}
+
+// Where the first data at or after `position` begins, or `size`, that of the file.
+std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) {
+  const off_t data = lseek(fd, static_cast<off_t>(position), SEEK_DATA);
+  return data < 0 ? size : static_cast<std::uint64_t>(data);
+}
+
+bool have_equal_content(int a, int b) {
+  const std::uint64_t size = file_size(a, "");
+  if (file_size(b, "") != size) return false;
+  std::vector<std::byte> of_a(comparison_size);
+  std::vector<std::byte> of_b(comparison_size);
+  std::uint64_t position = 0;
+  // What is a hole in both need not be read.
+  while ((position = std::min(next_data(a, position, size), next_data(b, position, size))) < size) {
+    const std::size_t n = read_at(a, of_a.data(), of_a.size(), position, "");
+    if (n == 0 || read_at(b, of_b.data(), of_b.size(), position, "") != n) return false;
+    if (std::memcmp(of_a.data(), of_b.data(), n) != 0) return false;
+    position += n;
+  }
+  return true;
 }
 
 }  // namespace
@@ -73,6 +101,17 @@ bool PendingFile::publish(const std::string& name) {
   temporary_name_.clear();
   name_ = name;
   return true;
+}
+
+bool PendingFile::differs_from(const std::string& name) const {
+  if (faccessat(directory_fd_, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  try {
+    const FileDescriptor other = open_regular_file(directory_fd_, name, name);
+    // Who has put it there may not have synced it; what takes it for its own relies on it.
+    return !have_equal_content(fd_.get(), other.get()) || fsync(other.get()) != 0;
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 void PendingFile::replace(const std::string& name) {

@@ -29,6 +29,9 @@ class PendingFile {
   // Gives the file its name. Returns false, changing nothing, if that name is taken.
   bool publish(const std::string& name);
 
+  // Whether a file with the name `name` exists that has other content, or cannot be read.
+  bool differs_from(const std::string& name) const;
+
   // Gives the file the name of an existing file, in one step.
   void replace(const std::string& name);
 

@@ -32,7 +32,8 @@ PendingFile write_object_ids(PendingFile file, const std::vector<format::ObjectI
   return file;
 }
 
-// A GUID made from content: version 8 of RFC 9562. `attempt` tells sets of equal content apart.
+// A GUID made from content: version 8 of RFC 9562. `attempt` leads past files that have the name
+// that the content should give, but not the content: damaged ones.
 format::Guid make_guid(const Digest& identity, std::uint32_t attempt) {
   Hasher hasher;
   hasher.update(format::bytes_of(identity));
@@ -86,31 +87,38 @@ void RegionSetWriter::finish(const ObjectIndex& objects) {
 }
 
 format::RegionSet RegionSetWriter::publish(const Digest& identity) {
-  for (std::uint32_t attempt = 0;; ++attempt) {
-    const format::Guid id = make_guid(identity, attempt);
-    if (publish_as(id)) {
-      return {.id = id,
-              .count = static_cast<std::uint16_t>(regions_.size()),
-              .reserved = 0,
-              .reserved2 = 0};
-    }
-  }
+  format::Guid id = make_guid(identity, 0);
+  for (std::uint32_t attempt = 1; !can_be(id); ++attempt) id = make_guid(identity, attempt);
+  publish_as(id);
+  return {.id = id,
+          .count = static_cast<std::uint16_t>(regions_.size()),
+          .reserved = 0,
+          .reserved2 = 0};
 }
 
-// Returns false, with no file published, if a name is taken.
-bool RegionSetWriter::publish_as(const format::Guid& id) {
-  bool free = true;
+// Whether no file of the set `id` exists, but for some with the content of ours: those of an equal
+// image, or left over from one.
+bool RegionSetWriter::can_be(const format::Guid& id) {
+  for (std::uint16_t i = 0; i < regions_.size(); ++i) {
+    if (regions_[i]->file().differs_from(region_file_name(id, i)) ||
+        object_id_files_[i].differs_from(object_id_file_name(id, i))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Leaves files that exist as they are.
+void RegionSetWriter::publish_as(const format::Guid& id) {
   try {
-    for (std::uint16_t i = 0; free && i < regions_.size(); ++i) {
-      free = regions_[i]->file().publish(region_file_name(id, i)) &&
-             object_id_files_[i].publish(object_id_file_name(id, i));
+    for (std::uint16_t i = 0; i < regions_.size(); ++i) {
+      regions_[i]->file().publish(region_file_name(id, i));
+      object_id_files_[i].publish(object_id_file_name(id, i));
     }
   } catch (...) {
     withdraw();
     throw;
   }
-  if (!free) withdraw();
-  return free;
 }
 
 void RegionSetWriter::withdraw() noexcept {

@@ -30,15 +30,17 @@ class RegionSetWriter {
   // Writes the object id files, and syncs everything. Throws Error.
   void finish(const ObjectIndex& objects);
 
-  // Gives all files their names, under a GUID derived from `identity` and no file's yet. Returns
-  // the set. Throws Error; then no file has a name.
+  // Gives all files their names, under a GUID derived from `identity`: the same whenever equal sets
+  // are written to a directory, which then share their files. Returns the set. Throws Error; then
+  // no file has a name.
   format::RegionSet publish(const Digest& identity);
 
   // Removes the names again.
   void withdraw() noexcept;
 
  private:
-  bool publish_as(const format::Guid& id);
+  bool can_be(const format::Guid& id);
+  void publish_as(const format::Guid& id);
 
   int directory_fd_;
   std::string directory_;

@@ -662,13 +662,43 @@ TEST_F(WriterTest, EqualImagesAreEqualFiles) {
   }
 }
 
-TEST_F(WriterTest, TheSameImageTwiceInOneDirectoryIsTwoImages) {
-  for (const char* name : {"a.cim", "b.cim"}) {
+TEST_F(WriterTest, EqualImagesInOneDirectoryShareTheirFiles) {
+  const auto build = [this](const std::string& name) {
+    Writer::Options options = fresh(name);
+    options.replace = true;
+    Writer writer(options);
+    put(writer, u"file", "same");
+    put(writer, u"large", random_content(3 << 20));
+    writer.create_file(u"holes", {}, std::uint64_t{1} << 40).write_at(1 << 20, bytes("x"));
+    writer.commit();
+  };
+  build("a.cim");
+  const std::size_t before = files().size();
+  build("b.cim");
+  EXPECT_EQ(before + 1, files().size());
+  build("a.cim");
+  EXPECT_EQ(before + 1, files().size());
+  EXPECT_EQ(open("a.cim").region_sets()[0].id, open("b.cim").region_sets()[0].id);
+
+  // One of them goes away, the other stays.
+  Writer::Options options = fresh("a.cim");
+  options.replace = true;
+  Writer(options).commit();
+  EXPECT_EQ("same", content(open("b.cim"), u"file"));
+}
+
+TEST_F(WriterTest, ADamagedRegionFileIsNotShared) {
+  const auto build = [this](const std::string& name) {
     Writer writer(fresh(name));
     put(writer, u"file", "same");
     writer.commit();
-  }
-  EXPECT_NE(open("a.cim").region_sets()[0].id, open("b.cim").region_sets()[0].id);
+  };
+  build("a.cim");
+  const auto regions = open("a.cim").region_sets()[0].regions;
+  ASSERT_EQ(2u, regions.size());
+  ASSERT_EQ(0, unlink(regions[0].path.c_str()));
+  ASSERT_EQ(0, truncate(regions[1].path.c_str(), 0));
+  build("b.cim");
   EXPECT_EQ("same", content(open("b.cim"), u"file"));
 }
 
