@@ -15,10 +15,21 @@ constexpr std::uint64_t swap_root(std::uint64_t number, FileId root) noexcept {
   return number;
 }
 
-constexpr fuse_ino_t inode_of(FileId id, FileId root) noexcept { return swap_root(id, root); }
+// An alternate data stream with a path of its own is an inode too: that of its file, with the
+// number of the stream, counted from 1, above the 32 bits that a FileId takes.
+constexpr unsigned stream_shift = 32;
+
+constexpr fuse_ino_t inode_of(FileId id, FileId root, std::uint32_t stream = 0) noexcept {
+  return swap_root(id, root) | fuse_ino_t{stream} << stream_shift;
+}
 
 constexpr FileId file_of(fuse_ino_t inode, FileId root) noexcept {
-  return static_cast<FileId>(swap_root(inode, root));
+  return static_cast<FileId>(swap_root(static_cast<std::uint32_t>(inode), root));
+}
+
+// 0 for the file itself.
+constexpr std::uint32_t stream_of(fuse_ino_t inode) noexcept {
+  return static_cast<std::uint32_t>(inode >> stream_shift);
 }
 
 }  // namespace cim

@@ -55,7 +55,7 @@ void mount(const Options& options) {
   const std::string image_path = canonical_path(options.image);
   const ImageLock lock(image_path);
   const Image image(image_path);
-  FileSystem file_system(image, options.defaults, options.child_only);
+  FileSystem file_system(image, options.file_system);
   check_mount_point(options);
   if (options.action == Options::Action::check_only) return;
 

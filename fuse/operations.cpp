@@ -11,8 +11,10 @@
 #include <fmt/format.h>
 #include <linux/limits.h>
 
+#include "format/upcase.h"
 #include "inode.h"
 #include "log.h"
+#include "posix/acl.h"
 
 namespace cim {
 namespace {
@@ -38,6 +40,21 @@ std::span<char> reply_buffer(std::size_t size) {
   thread_local std::vector<char> buffer;
   if (buffer.size() < size) buffer.resize(size);
   return std::span(buffer).first(size);
+}
+
+fuse_entry_param cacheable_entry(const struct stat& status) {
+  fuse_entry_param entry = {};
+  entry.attr = status;
+  entry.ino = status.st_ino;
+  entry.attr_timeout = forever;
+  entry.entry_timeout = forever;
+  return entry;
+}
+
+// Whether no file of an image can have the name. One of many bytes may take few UTF-16 units, not
+// the reverse.
+bool is_too_long(std::string_view name) {
+  return name.size() > max_name_units && linux_to_image_name(name).size() > max_name_units;
 }
 
 void reply_negative_entry(fuse_req_t request) {
@@ -146,11 +163,11 @@ class FileSystem::DirectoryReply {
   bool plus_;
 };
 
-FileSystem::FileSystem(const Image& image, const posix::MountDefaults& defaults, bool child_only)
+FileSystem::FileSystem(const Image& image, const Options& options)
     : image_(image),
-      defaults_(defaults),
+      options_(options),
       root_(image.root()),
-      visible_(child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
+      visible_(options.child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
       statistics_(statistics_of(image)) {
   if (!S_ISDIR(attributes_of(image.file(root_)).st_mode)) {
     throw Error(Errc::corrupt, fmt::format("{}: the root is not a directory", image.path()));
@@ -164,18 +181,13 @@ bool FileSystem::is_masked(FileId id) const noexcept {
 }
 
 struct stat FileSystem::attributes_of(const File& file) const {
-  struct stat status = posix::attributes(image_, file, defaults_);
+  struct stat status = posix::attributes(image_, file, options_.defaults);
   status.st_ino = inode_of(file.id, root_);
   return status;
 }
 
 fuse_entry_param FileSystem::entry_of(FileId id) const {
-  fuse_entry_param entry = {};
-  entry.attr = attributes_of(image_.file(id));
-  entry.ino = entry.attr.st_ino;
-  entry.attr_timeout = forever;
-  entry.entry_timeout = forever;
-  return entry;
+  return cacheable_entry(attributes_of(image_.file(id)));
 }
 
 // A broken file does not keep the others of its directory from being listed: it is listed without
@@ -189,6 +201,69 @@ fuse_entry_param FileSystem::listed_entry(FileId id) const {
     entry.attr.st_ino = inode_of(id, root_);
     return entry;
   }
+}
+
+// `number` counts from 1. Throws Error (file_not_found), which no inode number that lookup() has
+// given out leads to.
+NamedStream FileSystem::named_stream(const File& file, std::uint32_t number) const {
+  std::vector<NamedStream> streams = image_.named_streams(file);
+  if (number == 0 || number > streams.size()) {
+    throw Error(Errc::file_not_found,
+                fmt::format("{}: file {} has no stream {}", image_.path(), file.id, number));
+  }
+  return std::move(streams[number - 1]);
+}
+
+Stream FileSystem::stream_at(fuse_ino_t inode) const {
+  const File file = file_at(inode);
+  const std::uint32_t number = stream_of(inode);
+  return number == 0 ? file.stream : named_stream(file, number).stream;
+}
+
+struct stat FileSystem::attributes_at(fuse_ino_t inode) const {
+  const File file = file_at(inode);
+  const std::uint32_t number = stream_of(inode);
+  return number == 0 ? attributes_of(file) : stream_attributes(file, number);
+}
+
+// A stream is a regular file with the owner, permissions and times of its file.
+struct stat FileSystem::stream_attributes(const File& file, std::uint32_t number) const {
+  constexpr mode_t read_and_write = 0666;
+  File regular = file;
+  regular.stream = named_stream(file, number).stream;
+  regular.reparse_tag = 0;
+  struct stat status = posix::attributes(image_, regular, options_.defaults);
+  status.st_mode = S_IFREG | (status.st_mode & read_and_write);
+  status.st_nlink = 1;
+  status.st_ino = inode_of(file.id, root_, number);
+  return status;
+}
+
+// Nothing for a name that no file of an image can have.
+std::optional<FileId> FileSystem::find(const File& directory, std::string_view name) const {
+  char16_t units[max_name_units];
+  const std::size_t size = linux_to_image_name(name, units, max_name_units);
+  if (size > max_name_units) return std::nullopt;
+  const auto id = image_.find(directory, {units, size});
+  return id && !is_masked(*id) ? id : std::nullopt;
+}
+
+// `path` is `file:NAME`.
+std::optional<fuse_entry_param> FileSystem::find_stream(const File& directory,
+                                                        std::string_view path) const {
+  const std::size_t colon = path.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto id = find(directory, path.substr(0, colon));
+  if (!id) return std::nullopt;
+  const File file = image_.file(*id);
+  const std::u16string name = linux_to_image_name(path.substr(colon + 1));
+  const std::vector<NamedStream> streams = image_.named_streams(file);
+  const auto found = std::find_if(streams.begin(), streams.end(), [&](const NamedStream& stream) {
+    return format::compare_names(stream.name, name, image_.upcase_table()) == 0;
+  });
+  if (found == streams.end()) return std::nullopt;
+  const auto number = static_cast<std::uint32_t>(found - streams.begin() + 1);
+  return cacheable_entry(stream_attributes(file, number));
 }
 
 // These two return false when the reply is full.
@@ -217,7 +292,7 @@ void FileSystem::init(fuse_conn_info& connection) {
   constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
                               FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_SPLICE_WRITE |
                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
-                              FUSE_CAP_NO_OPENDIR_SUPPORT;
+                              FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_POSIX_ACL;
   connection.want |= connection.capable & wanted;
   // Every listing comes with the attributes, and nobody ever asks whether data has changed.
   connection.want &= ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA};
@@ -228,19 +303,20 @@ void FileSystem::init(fuse_conn_info& connection) {
 }
 
 void FileSystem::lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const {
-  char16_t units[max_name_units];
-  const std::size_t size = linux_to_image_name(name, units, max_name_units);
-  if (size > max_name_units) {
+  const File directory = file_at(parent);
+  std::optional<fuse_entry_param> entry;
+  if (const auto id = find(directory, name)) {
+    entry = entry_of(*id);
+  } else if (options_.stream_paths) {
+    entry = find_stream(directory, name);
+  }
+  if (entry) {
+    fuse_reply_entry(request, &*entry);
+  } else if (is_too_long(name)) {
     fuse_reply_err(request, ENAMETOOLONG);
-    return;
-  }
-  const auto id = image_.find(file_at(parent), {units, size});
-  if (!id || is_masked(*id)) {
+  } else {
     reply_negative_entry(request);
-    return;
   }
-  const fuse_entry_param entry = entry_of(*id);
-  fuse_reply_entry(request, &entry);
 }
 
 void FileSystem::forget(fuse_req_t request, fuse_ino_t, std::uint64_t) const {
@@ -252,7 +328,7 @@ void FileSystem::forget_multi(fuse_req_t request, std::size_t, fuse_forget_data*
 }
 
 void FileSystem::getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) const {
-  const struct stat status = attributes_of(file_at(inode));
+  const struct stat status = attributes_at(inode);
   fuse_reply_attr(request, &status, forever);
 }
 
@@ -276,7 +352,7 @@ void FileSystem::open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) cons
 
 void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
                       fuse_file_info*) const {
-  const Stream stream = file_at(inode).stream;
+  const Stream stream = stream_at(inode);
   const auto position = static_cast<std::uint64_t>(offset);
   // A reply that is shorter than asked for means the end of the file to the kernel, so only an
   // extent with everything in it will do for a splice.
@@ -296,7 +372,7 @@ void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, of
 
 void FileSystem::lseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
                        fuse_file_info*) const {
-  const Stream stream = file_at(inode).stream;
+  const Stream stream = stream_at(inode);
   const auto found = image_.seek(stream, static_cast<std::uint64_t>(offset), whence == SEEK_DATA);
   if (!found) {
     fuse_reply_err(request, ENXIO);
@@ -345,7 +421,9 @@ void FileSystem::statfs(fuse_req_t request, fuse_ino_t) const {
 
 void FileSystem::getxattr(fuse_req_t request, fuse_ino_t inode, const char* name,
                           std::size_t size) const {
-  const auto value = posix::get_xattr(image_, file_at(inode), name);
+  // A stream has no attributes of its own, but who may read its file may read it.
+  const bool none = stream_of(inode) != 0 && name != posix::access_acl_xattr;
+  const auto value = none ? std::nullopt : posix::get_xattr(image_, file_at(inode), name);
   if (!value) {
     fuse_reply_err(request, ENODATA);
     return;
@@ -354,8 +432,15 @@ void FileSystem::getxattr(fuse_req_t request, fuse_ino_t inode, const char* name
 }
 
 void FileSystem::listxattr(fuse_req_t request, fuse_ino_t inode, std::size_t size) const {
+  if (stream_of(inode) != 0) {
+    reply_xattr(request, {}, size);
+    return;
+  }
+  const bool root = fuse_req_ctx(request)->uid == 0;
   std::string names;
   for (const std::string& name : posix::list_xattrs(image_, file_at(inode))) {
+    // The kernel keeps these from being read by others, but leaves it to us not to list them.
+    if (name.starts_with("trusted.") && !root) continue;
     names.append(name).push_back('\0');
   }
   reply_xattr(request, names, size);

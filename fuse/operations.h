@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include <cim/image.h>
@@ -18,10 +19,21 @@ namespace cim {
 // reply.
 class FileSystem {
  public:
-  // `image` must outlive it. With `child_only`, only the files that the last fork of the image made
-  // are there, and the directories that lead to them. Throws Error: corrupt (the root is not a
-  // directory), unsupported (`child_only`, and the image does not tell which those are).
-  FileSystem(const Image& image, const posix::MountDefaults& defaults, bool child_only);
+  struct Options {
+    posix::MountDefaults defaults;
+
+    // Show only the files that the last fork of the image made, and the directories that lead to
+    // them.
+    bool child_only = false;
+
+    // Let the alternate data stream NAME of a file be read as `file:NAME`. Not listed, as on
+    // Windows.
+    bool stream_paths = false;
+  };
+
+  // `image` must outlive it. Throws Error: corrupt (the root is not a directory), unsupported
+  // (child_only, and the image does not tell which files those are).
+  FileSystem(const Image& image, const Options& options);
 
   void init(fuse_conn_info& connection);
   void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const;
@@ -51,12 +63,18 @@ class FileSystem {
   struct stat attributes_of(const File& file) const;
   fuse_entry_param entry_of(FileId id) const;
   fuse_entry_param listed_entry(FileId id) const;
+  NamedStream named_stream(const File& file, std::uint32_t number) const;
+  Stream stream_at(fuse_ino_t inode) const;
+  struct stat attributes_at(fuse_ino_t inode) const;
+  struct stat stream_attributes(const File& file, std::uint32_t number) const;
+  std::optional<FileId> find(const File& directory, std::string_view name) const;
+  std::optional<fuse_entry_param> find_stream(const File& directory, std::string_view path) const;
   void list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset, bool plus) const;
   bool add_dot(DirectoryReply& reply, const File& directory, std::uint64_t position) const;
   bool add_entry(DirectoryReply& reply, const Directory& entries, std::uint64_t position) const;
 
   const Image& image_;
-  const posix::MountDefaults defaults_;
+  const Options options_;
   const FileId root_;
   const std::optional<std::vector<FileId>> visible_;  // sorted; nothing if all files are
   struct statvfs statistics_ = {};

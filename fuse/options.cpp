@@ -93,11 +93,15 @@ bool take_default(std::string_view option, posix::MountDefaults& defaults) {
 
 // `sloppy` is mount(8)'s -s: unknown options are not an error.
 void take_mount_option(std::string_view option, bool sloppy, Options& options) {
-  if (is_ignored(option) || take_default(option, options.defaults)) return;
+  if (is_ignored(option) || take_default(option, options.file_system.defaults)) return;
   if (option == "nonempty") {
     options.nonempty = true;
   } else if (option == "child_only") {
-    options.child_only = true;
+    options.file_system.child_only = true;
+  } else if (option == "streams_interface=windows") {
+    options.file_system.stream_paths = true;
+  } else if (option == "streams_interface=xattr") {
+    options.file_system.stream_paths = false;
   } else if (contains(mount_options, option)) {
     options.mount_options.emplace_back(option);
   } else if (!sloppy) {
@@ -116,8 +120,8 @@ void take_mount_options(std::string_view list, bool sloppy, Options& options) {
 // Who mounts, and for whom.
 Options options_of_user() {
   Options options;
-  options.defaults.uid = getuid();
-  options.defaults.gid = getgid();
+  options.file_system.defaults.uid = getuid();
+  options.file_system.defaults.gid = getgid();
   // As with any other file system that root mounts. fusermount3 does not let others do it unless
   // /etc/fuse.conf does.
   if (geteuid() == 0) options.mount_options.emplace_back("allow_other");
@@ -237,6 +241,9 @@ Mount options:
                          default: fmask=133,dmask=022
   allow_other            let other users in; default for root
   child_only             show only what the last fork of the image added
+  streams_interface=windows
+                         let the alternate data stream NAME of a file be read as
+                         FILE:NAME too; default: only as the attribute user.NAME
   nonempty               mount over a directory that is not empty
   suid, dev              honour set-user-id bits and devices; default: nosuid,nodev
   noexec, auto_unmount   as in mount(8) and fuse(8)

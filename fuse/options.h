@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "posix/attributes.h"
+#include "operations.h"
 
 namespace cim {
 
@@ -21,8 +21,7 @@ struct Options {
   Action action = Action::mount;
   std::string image;
   std::string mount_point;
-  posix::MountDefaults defaults;
-  bool child_only = false;                 // show only what the last fork added
+  FileSystem::Options file_system;
   std::vector<std::string> mount_options;  // for the kernel and fusermount3, in order
   bool nonempty = false;                   // mount over a directory that has entries
   bool foreground = false;

@@ -1,20 +1,25 @@
 // cim create, add, rm and ln
 #include <algorithm>
-#include <ctime>
+#include <cerrno>
 #include <memory>
 #include <optional>
 
 #include <boost/filesystem.hpp>
 #include <cim/image.h>
 #include <cim/writer.h>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/progress_report.h"
+#include "cli/source_options.h"
 #include "format/upcase.h"
+#include "image/file_descriptor.h"
 #include "posix/metadata.h"
 #include "transfer/import.h"
+#include "transfer/tar_import.h"
 
 namespace cim::cli {
 namespace {
@@ -34,8 +39,9 @@ struct ImageName {
 struct CreateOptions {
   std::string image;
   std::optional<std::string> source;
+  std::optional<std::string> tar;  // instead of a source directory
   std::optional<std::string> base;
-  std::vector<std::string> exclude;
+  SourceOptions files;
   bool case_insensitive = false;
   bool force = false;
 };
@@ -44,6 +50,7 @@ struct AddOptions {
   std::string image;
   std::string source;
   std::optional<std::string> path;
+  SourceOptions files;
 };
 
 struct RemoveOptions {
@@ -81,18 +88,15 @@ void import(Writer& writer, const std::string& image, const std::string& source,
   transfer::import_tree(writer, source, path, options, report);
 }
 
-// Makes a directory that has no model on disk: as mkdir(2) would, with the common mask.
-void create_plain_directory(Writer& writer, const std::u16string& path) {
-  constexpr mode_t mode = S_IFDIR | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
-  posix::LinuxMetadata metadata;
-  metadata.status.st_mode = mode;
-  metadata.status.st_uid = geteuid();
-  metadata.status.st_gid = getegid();
-  clock_gettime(CLOCK_REALTIME, &metadata.status.st_mtim);
+// Makes a directory that has no model on disk.
+void create_plain_directory(Writer& writer, const std::u16string& path,
+                            const transfer::MetadataOverrides& overrides) {
+  const posix::LinuxMetadata metadata = transfer::new_directory_metadata(overrides);
   writer.create_directory(path, posix::EncodedMetadata(metadata).get());
 }
 
-void create_missing_parents(Writer& writer, const std::u16string& path) {
+void create_missing_parents(Writer& writer, const std::u16string& path,
+                            const transfer::MetadataOverrides& overrides) {
   for (std::size_t end = path.find(u'\\'); end != std::u16string::npos;
        end = path.find(u'\\', end + 1)) {
     const std::u16string parent = path.substr(0, end);
@@ -100,7 +104,7 @@ void create_missing_parents(Writer& writer, const std::u16string& path) {
     if (kind == Writer::Kind::file) {
       throw Error(Errc::not_a_directory, image_to_linux_path(parent) + ": is not a directory");
     }
-    if (kind == Writer::Kind::none) create_plain_directory(writer, parent);
+    if (kind == Writer::Kind::none) create_plain_directory(writer, parent, overrides);
   }
 }
 
@@ -128,10 +132,9 @@ Writer::Options writer_options(const CreateOptions& options) {
   return result;
 }
 
-void import_source(Writer& writer, const CreateOptions& options) {
+void import_source(Writer& writer, const CreateOptions& options,
+                   transfer::ImportOptions import_options) {
   std::vector<char16_t> upcase;
-  transfer::ImportOptions import_options;
-  import_options.exclude = options.exclude;
   import_options.skip = transfer::files_of_image(options.image);
   if (options.base) {
     upcase = case_folding(*options.base);
@@ -143,14 +146,51 @@ void import_source(Writer& writer, const CreateOptions& options) {
   import(writer, options.image, *options.source, u"", import_options);
 }
 
+FileDescriptor open_archive(const std::string& file) {
+  FileDescriptor fd(file == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                : open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) throw system_error(errno, file);
+  if (isatty(fd.get()) == 1) {
+    throw Error(Errc::invalid_argument, file + ": is a terminal, not an archive");
+  }
+  return fd;
+}
+
+// Returns how many members were left out.
+std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
+                             const transfer::ImportOptions& files) {
+  const FileDescriptor archive = open_archive(*options.tar);
+  std::vector<char16_t> upcase;
+  transfer::TarImportOptions import_options;
+  import_options.exclude = files.exclude;
+  import_options.overrides = files.overrides;
+  import_options.has_root = options.base.has_value();
+  if (options.base) {
+    upcase = case_folding(*options.base);
+    import_options.upcase = upcase;
+  } else if (options.case_insensitive) {
+    import_options.upcase = format::windows_upcase_table();
+  }
+  ProgressReport report(options.image, {});
+  const std::string name = *options.tar == "-" ? "standard input" : *options.tar;
+  return transfer::import_tar(writer, archive.get(), name, import_options, report);
+}
+
 void create(const CreateOptions& options) {
+  const transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
+  std::uint64_t left_out = 0;
   if (options.source) {
-    import_source(writer, options);
+    import_source(writer, options, files);
+  } else if (options.tar) {
+    left_out = import_archive(writer, options, files);
   } else if (!options.base) {
-    create_plain_directory(writer, u"");
+    create_plain_directory(writer, u"", files.overrides);
   }
   writer.commit();
+  if (left_out == 0) return;
+  throw Error(Errc::unsupported, fmt::format("made without {} member{} of the archive", left_out,
+                                             left_out == 1 ? "" : "s"));
 }
 
 // Where `cim add` puts `source` when it is not told: its own name.
@@ -172,15 +212,15 @@ bool is_directory_on_disk(const std::string& path) {
 void add(const AddOptions& options) {
   const std::string path = options.path ? *options.path : default_path(options.source);
   const std::u16string image_path = linux_to_image_path(path);
+  transfer::ImportOptions import_options = to_import_options(options.files);
   Writer writer(extending(options.image));
 
   // The writer would replace the directory and all below it, which nobody means by `add`.
   if (writer.find(image_path) == Writer::Kind::directory && !is_directory_on_disk(options.source)) {
     throw Error(Errc::is_a_directory, path + ": is a directory in the image");
   }
-  create_missing_parents(writer, image_path);
+  create_missing_parents(writer, image_path, import_options.overrides);
   const std::vector<char16_t> upcase = case_folding(options.image);
-  transfer::ImportOptions import_options;
   import_options.skip = transfer::files_of_image(options.image);
   import_options.upcase = upcase;
   import(writer, options.image, options.source, image_path, import_options);
@@ -207,22 +247,22 @@ void add_create(CLI::App& app) {
   CLI::App* command = app.add_subcommand("create", "Make an image, of a directory or a fork");
   const auto options = std::make_shared<CreateOptions>();
   add_image_argument(*command, options->image);
-  command->add_option("SOURCE_DIR", options->source,
-                      "The directory whose contents become the image's;\n"
-                      "none: an empty image");
+  CLI::Option* source = command->add_option("SOURCE_DIR", options->source,
+                                            "The directory whose contents become the image's;\n"
+                                            "none: an empty image");
+  command
+      ->add_option("--tar", options->tar,
+                   "The tar archive, compressed or not, whose members\n"
+                   "become the image's files; '-': standard input")
+      ->type_name("FILE")
+      ->excludes(source);
   CLI::Option* base = command
                           ->add_option("--from", options->base,
                                        "Fork this image of the same directory: start\n"
                                        "with its contents and share its files;\n"
-                                       "SOURCE_DIR is laid over them")
+                                       "SOURCE_DIR or FILE is laid over them")
                           ->type_name("BASE");
-  command
-      ->add_option("--exclude", options->exclude,
-                   "Leave out what this shell pattern matches: the\n"
-                   "path within SOURCE_DIR, or what follows any '/'\n"
-                   "in it; '*' matches '/' too. Can be repeated")
-      ->type_name("GLOB")
-      ->allow_extra_args(false);  // one value each
+  add_source_options(*command, options->files);
   command
       ->add_flag("--case-insensitive", options->case_insensitive,
                  "Names that differ only by case are one name,\n"
@@ -241,6 +281,7 @@ void add_add(CLI::App& app) {
                       "Its path in the image; default: the name of\n"
                       "SOURCE. Missing directories on the way are made,\n"
                       "with mode 0755 and the caller as owner");
+  add_source_options(*command, options->files);
   set_action(*command, options->image, [options] { add(*options); });
 }
 

@@ -35,6 +35,10 @@ void add_image_argument(CLI::App& command, std::string& image) {
   command.add_option("IMAGE", image, "The image: the path of its .cim file")->required();
 }
 
+void add_json_flag(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "Print JSON");
+}
+
 void parse(CLI::App& app, int argc, const char* const* argv) {
   take_brackets_literally(app);
   std::vector<std::string> arguments;  // CLI11 wants them last first

@@ -8,15 +8,30 @@
 
 namespace cim::cli {
 
+// What cim exits with. A subcommand that promises something else than 0 and 1 says so when it
+// starts.
+struct ExitStatus {
+  int success = 0;  // after the subcommand has returned
+  int failure = 1;  // after it has thrown cim::Error
+};
+
 // Each adds its subcommands to `app`. A subcommand runs while the command line is parsed; it throws
 // cim::Error if it fails, CLI::ParseError for wrong usage.
-void add_build_commands(CLI::App& app);    // create, add, rm, ln
-void add_inspect_commands(CLI::App& app);  // ls, stat, cat, info
+void add_build_commands(CLI::App& app);  // create, add, rm, ln
+void add_list_command(CLI::App& app);    // ls
+void add_tree_command(CLI::App& app);
+void add_disk_usage_command(CLI::App& app);  // du
+void add_inspect_commands(CLI::App& app);    // stat, cat, info
+void add_diff_command(CLI::App& app, ExitStatus& exit);
 void add_extract_command(CLI::App& app);
+void add_export_command(CLI::App& app);
 void add_mount_commands(CLI::App& app);  // mount, umount
 
 // Adds the argument IMAGE, which most subcommands start with.
 void add_image_argument(CLI::App& command, std::string& image);
+
+// Adds the option --json.
+void add_json_flag(CLI::App& command, bool& json);
 
 // Parses the command line, which runs the subcommand. Throws as that does.
 void parse(CLI::App& app, int argc, const char* const* argv);

@@ -2,6 +2,7 @@
 #include "cli/escape.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace cim::cli {
 namespace {
@@ -57,6 +58,11 @@ std::string escape_controls(std::string_view text) {
     text.remove_prefix(character.size());
   }
   return escaped;
+}
+
+std::string escape_for_terminal(const std::string& text) {
+  static const bool on_terminal = isatty(STDOUT_FILENO) == 1;
+  return on_terminal ? escape_controls(text) : text;
 }
 
 bool is_utf8(std::string_view text) {

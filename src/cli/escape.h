@@ -10,6 +10,10 @@ namespace cim::cli {
 // one line, and harmless to a terminal.
 std::string escape_controls(std::string_view text);
 
+// `text` fit for standard output: as escape_controls() makes it if that is a terminal, else as it
+// is.
+std::string escape_for_terminal(const std::string& text);
+
 // Whether `text` is valid UTF-8.
 bool is_utf8(std::string_view text);
 

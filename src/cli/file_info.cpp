@@ -9,6 +9,22 @@
 
 namespace cim::cli {
 
+File find_file(const Image& image, const std::string& path) {
+  const auto id = image.resolve(linux_to_image_path(path));
+  if (!id) throw Error(Errc::file_not_found, path + ": no such file or directory");
+  return image.file(*id);
+}
+
+bool is_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }
+
+std::string path_below(const std::string& start, std::string_view relative) {
+  std::string path = start.empty() ? "." : start;
+  if (relative.empty()) return path;
+  if (!path.ends_with('/')) path += '/';
+  if (relative.starts_with('/')) relative.remove_prefix(1);
+  return path += relative;
+}
+
 FileInfo file_info(const Image& image, const File& file, std::string path) {
   const posix::MountDefaults defaults = {.uid = geteuid(), .gid = getegid()};
   FileInfo info = {.path = std::move(path),

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <cim/image.h>
 #include <sys/stat.h>
@@ -14,6 +16,16 @@ struct FileInfo {
   struct stat status;
   std::string target;  // of a symbolic link
 };
+
+// The file at the Linux path `path`. Throws Error (file_not_found).
+File find_file(const Image& image, const std::string& path);
+
+// Whether `file` is a directory to Linux: not a link to one, as Windows has them.
+bool is_directory(const File& file);
+
+// How to show the path of a file by the path that was asked for, `start`, and the path from there,
+// with or without a leading `/`, "" for itself.
+std::string path_below(const std::string& start, std::string_view relative);
 
 // Throws Error (corrupt).
 FileInfo file_info(const Image& image, const File& file, std::string path);

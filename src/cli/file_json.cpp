@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "cli/escape.h"
+#include "cli/output.h"
 #include "posix/attributes.h"
 
 namespace cim::cli {
@@ -43,6 +44,16 @@ void set_text(Json& object, const std::string& key, const std::string& text) {
 
 std::string to_text(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+void JsonArrayPrinter::add(const Json& element) {
+  print(separator_ + to_text(element, -1));
+  separator_ = ",\n";
+}
+
+void JsonArrayPrinter::finish() {
+  if (separator_.starts_with('[')) print("[");
+  print("\n]\n");
 }
 
 Json listing_json(const FileInfo& file) {

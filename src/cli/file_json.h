@@ -4,6 +4,8 @@
 // place of what is not, and beside it under its key and `_hex` are all of its bytes.
 #pragma once
 
+#include <string>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/file_info.h"
@@ -14,6 +16,17 @@ using Json = nlohmann::ordered_json;
 
 // One entry of `cim ls --json`.
 Json listing_json(const FileInfo& file);
+
+// Prints an array to standard output, an element a line.
+class JsonArrayPrinter {
+ public:
+  // The start of the array is printed with what comes first: an error before that leaves nothing.
+  void add(const Json& element);
+  void finish();
+
+ private:
+  std::string separator_ = "[\n";
+};
 
 // `cim stat --json`.
 Json status_json(const Image& image, const FileInfo& file);

@@ -1,6 +1,7 @@
 // cim, the command-line tool: builds, changes, shows, extracts and mounts composite images.
 //
-// Exit status: 0 success, 1 failure, 2 wrong usage. Results go to standard output, everything else
+// Exit status: 0 success, 1 failure, 2 wrong usage; cim diff: 0 same, 1 different, 2 anything else.
+// Results go to standard output, everything else
 // to standard error.
 #include <cerrno>
 #include <clocale>
@@ -16,8 +17,7 @@
 
 namespace {
 
-constexpr int exit_success = 0;
-constexpr int exit_failure = 1;
+constexpr int exit_help = 0;
 constexpr int exit_usage = 2;
 
 void print_error(const std::string& message) {
@@ -44,7 +44,7 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
   const bool asked_for_help = error.get_exit_code() == 0;
   if (asked_for_help) {
     app.exit(error);
-    return exit_success;
+    return exit_help;
   }
   const auto commands = app.get_subcommands();
   print_error(error.what());
@@ -53,15 +53,20 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
   return exit_usage;
 }
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   CLI::App app("Builds, changes, shows, extracts and mounts composite images (CimFS).", "cim");
   app.set_version_flag("--version", "cim " CIMFS_VERSION);
   app.require_subcommand(1);
   app.get_formatter()->label("TEXT", "");
   app.get_formatter()->label("REQUIRED", "");
   cim::cli::add_build_commands(app);
+  cim::cli::add_list_command(app);
+  cim::cli::add_tree_command(app);
+  cim::cli::add_disk_usage_command(app);
   cim::cli::add_inspect_commands(app);
+  cim::cli::add_diff_command(app, exit);
   cim::cli::add_extract_command(app);
+  cim::cli::add_export_command(app);
   cim::cli::add_mount_commands(app);
   try {
     cim::cli::parse(app, argc, argv);
@@ -69,19 +74,20 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return usage_exit(app, error);
   }
-  return exit_success;
+  return exit.success;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // What a character is in --exclude patterns.
+  // What a character is in --exclude patterns, and what cim tree draws lines with.
   std::setlocale(LC_CTYPE, "");
   raise_descriptor_limit();
+  cim::cli::ExitStatus exit;
   try {
-    return run(argc, argv);
+    return run(argc, argv, exit);
   } catch (const std::exception& error) {
     print_error(error.what());
-    return exit_failure;
+    return exit.failure;
   }
 }

@@ -75,11 +75,15 @@ void ProgressReport::clear() {
 }
 
 std::string ProgressReport::text(double elapsed_seconds) const {
+  const double bytes = static_cast<double>(done_.bytes);
+  const double rate = bytes / std::max(elapsed_seconds, 0.001);
+  if (total_.files == 0) {
+    return fmt::format("{} files  {:.1f} MiB  {:.1f} MiB/s", done_.files, bytes / mebibyte,
+                       rate / mebibyte);
+  }
   // A source can grow after it was measured.
   const double fraction = std::min(cost(done_) / std::max(cost(total_), 1.0), 1.0);
   const auto filled = static_cast<int>(fraction * bar_width);
-  const double bytes = static_cast<double>(done_.bytes);
-  const double rate = bytes / std::max(elapsed_seconds, 0.001);
   const double remaining = fraction > 0 ? elapsed_seconds / fraction * (1 - fraction) : 0;
   return fmt::format("[{:<{}}] {:3.0f}%  {}/{} files  {:.1f}/{:.1f} MiB  {:.1f} MiB/s  {} left",
                      std::string(static_cast<std::size_t>(filled), '#'), bar_width, fraction * 100,

@@ -15,7 +15,8 @@ class ProgressReport : public transfer::Progress {
   // Whether there is a bar, so that it is worth finding out the total.
   static bool shows_bar();
 
-  // `image` names the image in warnings, `total` is what there is to do.
+  // `image` names the image in warnings, `total` is what there is to do; if that is not
+  // known, 0 files.
   ProgressReport(std::string image, const transfer::Amount& total);
   ProgressReport(const ProgressReport&) = delete;
   ProgressReport& operator=(const ProgressReport&) = delete;

@@ -23,6 +23,12 @@ constexpr mode_t write_bits = 0222;
 constexpr blksize_t block_size = 4096;      // what stat(2) advises for I/O
 constexpr std::uint64_t sector_size = 512;  // the unit of st_blocks
 
+// What is up to this long has no holes, or none worth asking the system for.
+constexpr std::uint64_t max_length_without_holes = 16 * 1024;
+
+// The rest of a file with more holes than this counts as data, so that stat(2) takes no long time.
+constexpr int max_counted_holes = 64;
+
 constexpr std::string_view xattr_ea_prefix = "LX.";
 constexpr std::string_view xattr_value_prefix = "lxea";
 constexpr std::string_view stream_xattr_prefix = "user.";
@@ -116,17 +122,45 @@ nlink_t hard_links(const Image& image, const File& file, mode_t type) {
   return image.link_count(file);
 }
 
+// The bytes of `stream` that are not in holes, or more if it has very many holes.
+std::uint64_t data_length(const Image& image, const Stream& stream) {
+  if (stream.sparse) return 0;
+  if (stream.length <= max_length_without_holes) return stream.length;
+  std::uint64_t length = stream.length;
+  std::uint64_t position = 0;
+  for (int i = 0; i < max_counted_holes && position < stream.length; ++i) {
+    const std::uint64_t hole = image.seek(stream, position, false).value_or(stream.length);
+    position = image.seek(stream, hole, true).value_or(stream.length);
+    length -= position - hole;
+  }
+  return length;
+}
+
+// What is wrong with data is for those to know who read it.
+std::uint64_t data_length_or_all(const Image& image, const Stream& stream) {
+  try {
+    return data_length(image, stream);
+  } catch (const Error&) {
+    return stream.length;
+  }
+}
+
+void set_blocks(std::uint64_t length, struct stat& status) {
+  status.st_blocks = static_cast<blkcnt_t>((length + sector_size - 1) / sector_size);
+}
+
 void set_size(const Image& image, const File& file, struct stat& status) {
   switch (status.st_mode & S_IFMT) {
     case S_IFLNK:
       status.st_size = static_cast<off_t>(symlink_target_size(image, file));
       return;
     case S_IFREG:
+      status.st_size = static_cast<off_t>(file.stream.length);
+      set_blocks(data_length_or_all(image, file.stream), status);
+      return;
     case S_IFDIR:
       status.st_size = static_cast<off_t>(file.stream.length);
-      if (file.stream.sparse) return;
-      status.st_blocks =
-          static_cast<blkcnt_t>((file.stream.length + sector_size - 1) / sector_size);
+      set_blocks(file.stream.length, status);
       return;
     default:
       return;

@@ -17,6 +17,7 @@
 
 #include "format/layout.h"
 #include "image/file_descriptor.h"
+#include "posix/acl.h"
 #include "posix/attributes.h"
 
 namespace cim::transfer {
@@ -42,6 +43,11 @@ int set_xattr(int fd, const char* name, const std::string& value) {
   if (fsetxattr(fd, name, value.data(), value.size(), 0) == 0) return 0;
   if (errno != EBADF) return -1;
   return setxattr(proc_path(fd).c_str(), name, value.data(), value.size(), 0);
+}
+
+int remove_xattr(int fd, const char* name) {
+  if (fremovexattr(fd, name) == 0) return 0;
+  return errno == EBADF ? removexattr(proc_path(fd).c_str(), name) : -1;
 }
 
 // Only root may set these; everyone else leaves them out without a word, as owners.
@@ -150,6 +156,7 @@ class MetadataWriter {
   // clears set-user-id, and read-only files refuse attributes.
   void apply(int fd, const File& file, const struct stat& status, const std::string& path) {
     const bool owned = set_owner(fd, status, path);
+    if (!S_ISLNK(status.st_mode)) drop_access_control_lists(fd, status.st_mode);
     set_xattrs(fd, file, path);
     if (!S_ISLNK(status.st_mode)) set_mode(fd, status.st_mode, owned, path);
     const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
@@ -163,6 +170,12 @@ class MetadataWriter {
     if (fchownat(fd, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) == 0) return true;
     progress_.warn(system_error(errno, path + ": owner").what());
     return false;
+  }
+
+  // Those that the file got from its directory on disk when it was made. Mostly there are none.
+  static void drop_access_control_lists(int fd, mode_t mode) {
+    remove_xattr(fd, posix::access_acl_xattr.data());
+    if (S_ISDIR(mode)) remove_xattr(fd, posix::default_acl_xattr.data());
   }
 
   void set_xattrs(int fd, const File& file, const std::string& path) {

@@ -1,6 +1,7 @@
 // Walks the tree of an image.
 #include "transfer/image_walk.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -59,7 +60,8 @@ bool is_directory(const File& file) { return file.is_directory() && !posix::is_s
 
 }  // namespace
 
-ImageWalk::ImageWalk(const Image& image, const Selection& selection) : image_(image) {
+ImageWalk::ImageWalk(const Image& image, const Selection& selection, EntryOrder order)
+    : image_(image), order_(order) {
   if (selection.empty()) selection_.whole = true;
   for (const std::u16string& path : selection) select(path);
 }
@@ -82,6 +84,7 @@ void ImageWalk::select(const std::u16string& path) {
 ImageWalk::Step ImageWalk::next() {
   if (!started_) {
     started_ = true;
+    is_last_ = true;
     return visit({{}, image_.root(), &selection_});
   }
   if (levels_.empty()) return Step::end;
@@ -89,6 +92,7 @@ ImageWalk::Step ImageWalk::next() {
   path_.resize(level.path_length);
   if (level.next < level.entries.size()) {
     const Entry entry = std::move(level.entries[level.next++]);
+    is_last_ = level.next == level.entries.size();
     return visit(entry);
   }
   levels_.pop_back();
@@ -96,7 +100,7 @@ ImageWalk::Step ImageWalk::next() {
 }
 
 ImageWalk::Step ImageWalk::visit(const Entry& entry) {
-  name_ = image_to_linux_name(entry.name);
+  name_ = entry.name;
   if (!path_.empty()) path_ += '/';
   path_ += name_;
   const bool is_root = levels_.empty();
@@ -115,14 +119,15 @@ void ImageWalk::enter(const SelectionTree* selection) {
     throw Error(Errc::corrupt,
                 image_.path() + ": " + path_ + ": a directory has more than one name");
   }
-  levels_.push_back(
-      {selection == nullptr ? all_entries() : selected_entries(*selection), 0, path_.size()});
+  std::vector<Entry> entries = selection == nullptr ? all_entries() : selected_entries(*selection);
+  if (order_ == EntryOrder::bytes) std::ranges::sort(entries, {}, &Entry::name);
+  levels_.push_back({std::move(entries), 0, path_.size()});
 }
 
 std::vector<ImageWalk::Entry> ImageWalk::all_entries() const {
   std::vector<Entry> entries;
   for_each_entry(image_, file_, [&](std::u16string_view name, FileId id) {
-    entries.push_back({std::u16string(name), id, nullptr});
+    entries.push_back({image_to_linux_name(name), id, nullptr});
     return true;
   });
   return entries;
@@ -131,7 +136,9 @@ std::vector<ImageWalk::Entry> ImageWalk::all_entries() const {
 std::vector<ImageWalk::Entry> ImageWalk::selected_entries(const SelectionTree& selection) const {
   std::vector<Entry> entries;
   for (const auto& [name, child] : selection.children) {
-    if (const auto id = image_.find(file_, name)) entries.push_back({name, *id, &child});
+    if (const auto id = image_.find(file_, name)) {
+      entries.push_back({image_to_linux_name(name), *id, &child});
+    }
   }
   return entries;
 }

@@ -14,8 +14,13 @@ namespace cim::transfer {
 // them, or all files if there are no paths.
 using Selection = std::vector<std::u16string>;
 
-// Visits the root directory and what is below it, in the image's order, each directory before and
-// after what it holds:
+// In which order the entries of a directory are visited.
+enum class EntryOrder {
+  image,  // as the image has them
+  bytes,  // by the bytes of their Linux names, as SourceWalk does, whatever the image
+};
+
+// Visits the root directory and what is below it, each directory before and after what it holds:
 //
 //   for (auto step = walk.next(); step != ImageWalk::Step::end; step = walk.next()) ...
 //
@@ -33,7 +38,7 @@ class ImageWalk {
 
   // `image` must outlive the walk. Throws Error (file_not_found) if a path of `selection` is not in
   // the image.
-  ImageWalk(const Image& image, const Selection& selection);
+  ImageWalk(const Image& image, const Selection& selection, EntryOrder order = EntryOrder::image);
 
   // Moves on. Throws Error (corrupt), also for a directory that is met a second time and a name
   // that no Linux file may have.
@@ -50,6 +55,9 @@ class ImageWalk {
   // Whether file() is part of the selection, and not only on the way to a part of it.
   bool selected() const noexcept { return selected_; }
 
+  // Whether no entry of the same directory comes after file().
+  bool is_last() const noexcept { return is_last_; }
+
  private:
   // The paths of a selection, merged, with the names that the image has them under.
   struct SelectionTree {
@@ -58,7 +66,7 @@ class ImageWalk {
   };
 
   struct Entry {
-    std::u16string name;
+    std::string name;
     FileId id;
     const SelectionTree* selection;  // null: all of it
   };
@@ -76,6 +84,7 @@ class ImageWalk {
   std::vector<Entry> selected_entries(const SelectionTree& selection) const;
 
   const Image& image_;
+  const EntryOrder order_;
   SelectionTree selection_;
   bool started_ = false;
   std::vector<Level> levels_;
@@ -84,6 +93,7 @@ class ImageWalk {
   std::string name_;
   std::string path_;
   bool selected_ = false;
+  bool is_last_ = false;
 };
 
 // An Error for `error`, which came of reading the file `path` of `image`. Image knows its files by

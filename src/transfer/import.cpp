@@ -16,6 +16,7 @@
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
 #include "posix/metadata.h"
+#include "transfer/inexact_times.h"
 #include "transfer/source_walk.h"
 
 namespace cim::transfer {
@@ -114,11 +115,12 @@ class Import {
     FileDescriptor root = open_root(source, type, follow);
     copy(root.get(), type, destination_, source);
     if (type == DT_DIR) copy_contents(source, std::move(root));
+    inexact_times_.report(progress_);
   }
 
  private:
   void copy_contents(const std::string& source, FileDescriptor root) {
-    SourceWalk walk(source, std::move(root), options_.exclude);
+    SourceWalk walk(source, std::move(root), options_.exclude, options_.one_file_system);
     check_names(walk, source);
     while (walk.next()) {
       FileDescriptor fd =
@@ -176,8 +178,10 @@ class Import {
     stream.close();
   }
 
-  static std::unique_ptr<posix::EncodedMetadata> encode(const posix::LinuxMetadata& metadata,
-                                                        const std::string& source) {
+  std::unique_ptr<posix::EncodedMetadata> encode(posix::LinuxMetadata metadata,
+                                                 const std::string& source) {
+    apply(options_.overrides, metadata);
+    inexact_times_.add(metadata.status.st_mtim, source, progress_);
     try {
       return std::make_unique<posix::EncodedMetadata>(metadata);
     } catch (const Error& error) {
@@ -229,6 +233,7 @@ class Import {
   const std::u16string destination_;
   const ImportOptions& options_;
   Progress& progress_;
+  InexactTimes inexact_times_;
   std::map<FileKey, std::u16string> linked_files_;  // files with several names: the first copy
   std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
 };
@@ -260,7 +265,7 @@ Amount measure_tree(const std::string& source, const ImportOptions& options) {
     amount.bytes = data_size(status);
     return amount;
   }
-  SourceWalk walk(source, std::move(root), options.exclude);
+  SourceWalk walk(source, std::move(root), options.exclude, options.one_file_system);
   while (walk.next()) {
     ++amount.files;
     if (walk.type() == DT_DIR) {

@@ -11,6 +11,7 @@
 #include <cim/writer.h>
 #include <sys/types.h>
 
+#include "transfer/metadata_overrides.h"
 #include "transfer/progress.h"
 
 namespace cim::transfer {
@@ -23,6 +24,13 @@ struct ImportOptions {
   // matches the path relative to the source, or what follows any `/` in it, leaves out that file or
   // directory with all below it. So `*.o` and `.git` match anywhere, `src/*.o` below any `src`.
   std::vector<std::string> exclude;
+
+  // Leaves out what is below directories on another file system than the source; the directories,
+  // on which that is mounted, are kept.
+  bool one_file_system = false;
+
+  // What files get instead of their own metadata.
+  MetadataOverrides overrides;
 
   // Files that are left out whatever their name, see files_of_image().
   std::set<FileKey> skip;
@@ -40,6 +48,8 @@ struct ImportOptions {
 // Files with several hard links in the source have them in the image. Holes stay holes. Memory is
 // needed for the names in the directories on the way down and for the paths of files with several
 // links, not for data.
+//
+// Times that the image cannot hold as they are give warnings, see InexactTimes.
 //
 // Throws Error, naming the file: what the system says of one that cannot be read; io_error if one
 // changes while it is read; already_exists for names that the image would take for one; and what

@@ -3,9 +3,10 @@
 #include "transfer/pax_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <numeric>
-#include <optional>
+#include <span>
 
 #include <cim/error.h>
 #include <cim/name.h>

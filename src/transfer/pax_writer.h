@@ -1,7 +1,6 @@
 // Writes tar archives in the pax format of POSIX.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <memory>
 
 #include <cim/error.h>
@@ -40,13 +42,43 @@ unsigned char stat_type(int directory, const char* name, const std::string& path
   return directory_entry_type(status.st_mode);
 }
 
+dev_t file_system_of(int directory, const std::string& path) {
+  struct stat status;
+  if (fstat(directory, &status) != 0) throw system_error(errno, path);
+  return status.st_dev;
+}
+
 bool is_dot_or_dot_dot(std::string_view name) { return name == "." || name == ".."; }
 
 }  // namespace
 
+bool is_excluded(const std::vector<std::string>& patterns, const std::string& path) {
+  const char* const begin = path.c_str();
+  for (const std::string& pattern : patterns) {
+    // The path, and what follows each `/`.
+    for (const char* tail = begin; tail != nullptr;) {
+      if (fnmatch(pattern.c_str(), tail, 0) == 0) return true;
+      const char* const slash = std::strchr(tail, '/');
+      tail = slash == nullptr ? nullptr : slash + 1;
+    }
+  }
+  return false;
+}
+
+std::vector<std::string> read_patterns(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<std::string> patterns;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line[0] != '#') patterns.push_back(line);
+  }
+  if (!file.eof()) throw system_error(errno, path);
+  return patterns;
+}
+
 SourceWalk::SourceWalk(std::string path, FileDescriptor directory,
-                       const std::vector<std::string>& exclude)
+                       const std::vector<std::string>& exclude, bool one_file_system)
     : exclude_(exclude), path_(std::move(path)), root_length_(path_.size()) {
+  if (one_file_system) file_system_ = file_system_of(directory.get(), path_);
   enter(std::move(directory));
 }
 
@@ -70,38 +102,36 @@ std::string_view SourceWalk::relative_path() const noexcept {
 
 void SourceWalk::enter(FileDescriptor directory) {
   std::vector<Entry> entries;
-  const auto listing = open_listing(directory.get(), path_);
+  if (!is_elsewhere(directory.get())) entries = list(directory.get());
+  levels_.push_back({std::move(directory), std::move(entries), 0, path_.size()});
+}
+
+bool SourceWalk::is_elsewhere(int directory) const {
+  return file_system_ && file_system_of(directory, path_) != *file_system_;
+}
+
+// The entries of the directory being entered, sorted.
+std::vector<SourceWalk::Entry> SourceWalk::list(int directory) const {
+  std::vector<Entry> entries;
+  const auto listing = open_listing(directory, path_);
+  const std::string relative_directory = (path_ + "/").substr(root_length_ + 1);
   for (errno = 0; const dirent* found = readdir(listing.get()); errno = 0) {
-    if (is_dot_or_dot_dot(found->d_name) || excluded(found->d_name)) continue;
-    const unsigned char type = found->d_type == DT_UNKNOWN
-                                   ? stat_type(directory.get(), found->d_name, path_)
-                                   : found->d_type;
+    if (is_dot_or_dot_dot(found->d_name)) continue;
+    if (is_excluded(exclude_, relative_directory + found->d_name)) continue;
+    const unsigned char type =
+        found->d_type == DT_UNKNOWN ? stat_type(directory, found->d_name, path_) : found->d_type;
     entries.push_back({found->d_name, type});
   }
   if (errno != 0) throw system_error(errno, path_);
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a.name < b.name; });
-  levels_.push_back({std::move(directory), std::move(entries), 0, path_.size()});
+  return entries;
 }
 
 std::vector<std::string_view> SourceWalk::names() const {
   std::vector<std::string_view> names;
   for (const Entry& entry : levels_.back().entries) names.push_back(entry.name);
   return names;
-}
-
-// Whether a pattern matches the relative path of the entry `name` of the directory being entered,
-// or what follows any `/` in it.
-bool SourceWalk::excluded(const std::string& name) const {
-  if (exclude_.empty()) return false;
-  const std::string path = path_.substr(root_length_) + "/" + name;
-  for (std::size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    const char* tail = path.c_str() + slash + 1;
-    for (const std::string& pattern : exclude_) {
-      if (fnmatch(pattern.c_str(), tail, 0) == 0) return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace cim::transfer

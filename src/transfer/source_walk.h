@@ -1,6 +1,7 @@
 // Walks a directory tree on disk in an order that depends on nothing but the names.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,14 @@ inline unsigned char directory_entry_type(mode_t mode) {
   return static_cast<unsigned char>(IFTODT(mode));
 }
 
+// Whether one of `patterns` leaves out the file at `path`, relative to the source, by the rules of
+// ImportOptions::exclude. That a directory above it is left out does not count here.
+bool is_excluded(const std::vector<std::string>& patterns, const std::string& path);
+
+// The patterns in the file `path`, one a line. Empty lines and those that start with `#` are none;
+// `\#` starts a pattern with a `#`. Throws Error with the errno of what failed.
+std::vector<std::string> read_patterns(const std::string& path);
+
 // Visits everything below a directory: a directory before what it holds, the entries of each sorted
 // by the bytes of their names.
 //
@@ -32,8 +41,10 @@ inline unsigned char directory_entry_type(mode_t mode) {
 class SourceWalk {
  public:
   // `directory` is open on the directory `path`, which names it in errors. What an `exclude`
-  // pattern matches is passed over, see ImportOptions.
-  SourceWalk(std::string path, FileDescriptor directory, const std::vector<std::string>& exclude);
+  // pattern matches is passed over, see ImportOptions. With `one_file_system`, directories on
+  // another file system than `directory` are taken for empty.
+  SourceWalk(std::string path, FileDescriptor directory, const std::vector<std::string>& exclude,
+             bool one_file_system = false);
 
   // Moves on to the next entry. Returns false when there is none left.
   bool next();
@@ -71,9 +82,11 @@ class SourceWalk {
     const Entry& entry() const noexcept { return entries[next - 1]; }
   };
 
-  bool excluded(const std::string& name) const;
+  bool is_elsewhere(int directory) const;
+  std::vector<Entry> list(int directory) const;
 
   const std::vector<std::string>& exclude_;
+  std::optional<dev_t> file_system_;  // the only one whose directories are listed
   std::vector<Level> levels_;
   std::string path_;         // of the current entry
   std::size_t root_length_;  // of the path that the walk started from

@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <cim/error.h>
 #include <cim/metadata.h>
 
+#include "posix/acl.h"
 #include "posix/metadata.h"
 #include "transfer/progress.h"
 
@@ -68,6 +70,7 @@ class TarReader {
   TarMember to_member(archive_entry* entry);
   posix::LinuxMetadata to_metadata(archive_entry* entry);
   void add_acl(archive_entry* entry, posix::LinuxMetadata& metadata, int type);
+  std::vector<posix::AclEntry> read_acl(archive_entry* entry, int type);
   void check_end_mark(std::int64_t end_of_members);
   void warn_of_header();
   Error failure() const;

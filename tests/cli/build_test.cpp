@@ -14,7 +14,7 @@ using Build = CliTest;
 TEST_F(Build, CreateMakesTheContentsOfADirectoryTheRoot) {
   write("src/etc/hosts", "localhost");
   succeed({"create", "app.cim", "src"});
-  EXPECT_EQ(succeed({"ls", "app.cim", "-R"}), "etc\netc/hosts\n");
+  EXPECT_EQ(succeed({"ls", "app.cim", "-R"}), ".:\netc\n\n./etc:\nhosts\n");
   EXPECT_EQ(succeed({"cat", "app.cim", "/etc/hosts"}), "localhost");
 }
 
@@ -87,14 +87,14 @@ TEST_F(Build, AddPutsAFileUnderItsOwnName) {
   succeed({"create", "app.cim"});
   succeed({"add", "app.cim", "dir/file"});
   succeed({"add", "app.cim", "dir/"});
-  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "dir\ndir/file\nfile\n");
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), ".:\ndir\nfile\n\n./dir:\nfile\n");
 }
 
 TEST_F(Build, AddMakesMissingDirectories) {
   write("file", "x");
   succeed({"create", "app.cim"});
   succeed({"add", "app.cim", "file", "/a/b/c"});
-  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "a\na/b\na/b/c\n");
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), ".:\na\n\n./a:\nb\n\n./a/b:\nc\n");
   EXPECT_NE(succeed({"stat", "app.cim", "a/b"}).find("0755 (drwxr-xr-x)"), std::string::npos);
 }
 
@@ -103,7 +103,7 @@ TEST_F(Build, AddKeepsTheRestOfTheImage) {
   succeed({"create", "app.cim", "src"});
   write("more/new", "new");
   succeed({"add", "app.cim", "more", "d"});
-  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "d\nd/new\nd/old\n");
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), ".:\nd\n\n./d:\nnew\nold\n");
   EXPECT_EQ(succeed({"cat", "app.cim", "d/old"}), "old");
 }
 
@@ -136,7 +136,7 @@ TEST_F(Build, RmRemovesFilesAndTrees) {
   write("src/kept", "x");
   succeed({"create", "app.cim", "src"});
   succeed({"rm", "app.cim", "a", "/file"});
-  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "kept\n");
+  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), ".:\nkept\n");
 }
 
 TEST_F(Build, RmOfSomethingMissingRemovesNothing) {

@@ -28,7 +28,8 @@ class CliTest : public testing::Test {
   // The same without the rights of root.
   Result cim_as_nobody(const std::vector<std::string>& arguments) const;
 
-  // Runs cim and expects it to succeed in silence on standard error. Returns what it printed.
+  // Runs cim and expects it to succeed in silence on standard error, but for the warning of rounded
+  // times that almost every source gives. Returns what it printed.
   std::string succeed(const std::vector<std::string>& arguments) const;
 
   // Runs cim and expects exit status 1, nothing printed and one line on standard error. Returns

@@ -1,4 +1,4 @@
-// cim ls, stat, cat and info.
+// cim stat, cat and info.
 #include <array>
 
 #include <boost/filesystem.hpp>
@@ -27,74 +27,6 @@ class Inspect : public CliTest {
     succeed({"create", "app.cim", "src"});
   }
 };
-
-TEST_F(Inspect, LsListsOneNamePerLine) {
-  create_image();
-  EXPECT_EQ(succeed({"ls", "app.cim"}), "d\nlink\n");
-  EXPECT_EQ(succeed({"ls", "app.cim", "/d/"}), "file\n");
-  EXPECT_EQ(succeed({"ls", "app.cim", "d/file"}), "d/file\n");
-}
-
-TEST_F(Inspect, LsRecursiveShowsPathsBelowTheDirectory) {
-  write("src/a/b/c", "");
-  succeed({"create", "app.cim", "src"});
-  EXPECT_EQ(succeed({"ls", "-R", "app.cim"}), "a\na/b\na/b/c\n");
-  EXPECT_EQ(succeed({"ls", "-R", "app.cim", "a"}), "b\nb/c\n");
-}
-
-TEST_F(Inspect, LsLongShowsModeLinksSizeTimeAndTarget) {
-  create_image();
-  setenv("TZ", "UTC", 1);
-  const std::string file = succeed({"ls", "-l", "app.cim", "d"});
-  EXPECT_TRUE(file.starts_with("-rwsr-x--x  1 ")) << file;
-  EXPECT_TRUE(file.ends_with(" 5 2001-02-03 04:05 file\n")) << file;
-  const std::string link = succeed({"ls", "-l", "app.cim", "link"});
-  EXPECT_TRUE(link.starts_with("lrwxrwxrwx  1 ")) << link;
-  EXPECT_TRUE(link.ends_with(" link -> d/file\n")) << link;
-}
-
-TEST_F(Inspect, LsLongKeepsALineForAnOddName) {
-  write("src/a\nb\033[31m\xFF", "");
-  succeed({"create", "app.cim", "src"});
-  const std::string line = succeed({"ls", "-l", "app.cim"});
-  EXPECT_TRUE(line.ends_with(" a\\nb\\033[31m\\377\n")) << line;
-}
-
-TEST_F(Inspect, LsWritesNamesAsTheyAreWhenNobodyWatches) {
-  write("src/\xFF\t", "");
-  succeed({"create", "app.cim", "src"});
-  EXPECT_EQ(succeed({"ls", "app.cim"}), "\xFF\t\n");
-}
-
-TEST_F(Inspect, LsJsonIsAnArrayOfFiles) {
-  create_image();
-  const Json files = Json::parse(succeed({"ls", "--json", "-R", "app.cim"}));
-  ASSERT_EQ(files.size(), 3U);
-  EXPECT_EQ(files[0]["path"], "d");
-  EXPECT_EQ(files[0]["type"], "directory");
-  const Json expected = {
-      {"path", "d/file"}, {"type", "regular file"},
-      {"mode", "4751"},   {"links", 1},
-      {"uid", geteuid()}, {"gid", getegid()},
-      {"size", 5},        {"mtime", "2001-02-03T04:05:06.1234567Z"},
-  };
-  EXPECT_EQ(files[1], expected);
-  EXPECT_EQ(files[2]["type"], "symbolic link");
-  EXPECT_EQ(files[2]["target"], "d/file");
-}
-
-TEST_F(Inspect, LsJsonOfNothingIsAnEmptyArray) {
-  succeed({"create", "app.cim"});
-  EXPECT_EQ(Json::parse(succeed({"ls", "--json", "app.cim"})), Json::array());
-}
-
-TEST_F(Inspect, JsonKeepsTheBytesOfNamesThatAreNotText) {
-  write("src/a\xFF", "");
-  succeed({"create", "app.cim", "src"});
-  const Json files = Json::parse(succeed({"ls", "--json", "app.cim"}));
-  EXPECT_EQ(files[0]["path"], "a\xEF\xBF\xBD");
-  EXPECT_EQ(files[0]["path_hex"], "61ff");
-}
 
 TEST_F(Inspect, StatShowsEverythingOfAFile) {
   create_image();

@@ -19,8 +19,8 @@ class Usage : public CliTest {
 
 TEST_F(Usage, HelpNamesEverySubcommandOnStandardOutput) {
   const std::string help = succeed({"--help"});
-  for (const char* command :
-       {"create", "add", "rm", "ln", "ls", "stat", "cat", "extract", "info", "mount", "umount"}) {
+  for (const char* command : {"create", "add", "rm", "ln", "ls", "tree", "du", "stat", "cat",
+                              "info", "diff", "extract", "mount", "umount"}) {
     EXPECT_NE(help.find("\n  " + std::string(command) + " "), std::string::npos) << command;
     EXPECT_NE(succeed({command, "--help"}).find("Usage:"), std::string::npos) << command;
   }

@@ -17,6 +17,7 @@
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "mount/mount.h"
@@ -144,6 +145,24 @@ std::vector<std::string> list_directory(const std::string& path) {
   std::vector<std::string> names;
   for (const auto& entry : boost::filesystem::directory_iterator(path)) {
     names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string xattr(const std::string& path, const char* name) {
+  char value[256];
+  const ssize_t size = lgetxattr(path.c_str(), name, value, sizeof(value));
+  return size < 0 ? "(none)" : std::string(value, static_cast<std::size_t>(size));
+}
+
+std::vector<std::string> xattr_names(const std::string& path) {
+  char list[1024];
+  const ssize_t size = llistxattr(path.c_str(), list, sizeof(list));
+  EXPECT_GE(size, 0) << path;
+  std::vector<std::string> names;
+  for (const char* name = list; name < list + size; name += names.back().size() + 1) {
+    names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

@@ -37,6 +37,15 @@ class MountTest : public testing::Test {
   std::string mount(const std::string& name = "a.cim",
                     const std::vector<std::string>& options = {});
 
+  // The same for the image that `build`, given its Writer, makes; with a `/` behind the directory.
+  template <typename Build>
+  std::string mount_of(Build&& build, const std::vector<std::string>& options = {}) {
+    Writer writer(fresh());
+    build(writer);
+    writer.commit();
+    return mount("a.cim", options) + "/";
+  }
+
   // Runs the daemon with `arguments`, under the name of its installed symbolic link for mount(8) if
   // `program` is that.
   ProgramResult run_daemon(const std::vector<std::string>& arguments,
@@ -80,6 +89,11 @@ struct stat status_of(const std::string& path);
 
 // The names of the entries of the directory at `path`, without dots, sorted.
 std::vector<std::string> list_directory(const std::string& path);
+
+// The extended attribute `name` of the file at `path`, or "(none)"; the names of all that are
+// listed, sorted.
+std::string xattr(const std::string& path, const char* name);
+std::vector<std::string> xattr_names(const std::string& path);
 
 // `size` bytes that do not repeat.
 std::string random_content(std::size_t size);

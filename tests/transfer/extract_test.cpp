@@ -5,11 +5,14 @@
 #include <cim/image.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/posix_acl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "format/layout.h"
 #include "image/file_descriptor.h"
+#include "posix/acl.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 #include "tree.h"
@@ -142,6 +145,38 @@ TEST_F(Extract, LeavesTheMetadataOfADestinationInUse) {
   write_file(destination("somebody's"), "x");
   extract(image(), destination(), {}, progress_);
   EXPECT_EQ(mode_of(destination()), 01777U);
+}
+
+// The lengths of the lists of extended attributes of `paths` added up.
+std::size_t listed_xattrs(const std::vector<std::string>& paths) {
+  std::size_t size = 0;
+  for (const std::string& path : paths) {
+    const ssize_t listed = llistxattr(path.c_str(), nullptr, 0);
+    EXPECT_GE(listed, 0) << path;
+    size += static_cast<std::size_t>(listed);
+  }
+  return size;
+}
+
+TEST_F(Extract, KeepsOutTheAccessControlListThatTheDestinationHandsDown) {
+  fs::create_directory(source("d"));
+  write_file(source("d/file"), "x");
+  write_file(source("file"), "x");
+  fs::create_directory(destination());
+  const std::string acl = posix::encode_acl({{.tag = ACL_USER_OBJ, .permissions = ACL_READ},
+                                             {.tag = ACL_USER, .id = 12345, .permissions = 7},
+                                             {.tag = ACL_GROUP_OBJ, .permissions = 0},
+                                             {.tag = ACL_MASK, .permissions = 7},
+                                             {.tag = ACL_OTHER, .permissions = 0}});
+  if (setxattr(destination().c_str(), posix::default_acl_xattr.data(), acl.data(), acl.size(), 0)) {
+    GTEST_SKIP() << "no access control lists in " << destination();
+  }
+  write_file(destination("in-use"), "x");
+  ASSERT_GT(listed_xattrs({destination("in-use")}), 0U);
+  extract(image(), destination(), {}, progress_);
+  EXPECT_EQ(listed_xattrs({destination("d"), destination("d/file"), destination("file")}), 0U);
+  EXPECT_EQ(mode_of(destination("d/file")), mode_of(source("d/file")));
+  EXPECT_GT(listed_xattrs({destination()}), 0U);
 }
 
 TEST_F(Extract, ExtractsOnlyTheSelection) {

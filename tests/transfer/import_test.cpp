@@ -3,13 +3,20 @@
 
 #include <boost/filesystem.hpp>
 #include <cim/image.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "format/upcase.h"
+#include "posix/attributes.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
+#include "transfer/source_walk.h"
 #include "tree.h"
 
 namespace cim::transfer {
@@ -248,6 +255,112 @@ TEST_F(Import, NumbersFilesByNameWhateverTheOrderOfCreation) {
     return found;
   };
   EXPECT_EQ(ids({"a", "b", "c", "d"}), ids({"d", "b", "a", "c"}));
+}
+
+// Runs `work` with a file system of its own, empty, mounted on `directory`. Returns false if that
+// is not allowed here. What fails in `work` is an uncaught exception.
+bool with_mount(const std::string& directory, const std::function<void()>& work) {
+  constexpr int not_allowed = 77;
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool mounted = unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) == 0 &&
+                         mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         mount("test", directory.c_str(), "tmpfs", 0, nullptr) == 0;
+    if (!mounted) _exit(not_allowed);
+    work();
+    _exit(0);
+  }
+  int status = 0;
+  EXPECT_EQ(child, waitpid(child, &status, 0));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == not_allowed) return false;
+  EXPECT_EQ(0, status);
+  return true;
+}
+
+TEST_F(Import, StaysOnOneFileSystemIfToldTo) {
+  fs::create_directories(source("mountpoint"));
+  write_file(source("mountpoint/covered"), "");
+  write_file(source("file"), "");
+  const bool allowed = with_mount(source("mountpoint"), [this] {
+    write_file(source("mountpoint/mounted"), "");
+    Amount measured[2];
+    for (const bool one : {false, true}) {
+      ImportOptions options;
+      options.one_file_system = one;
+      measured[one] = measure_tree(source(), options);
+      Writer writer(new_image(images(), one ? "one.cim" : "all.cim"));
+      import_tree(writer, source(), u"", options, progress_);
+      writer.commit();
+    }
+    if (measured[0].files != 4 || measured[1].files != 3) _exit(1);
+  });
+  if (!allowed) GTEST_SKIP() << "no mount namespaces for this user";
+  const Image all(images() + "/all.cim");
+  EXPECT_EQ(test::list(all, u"mountpoint"), Names{"mounted"});
+  const Image one(images() + "/one.cim");
+  EXPECT_EQ(test::list(one, u""), (Names{"file", "mountpoint"}));
+  EXPECT_EQ(test::list(one, u"mountpoint"), Names{});
+}
+
+TEST_F(Import, OverridesMetadataOfEveryFile) {
+  fs::create_directory(source("d"));
+  write_file(source("d/file"), "");
+  fs::create_symlink("file", source("d/link"));
+  ImportOptions options;
+  options.overrides = {.owner = 5, .group = 6, .mtime = timespec{1000, 0}};
+  const Image image = image_of(options);
+  for (const char16_t* path : {u"", u"d", u"d\\file", u"d\\link"}) {
+    const struct stat status = posix::attributes(image, test::file_at(image, path), {});
+    EXPECT_EQ(5u, status.st_uid);
+    EXPECT_EQ(6u, status.st_gid);
+    EXPECT_EQ(1000, status.st_mtim.tv_sec);
+    EXPECT_EQ(1000, status.st_ctim.tv_sec);
+  }
+  EXPECT_TRUE(progress_.warnings.empty());
+}
+
+TEST_F(Import, WarnsOnceOfTimesFinerThanTheImageHolds) {
+  const timespec fine = {1000, 123456789};
+  const timespec times[] = {fine, fine};
+  write_file(source("a"), "");
+  write_file(source("b"), "");
+  for (const char* name : {"", "a", "b"}) {
+    ASSERT_EQ(0, utimensat(AT_FDCWD, source(name).c_str(), times, 0));
+  }
+  struct stat status;
+  ASSERT_EQ(0, stat(source("a").c_str(), &status));
+  if (status.st_mtim.tv_nsec != fine.tv_nsec) GTEST_SKIP() << "the file system's times are coarse";
+  const Image image = image_of({});
+  EXPECT_EQ(progress_.warnings,
+            Names{"3 times were rounded down to 100 ns, the first that of " + source()});
+  const struct stat stored = posix::attributes(image, test::file_at(image, u"a"), {});
+  EXPECT_EQ(123456700, stored.st_mtim.tv_nsec);
+}
+
+TEST_F(Import, NamesAFileWithMoreExtendedAttributesThanTheFormatHolds) {
+  write_file(source("file"), "");
+  const std::string name = "user." + std::string(248, 'n');
+  if (setxattr(source("file").c_str(), name.c_str(), "x", 1, 0) != 0) {
+    GTEST_SKIP() << "the file system has no extended attributes";
+  }
+  const std::string message = failure({}, progress_);
+  EXPECT_TRUE(message.starts_with(source("file") + ": LX." + name)) << message;
+}
+
+TEST_F(Import, ReadsPatternsOneALine) {
+  write_file(source("patterns"), "*.o\n# comment\n\n\\#*#\n a b \nlast");
+  EXPECT_EQ(read_patterns(source("patterns")), (Names{"*.o", "\\#*#", " a b ", "last"}));
+}
+
+TEST_F(Import, NamesAPatternFileThatCannotBeRead) {
+  for (const std::string& path : {source("missing"), source()}) {
+    try {
+      read_patterns(path);
+      ADD_FAILURE() << path;
+    } catch (const Error& error) {
+      EXPECT_TRUE(std::string(error.what()).starts_with(path + ": ")) << error.what();
+    }
+  }
 }
 
 TEST_F(Import, MeasuresWhatItReports) {

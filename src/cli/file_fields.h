@@ -1,0 +1,27 @@
+// What is known of a file, field by field, as text for people.
+#pragma once
+
+#include <ctime>
+#include <string>
+
+#include "cli/file_info.h"
+
+namespace cim::cli {
+
+// Type and permissions as ls(1) shows them: "-rwxr-xr-x".
+std::string mode_string(mode_t mode);
+
+// The name of the user or group, or its number if it has none. Each is looked up once. Not
+// thread-safe.
+const std::string& user_name(uid_t uid);
+const std::string& group_name(gid_t gid);
+
+// `time` in the local time zone, by strftime(3).
+std::string local_time(time_t time, const char* format);
+
+bool is_device(const struct stat& status);
+
+// The path, and after an arrow the target of a symbolic link; control characters escaped.
+std::string name_and_target(const FileInfo& file);
+
+}  // namespace cim::cli

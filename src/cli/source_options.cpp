@@ -1,0 +1,89 @@
+// The options of the commands that carry files into an image.
+#include "cli/source_options.h"
+
+#include <cstdlib>
+
+#include <cim/error.h>
+
+#include "posix/accounts.h"
+#include "posix/timestamp.h"
+#include "transfer/source_walk.h"
+
+namespace cim::cli {
+namespace {
+
+// What `parse` makes of `text`; that it cannot is wrong usage of `option`.
+template <typename Parse>
+auto parse_value(const char* option, const std::string& text, Parse&& parse) {
+  try {
+    return parse(text);
+  } catch (const Error& error) {
+    throw CLI::ValidationError(option, error.what());
+  }
+}
+
+std::vector<std::string> exclude_patterns(const SourceOptions& options) {
+  std::vector<std::string> patterns = options.exclude;
+  for (const std::string& file : options.exclude_from) {
+    const std::vector<std::string> more = transfer::read_patterns(file);
+    patterns.insert(patterns.end(), more.begin(), more.end());
+  }
+  return patterns;
+}
+
+transfer::MetadataOverrides metadata_overrides(const SourceOptions& options) {
+  transfer::MetadataOverrides overrides;
+  if (options.owner) overrides.owner = parse_value("--owner", *options.owner, posix::parse_user);
+  if (options.group) overrides.group = parse_value("--group", *options.group, posix::parse_group);
+  if (options.mtime) {
+    overrides.mtime = parse_value("--mtime", *options.mtime, posix::parse_time);
+  } else if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH")) {
+    overrides.latest_mtime =
+        parse_value("SOURCE_DATE_EPOCH", epoch, posix::parse_source_date_epoch);
+  }
+  return overrides;
+}
+
+}  // namespace
+
+void add_source_options(CLI::App& command, SourceOptions& options) {
+  command
+      .add_option("--exclude", options.exclude,
+                  "Leave out what this shell pattern matches: the\n"
+                  "path within the source, or what follows any '/'\n"
+                  "in it; '*' matches '/' too. Can be repeated")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);  // one value each
+  command
+      .add_option("--exclude-from", options.exclude_from,
+                  "Leave out what a pattern in this file matches, one\n"
+                  "a line; lines that start with '#' are comments.\n"
+                  "Can be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command.add_flag("--one-file-system", options.one_file_system,
+                   "Leave out what is mounted within the source; the\n"
+                   "directories that it is mounted on stay");
+  command
+      .add_option("--owner", options.owner,
+                  "Make all files belong to this user: a name known\n"
+                  "here, a number or NAME:NUMBER")
+      ->type_name("USER");
+  command.add_option("--group", options.group, "The same for the group")->type_name("GROUP");
+  command
+      .add_option("--mtime", options.mtime,
+                  "Give all files this time: 2026-01-02T03:04:05Z,\n"
+                  "or @SECONDS since 1970; default: their own, but\n"
+                  "none later than $SOURCE_DATE_EPOCH")
+      ->type_name("DATE");
+}
+
+transfer::ImportOptions to_import_options(const SourceOptions& options) {
+  transfer::ImportOptions result;
+  result.exclude = exclude_patterns(options);
+  result.one_file_system = options.one_file_system;
+  result.overrides = metadata_overrides(options);
+  return result;
+}
+
+}  // namespace cim::cli

@@ -1,0 +1,31 @@
+// The options of the commands that carry files into an image.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "transfer/import.h"
+
+namespace cim::cli {
+
+// As given on the command line.
+struct SourceOptions {
+  std::vector<std::string> exclude;
+  std::vector<std::string> exclude_from;
+  bool one_file_system = false;
+  std::optional<std::string> owner;
+  std::optional<std::string> group;
+  std::optional<std::string> mtime;
+};
+
+// Adds the options to `command`, which fills in `options`.
+void add_source_options(CLI::App& command, SourceOptions& options);
+
+// What `options` and the environment variable SOURCE_DATE_EPOCH mean. Throws CLI::ValidationError
+// for values that mean nothing, Error for a file of patterns that cannot be read.
+transfer::ImportOptions to_import_options(const SourceOptions& options);
+
+}  // namespace cim::cli

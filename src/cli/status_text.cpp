@@ -1,0 +1,76 @@
+// What cim stat shows.
+#include "cli/status_text.h"
+
+#include <fmt/format.h>
+#include <sys/sysmacros.h>
+
+#include "cli/escape.h"
+#include "cli/file_fields.h"
+#include "posix/attributes.h"
+
+namespace cim::cli {
+namespace {
+
+// As stat(1) prints times, to the 100 ns that an image keeps.
+std::string full_time(const timespec& time) {
+  return fmt::format("{}.{:07} {}", local_time(time.tv_sec, "%Y-%m-%d %H:%M:%S"),
+                     time.tv_nsec / 100, local_time(time.tv_sec, "%z"));
+}
+
+// The device numbers of a device, the size of everything else.
+std::string size_or_device(const struct stat& status) {
+  if (!is_device(status)) return std::to_string(status.st_size);
+  return fmt::format("{}, {}", gnu_dev_major(status.st_rdev), gnu_dev_minor(status.st_rdev));
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (!text.empty()) text += ", ";
+    text += word;
+  }
+  return text;
+}
+
+std::string attributes_line(const File& file) {
+  std::string text = fmt::format("{:#x}", file.attributes);
+  const std::string names = joined(attribute_names(file.attributes));
+  if (!names.empty()) text += " (" + names + ")";
+  if (file.reparse_tag != 0) text += fmt::format(", reparse tag {:#010x}", file.reparse_tag);
+  return text;
+}
+
+}  // namespace
+
+std::string status_text(const Image& image, const FileInfo& file) {
+  const struct stat& status = file.status;
+  std::string text;
+  const auto add_line = [&](const char* label, const std::string& value) {
+    text += fmt::format("{:>10}: {}\n", label, value);
+  };
+  add_line("File", name_and_target(file));
+  add_line("Type", type_name(status.st_mode));
+  add_line(is_device(status) ? "Device" : "Size", size_or_device(status));
+  add_line("Id", std::to_string(file.file.id));
+  add_line("Links", std::to_string(status.st_nlink));
+  add_line("Mode",
+           fmt::format("{:04o} ({})", status.st_mode & ~S_IFMT, mode_string(status.st_mode)));
+  add_line("Owner", fmt::format("{} ({})", status.st_uid, user_name(status.st_uid)));
+  add_line("Group", fmt::format("{} ({})", status.st_gid, group_name(status.st_gid)));
+  add_line("Access", full_time(status.st_atim));
+  add_line("Modify", full_time(status.st_mtim));
+  add_line("Change", full_time(status.st_ctim));
+  add_line("Birth", full_time(posix::birth_time(file.file)));
+  add_line("Attributes", attributes_line(file.file));
+  for (const std::string& name : posix::list_xattrs(image, file.file)) {
+    add_line("Xattr", escape_controls(name));
+  }
+  for (const NamedStream& stream : image.named_streams(file.file)) {
+    add_line("Stream",
+             fmt::format("{} ({} bytes)", escape_controls(image_to_linux_name(stream.name)),
+                         stream.stream.length));
+  }
+  return text;
+}
+
+}  // namespace cim::cli

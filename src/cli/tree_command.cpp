@@ -1,0 +1,126 @@
+// cim tree
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <langinfo.h>
+
+#include "cli/commands.h"
+#include "cli/escape.h"
+#include "cli/file_info.h"
+#include "cli/output.h"
+#include "posix/attributes.h"
+#include "transfer/image_walk.h"
+
+namespace cim::cli {
+namespace {
+
+struct TreeOptions {
+  std::string image;
+  std::string path;
+};
+
+// What stands before a name, per level above it and for itself.
+struct Branches {
+  const char* passing;  // the directory has more entries
+  const char* blank;    // it has not
+  const char* entry;
+  const char* last_entry;
+};
+
+Branches branches_for_locale() {
+  if (std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0) {
+    return {"│\u00a0\u00a0 ", "    ", "├── ", "└── "};
+  }
+  return {"|   ", "    ", "|-- ", "`-- "};
+}
+
+// Draws a tree, one file at a time.
+class Drawing {
+ public:
+  explicit Drawing(const Image& image) : image_(image) {}
+
+  void draw_root(const std::string& name, const File& file) {
+    count(file);
+    print(label(name, file) + "\n");
+  }
+
+  void draw(const std::string& name, const File& file, bool is_last) {
+    count(file);
+    print(indentation_ + (is_last ? branches_.last_entry : branches_.entry) + label(name, file) +
+          "\n");
+  }
+
+  // What is drawn between these two calls is in the directory that was drawn before the first, the
+  // root apart.
+  void enter(bool is_last) {
+    lengths_.push_back(indentation_.size());
+    indentation_ += is_last ? branches_.blank : branches_.passing;
+  }
+  void leave() {
+    if (lengths_.empty()) return;  // the root, or a directory above it
+    indentation_.resize(lengths_.back());
+    lengths_.pop_back();
+  }
+
+  void draw_counts() const {
+    print(fmt::format("\n{} {}, {} {}\n", directories_,
+                      directories_ == 1 ? "directory" : "directories", files_,
+                      files_ == 1 ? "file" : "files"));
+  }
+
+ private:
+  void count(const File& file) { ++(is_directory(file) ? directories_ : files_); }
+
+  std::string label(const std::string& name, const File& file) const {
+    std::string text = escape_for_terminal(name);
+    if (!posix::is_symlink(file)) return text;
+    return text + " -> " + escape_for_terminal(posix::symlink_target(image_, file));
+  }
+
+  const Image& image_;
+  const Branches branches_ = branches_for_locale();
+  std::string indentation_;
+  std::vector<std::size_t> lengths_;  // of the indentation, per level
+  std::uint64_t directories_ = 0;
+  std::uint64_t files_ = 0;
+};
+
+void draw_tree(const TreeOptions& options) {
+  using Step = transfer::ImageWalk::Step;
+  const Image image(options.image);
+  Drawing drawing(image);
+  transfer::ImageWalk walk(image, {linux_to_image_path(options.path)}, transfer::EntryOrder::bytes);
+  bool is_root = true;
+  for (Step step = walk.next(); step != Step::end; step = walk.next()) {
+    if (step == Step::leave_directory) {
+      drawing.leave();
+    } else if (!walk.selected()) {
+      continue;
+    } else if (is_root) {
+      drawing.draw_root(options.path.empty() ? "." : options.path, walk.file());
+      is_root = false;
+    } else {
+      drawing.draw(walk.name(), walk.file(), walk.is_last());
+      if (step == Step::enter_directory) drawing.enter(walk.is_last());
+    }
+  }
+  drawing.draw_counts();
+}
+
+}  // namespace
+
+void add_tree_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("tree", "Draw the tree below a directory of an image");
+  const auto options = std::make_shared<TreeOptions>();
+  add_image_argument(*command, options->image);
+  command->add_option("PATH", options->path, "The directory; default: the root");
+  command->footer(
+      "Draws what tree -aN draws of a mount, sorted by the bytes of the names. The\n"
+      "directories that are counted at the end include PATH; links are files.");
+  set_action(*command, options->image, [options] { draw_tree(*options); });
+}
+
+}  // namespace cim::cli

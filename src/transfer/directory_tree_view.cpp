@@ -1,0 +1,87 @@
+// The tree below a directory on disk.
+#include "transfer/directory_tree_view.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace cim::transfer {
+namespace {
+
+const std::vector<std::string> exclude_nothing;
+
+// Only what has content is really opened: opening a device or a fifo can have effects. O_NONBLOCK
+// is for a fifo that has taken the place of a regular file since.
+int open_flags(unsigned char type) {
+  constexpr int common = O_NOFOLLOW | O_CLOEXEC;
+  if (type == DT_REG) return common | O_RDONLY | O_NONBLOCK;
+  if (type == DT_DIR) return common | O_RDONLY | O_DIRECTORY;
+  return common | O_PATH;
+}
+
+}  // namespace
+
+bool DirectoryTreeView::next() {
+  if (!walk_ && !fd_) {
+    fd_ = FileDescriptor(open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd_) throw system_error(errno, root_);
+  } else {
+    if (S_ISDIR(metadata_.status.st_mode)) enter();
+    metadata_ = {};  // nothing to enter if this is the end
+    if (!walk_->next()) return false;
+    fd_ = open_entry();
+  }
+  metadata_ = posix::read_metadata(fd_.get(), full_path());
+  return true;
+}
+
+void DirectoryTreeView::enter() {
+  if (walk_) {
+    walk_->enter(std::move(fd_));
+  } else {
+    walk_.emplace(root_, std::move(fd_), exclude_nothing);
+  }
+}
+
+FileDescriptor DirectoryTreeView::open_entry() const {
+  FileDescriptor fd(openat(walk_->directory(), walk_->name(), open_flags(walk_->type())));
+  if (!fd) throw system_error(errno, walk_->path());
+  return fd;
+}
+
+std::string_view DirectoryTreeView::path() const {
+  return walk_ ? walk_->relative_path() : std::string_view();
+}
+
+FileIdentity DirectoryTreeView::identity() {
+  const struct stat& status = metadata_.status;
+  if (S_ISDIR(status.st_mode)) return {{}, 1};
+  return {{status.st_dev, status.st_ino}, status.st_nlink};
+}
+
+std::size_t DirectoryTreeView::read(std::uint64_t offset, std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t size =
+        pread(fd_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) throw system_error(errno, full_path());
+    if (size == 0) break;
+    done += static_cast<std::size_t>(size);
+  }
+  return done;
+}
+
+std::uint64_t DirectoryTreeView::next_data(std::uint64_t offset) {
+  constexpr std::int64_t block_size = 512;  // the unit of st_blocks
+  const struct stat& status = metadata_.status;
+  if (status.st_blocks * block_size >= status.st_size) return offset;
+  const off_t data = lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
+  if (data < 0 && errno != ENXIO) throw system_error(errno, full_path());
+  return static_cast<std::uint64_t>(data < 0 ? status.st_size : data);
+}
+
+}  // namespace cim::transfer

@@ -1,0 +1,96 @@
+// The tree of an image.
+#include "transfer/image_tree_view.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "posix/attributes.h"
+#include "writer/digest.h"
+
+namespace cim::transfer {
+namespace {
+
+std::string digest(const Image& image, const Stream& stream) {
+  constexpr std::size_t buffer_size = 1 << 20;
+  std::vector<std::byte> buffer(buffer_size);
+  Hasher hasher;
+  hasher.reset();
+  for (std::uint64_t offset = 0; offset < stream.length;) {
+    const std::size_t size = image.read(stream, offset, buffer);
+    hasher.update(ByteView(buffer).first(size));
+    offset += size;
+  }
+  const Digest result = hasher.finish();
+  return {result.begin(), result.end()};
+}
+
+}  // namespace
+
+ImageTreeView::ImageTreeView(const std::string& path)
+    : image_(path), walk_(image_, {}, EntryOrder::bytes) {}
+
+// Image knows its files by number only: read(), with the path in the message of an Error from it.
+template <typename Read>
+auto ImageTreeView::naming_file(Read read) const {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw with_path(error, image_, walk_.path().empty() ? "." : walk_.path());
+  }
+}
+
+bool ImageTreeView::next() {
+  using Step = ImageWalk::Step;
+  Step step = walk_.next();
+  while (step == Step::leave_directory) step = walk_.next();
+  return step != Step::end;
+}
+
+FileIdentity ImageTreeView::identity() {
+  if (file().is_directory()) return {{}, 1};
+  return {{0, file().id}, image_.link_count(file())};
+}
+
+struct stat ImageTreeView::status() {
+  const posix::MountDefaults defaults = {.uid = geteuid(), .gid = getegid()};
+  return naming_file([&] { return posix::attributes(image_, file(), defaults); });
+}
+
+std::string ImageTreeView::symlink_target() {
+  return naming_file([&] { return posix::symlink_target(image_, file()); });
+}
+
+TreeView::Xattrs ImageTreeView::xattrs() {
+  return naming_file([&] {
+    Xattrs xattrs;
+    for (std::string& name : posix::list_xattrs(image_, file())) {
+      std::string value = xattr(name);
+      xattrs.emplace_back(std::move(name), std::move(value));
+    }
+    std::ranges::sort(xattrs);
+    return xattrs;
+  });
+}
+
+std::string ImageTreeView::xattr(const std::string& name) const {
+  try {
+    return posix::get_xattr(image_, file(), name).value_or("");
+  } catch (const Error& error) {
+    if (error.code() != Errc::limit_exceeded) throw;
+  }
+  const std::string stream_name = name.substr(name.find('.') + 1);
+  const auto stream = image_.find_named_stream(file(), linux_to_image_name(stream_name));
+  return stream ? digest(image_, *stream) : "";
+}
+
+std::size_t ImageTreeView::read(std::uint64_t offset, std::span<std::byte> out) {
+  return naming_file([&] { return image_.read(file().stream, offset, out); });
+}
+
+std::uint64_t ImageTreeView::next_data(std::uint64_t offset) {
+  const Stream& stream = file().stream;
+  return naming_file([&] { return image_.seek(stream, offset, true).value_or(stream.length); });
+}
+
+}  // namespace cim::transfer

@@ -1,0 +1,126 @@
+// What the mount of an image that was made on Windows looks like.
+#include <cerrno>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "format/reparse.h"
+#include "support/image_content.h"
+
+namespace cim::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class WindowsImageTest : public MountTest {};
+
+TEST_F(WindowsImageTest, WindowsMetadataIsReadByName) {
+  const std::string root = mount_of([](Writer& writer) {
+    Metadata metadata;
+    metadata.attributes = attribute::hidden | attribute::system;
+    put(writer, u"file", "x", metadata);
+  });
+  EXPECT_EQ(std::string("\x06\0\0\0", 4), xattr(root + "file", "system.ntfs_attrib"));
+}
+
+TEST_F(WindowsImageTest, OptionsGiveAnOwnerAndPermissionsToFilesWithout) {
+  const std::string root = mount_of(
+      [](Writer& writer) {
+        put(writer, u"file", "x");
+        put_linux(writer, u"linux", S_IFREG | 0640);
+        writer.create_directory(u"directory", {});
+      },
+      {"uid=77", "gid=78", "fmask=113", "dmask=22"});
+  EXPECT_EQ(77, status_of(root + "file").st_uid);
+  EXPECT_EQ(78, status_of(root + "file").st_gid);
+  EXPECT_EQ(S_IFREG | 0664, status_of(root + "file").st_mode);
+  EXPECT_EQ(S_IFDIR | 0755, status_of(root + "directory").st_mode);
+  EXPECT_EQ(S_IFREG | 0640, status_of(root + "linux").st_mode);
+  EXPECT_EQ(getuid(), status_of(root + "linux").st_uid);
+}
+
+// A REPARSE_DATA_BUFFER: `flags` only where a link is a symbolic one.
+std::vector<std::byte> windows_link(std::uint32_t tag, std::u16string_view target) {
+  const auto length = static_cast<std::uint16_t>(target.size() * sizeof(char16_t));
+  std::string payload;
+  const auto append = [&payload](const auto& value) {
+    payload.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  // Where in what follows the substitute name and the print name are.
+  for (const std::uint16_t field : {std::uint16_t{0}, length, length, std::uint16_t{0}}) {
+    append(field);
+  }
+  if (tag == format::tag_symlink) append(std::uint32_t{target.front() == u'\\' ? 0U : 1U});
+  payload.append(reinterpret_cast<const char*>(target.data()), length);
+  return format::make_reparse_buffer(tag, bytes(payload));
+}
+
+void put_link(Writer& writer, std::u16string_view path, std::uint32_t tag,
+              std::u16string_view target) {
+  const std::vector<std::byte> reparse_data = windows_link(tag, target);
+  Metadata metadata;
+  metadata.reparse_data = reparse_data;
+  put(writer, path, "", metadata);
+}
+
+TEST_F(WindowsImageTest, LinksLeadToFilesOfTheImage) {
+  const std::string root = mount_of([](Writer& writer) {
+    writer.create_directory(u"directory", {});
+    writer.create_directory(u"directory\\below", {});
+    put(writer, u"directory\\file", "content");
+    put_link(writer, u"directory\\below\\relative", format::tag_symlink, u"..\\file");
+    put_link(writer, u"directory\\below\\absolute", format::tag_symlink,
+             u"\\??\\C:\\directory\\file");
+    put_link(writer, u"junction", format::tag_mount_point, u"\\??\\C:\\directory\\");
+  });
+  EXPECT_EQ("content", read_file(root + "directory/below/relative"));
+  EXPECT_EQ("content", read_file(root + "directory/below/absolute"));
+  EXPECT_EQ("content", read_file(root + "junction/file"));
+}
+
+TEST_F(WindowsImageTest, StreamsHavePathsIfAskedFor) {
+  const auto build = [](Writer& writer) {
+    put_linux(writer, u"file", S_IFREG | 0640, "main");
+    writer.create_named_stream(u"file", u"first", 5).write(bytes("first"));
+    writer.create_named_stream(u"file", u"second", 1 << 20).write_at(1000, bytes("second"));
+    writer.create_directory(u"directory", {});
+    writer.create_named_stream(u"directory", u"Zone", 4).write(bytes("zone"));
+    put(writer, linux_to_image_name("plain:name"), "in Linux' own words");
+  };
+  const std::string root = mount_of(build, {"streams_interface=windows"});
+  EXPECT_EQ("first", read_file(root + "file:first"));
+  EXPECT_EQ(std::string(1000, '\0') + "second", read_file(root + "file:second").substr(0, 1006));
+  EXPECT_EQ("zone", read_file(root + "directory:Zone"));
+  EXPECT_EQ("in Linux' own words", read_file(root + "plain:name"));
+
+  const struct stat file = status_of(root + "file");
+  const struct stat stream = status_of(root + "file:second");
+  EXPECT_EQ(S_IFREG | 0640, stream.st_mode);
+  EXPECT_EQ(1 << 20, stream.st_size);
+  EXPECT_EQ(file.st_uid, stream.st_uid);
+  EXPECT_NE(file.st_ino, stream.st_ino);
+  EXPECT_TRUE(S_ISREG(status_of(root + "directory:Zone").st_mode));
+  EXPECT_THAT(xattr_names(root + "file:second"), IsEmpty());
+  EXPECT_EQ("first", xattr(root + "file", "user.first"));
+
+  EXPECT_THAT(list_directory(root), ElementsAre("directory", "file", "plain:name"));
+  for (const char* name : {"file:", "file:none", ":first", "none:first", "file:first:$DATA"}) {
+    EXPECT_EQ(-1, access((root + name).c_str(), F_OK)) << name;
+    EXPECT_EQ(ENOENT, errno) << name;
+  }
+}
+
+TEST_F(WindowsImageTest, StreamsHaveNoPathsUnlessAskedFor) {
+  const std::string root = mount_of([](Writer& writer) {
+    put(writer, u"file", "main");
+    writer.create_named_stream(u"file", u"stream", 6).write(bytes("stream"));
+  });
+  EXPECT_EQ(-1, access((root + "file:stream").c_str(), F_OK));
+  EXPECT_EQ(ENOENT, errno);
+}
+
+}  // namespace
+}  // namespace cim::test

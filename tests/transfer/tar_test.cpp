@@ -1,0 +1,710 @@
+// Tar archives that go into images, and those that come out of them.
+#include <array>
+#include <clocale>
+#include <cstdlib>
+
+#include <boost/filesystem.hpp>
+#include <cim/image.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+#include <linux/posix_acl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "format/upcase.h"
+#include "image/file_descriptor.h"
+#include "posix/acl.h"
+#include "posix/attributes.h"
+#include "support/image_content.h"
+#include "support/temporary_directory.h"
+#include "transfer/extract.h"
+#include "transfer/pax_writer.h"
+#include "transfer/tar_export.h"
+#include "transfer/tar_import.h"
+#include "tree.h"
+#include "writer/digest.h"
+
+namespace cim::transfer {
+namespace {
+
+namespace fs = boost::filesystem;
+using Names = std::vector<std::string>;
+
+constexpr time_t some_time = 981173106;
+
+class Tar : public testing::Test {
+ protected:
+  Tar() {
+    fs::create_directory(source());
+    fs::create_directory(images());
+  }
+
+  std::string images() const { return directory_ / "images"; }
+  std::string source() const { return directory_ / "source"; }
+  std::string source(const std::string& name) const { return source() + "/" + name; }
+  std::string extracted() const { return directory_ / "extracted"; }
+  std::string archive() const { return directory_ / "archive.tar"; }
+
+  // Runs a shell command in the test's directory.
+  void run(const std::string& command) const {
+    const std::string line = "cd '" + directory_.string() + "' && " + command;
+    ASSERT_EQ(std::system(line.c_str()), 0) << command;  // NOLINT(concurrency-mt-unsafe)
+  }
+
+  FileDescriptor open_archive() const {
+    return FileDescriptor(open(archive().c_str(), O_RDONLY | O_CLOEXEC));
+  }
+
+  std::string image_path(const std::string& name) const { return images() + "/" + name; }
+
+  // The image `name`, made of the archive.
+  Image import(const TarImportOptions& options = {}, const std::string& name = "image.cim") {
+    Writer writer(new_image(images(), name));
+    left_out_ = import_tar(writer, open_archive().get(), "app.tar", options, progress_);
+    writer.commit();
+    return Image(image_path(name));
+  }
+
+  // The message of the Error that the import of the archive ends with.
+  std::string failure(const TarImportOptions& options = {}) {
+    try {
+      Writer writer(new_image(images(), "failed.cim"));
+      import_tar(writer, open_archive().get(), "app.tar", options, progress_);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "(none)";
+  }
+
+  void export_to(const std::string& path, const Image& image) {
+    const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    export_tar(image, file.get(), path, progress_);
+  }
+
+  std::string exported(const Image& image) {
+    export_to(directory_ / "exported.tar", image);
+    return read_file(directory_ / "exported.tar");
+  }
+
+  // Rounds the times in the source to what an image holds.
+  void round_times() const {
+    const auto round = [](const fs::path& path) {
+      struct stat status = {};
+      ASSERT_EQ(lstat(path.c_str(), &status), 0);
+      status.st_mtim.tv_nsec -= status.st_mtim.tv_nsec % 100;
+      const std::array<timespec, 2> times = {status.st_mtim, status.st_mtim};
+      ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW), 0);
+    };
+    for (const auto& file : fs::recursive_directory_iterator(source())) round(file.path());
+    round(source());
+  }
+
+  // GNU tar with `options` makes the archive of the source, of which an image, of which a tree:
+  // that is the source again.
+  void expect_import_keeps(const std::string& options) {
+    round_times();
+    ASSERT_NO_FATAL_FAILURE(run("tar -C source " + options + " -cf archive.tar ."));
+    extract(import(), extracted(), {}, progress_);
+    EXPECT_EQ(snapshot(extracted()), snapshot(source()));
+    EXPECT_TRUE(progress_.warnings.empty()) << progress_.warnings.front();
+  }
+
+  // An image of the source is exported, and GNU tar under `locale` makes a tree of that: it is the
+  // source again.
+  void expect_export_keeps(const std::string& locale = "C") {
+    const Image image(make_image(images(), "source.cim", source()));
+    export_to(archive(), image);
+    fs::create_directory(extracted());
+    ASSERT_NO_FATAL_FAILURE(run("LC_ALL=" + locale +
+                                " tar -C extracted --xattrs --xattrs-include='*' --acls "
+                                "--warning=no-timestamp -xpf archive.tar"));
+    EXPECT_EQ(snapshot(extracted()), snapshot(source()));
+    EXPECT_TRUE(progress_.warnings.empty()) << progress_.warnings.front();
+  }
+
+  struct stat attributes(const Image& image, std::u16string_view path) const {
+    return posix::attributes(image, test::file_at(image, path), {});
+  }
+
+  void make_zoo() const {
+    fs::create_directories(source("a/b/empty"));
+    write_file(source("a/b/file"), "text");
+    write_file(source("large"), std::string(3'000'000, 'x'));
+    fs::create_hard_link(source("a/b/file"), source("zz"));
+    fs::create_symlink("../no such \xFF", source("link"));
+    ASSERT_EQ(mkfifo(source("fifo").c_str(), 0640), 0);
+    ASSERT_EQ(chmod(source("large").c_str(), 04751), 0);
+    ASSERT_EQ(chmod(source("a/b").c_str(), 01777), 0);
+    for (const std::string name :
+         {"new\nline", "back\\slash", "a:b*c?d\"e<f>g|h", "-rf", "\xFF\xFE", "\xC3\xA9 composed",
+          "e\xCC\x81 decomposed", "\xEF\x80\xAA", "trailing ."}) {
+      write_file(source(name), name);
+    }
+    const std::string deep = std::string(150, 'd') + "/" + std::string(90, 'e');
+    fs::create_directories(source(deep));
+    for (const std::size_t length : {98, 99, 100, 101, 255}) {
+      write_file(source(std::string(length, 'n')), "at the limit of the old header");
+      write_file(source(std::string(150, 'd') + "/" + std::string(length, 'n')), "of its prefix");
+    }
+    write_file(source(deep + "/\xFF" + std::string(100, 'n')), "long and no UTF-8");
+    fs::create_symlink(std::string(3000, 't'), source("long link"));
+  }
+
+  const test::TemporaryDirectory directory_;
+  RecordingProgress progress_;
+  std::uint64_t left_out_ = 0;
+};
+
+// Makes archives that GNU tar does not.
+class ArchiveBuilder {
+ public:
+  explicit ArchiveBuilder(const std::string& path)
+      : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)),
+        writer_(fd_.get(), path) {}
+  ~ArchiveBuilder() { writer_.finish(); }
+  ArchiveBuilder(const ArchiveBuilder&) = delete;
+  ArchiveBuilder& operator=(const ArchiveBuilder&) = delete;
+
+  void file(const std::string& path, const std::string& content) {
+    PaxMember member = this->member(path, S_IFREG | 0644);
+    member.status.st_size = static_cast<off_t>(content.size());
+    writer_.begin(member);
+    writer_.write(test::bytes(content));
+    writer_.end();
+  }
+
+  void directory(const std::string& path, mode_t mode) { add(member(path, S_IFDIR | mode)); }
+
+  void symlink(const std::string& path, const std::string& target) {
+    PaxMember member = this->member(path, S_IFLNK | 0777);
+    member.link_target = target;
+    add(member);
+  }
+
+  void hard_link(const std::string& path, const std::string& target) {
+    PaxMember member = this->member(path, S_IFREG | 0644);
+    member.is_hard_link = true;
+    member.link_target = target;
+    add(member);
+  }
+
+  void file_with_record(const std::string& path, const std::string& key, const std::string& value,
+                        mode_t mode = 0644) {
+    PaxMember member = this->member(path, S_IFREG | mode);
+    member.records.emplace_back(key, value);
+    add(member);
+  }
+
+ private:
+  static PaxMember member(const std::string& path, mode_t mode) {
+    PaxMember member;
+    member.path = path;
+    member.status.st_mode = mode;
+    member.status.st_mtim.tv_sec = some_time;
+    return member;
+  }
+
+  void add(const PaxMember& member) {
+    writer_.begin(member);
+    writer_.end();
+  }
+
+  FileDescriptor fd_;
+  PaxWriter writer_;
+};
+
+TEST_F(Tar, ImportKeepsWhatAPaxArchiveOfGnuTarHolds) {
+  make_zoo();
+  expect_import_keeps("--format=pax");
+}
+
+TEST_F(Tar, ImportKeepsWhatAGnuArchiveHolds) {
+  make_zoo();
+  for (const auto& file : fs::recursive_directory_iterator(source())) {
+    const std::array<timespec, 2> whole_seconds = {timespec{1, 0}, timespec{some_time, 0}};
+    utimensat(AT_FDCWD, file.path().c_str(), whole_seconds.data(), AT_SYMLINK_NOFOLLOW);
+  }
+  run("touch -d @1 source");
+  expect_import_keeps("--format=gnu");
+}
+
+TEST_F(Tar, ImportKeepsNamesInAUtf8Locale) {
+  make_zoo();
+  ASSERT_NE(std::setlocale(LC_CTYPE, "C.UTF-8"), nullptr);
+  expect_import_keeps("--format=pax");
+  std::setlocale(LC_CTYPE, "C");
+}
+
+TEST_F(Tar, ExportKeepsTheTreeForGnuTar) {
+  make_zoo();
+  expect_export_keeps();
+}
+
+TEST_F(Tar, ExportKeepsTheTreeForGnuTarInAUtf8Locale) {
+  make_zoo();
+  expect_export_keeps("C.UTF-8");
+}
+
+TEST_F(Tar, ImportEqualsTheImportOfTheTreeItself) {
+  make_zoo();
+  run("tar -C source --format=pax -cf archive.tar .");
+  const Image of_tree(make_image(images(), "tree.cim", source()));
+  const Image of_archive = import();
+  EXPECT_TRUE(exported(of_tree) == exported(of_archive));
+}
+
+TEST_F(Tar, ExportsOfEqualImagesAreEqual) {
+  make_zoo();
+  const Image first(make_image(images(), "first.cim", source()));
+  fs::create_directory(directory_ / "elsewhere");
+  const Image second(make_image(directory_ / "elsewhere", "second.cim", source()));
+  EXPECT_TRUE(exported(first) == exported(second));
+}
+
+// Whatever the machine, the user and the version of libarchive.
+TEST_F(Tar, ExportAlwaysHasTheSameBytes) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("d/file", "text");
+    builder.hard_link("d/link", "d/file");
+    builder.symlink("\xC3\xA9", std::string(120, 't'));
+    builder.file_with_record("xattr", "SCHILY.xattr.user.a", "value");
+  }
+  TarImportOptions options;
+  options.overrides.owner = 4000000000;
+  options.overrides.group = 5;
+  options.overrides.mtime = timespec{some_time, 123456700};
+  Hasher hasher;
+  hasher.update(test::bytes(exported(import(options))));
+  EXPECT_EQ(fmt::format("{:02x}", fmt::join(hasher.finish(), "")),
+            "5a0dd5d87cb2651ae75b61ef666fd9755b4267ddae36e820");
+}
+
+TEST_F(Tar, KeepsCompressedArchives) {
+  make_zoo();
+  for (const char* option : {"--gzip", "--zstd", "--xz", "--bzip2"}) {
+    SCOPED_TRACE(option);
+    expect_import_keeps(std::string("--format=pax ") + option);
+    fs::remove_all(extracted());
+    fs::remove_all(images());
+    fs::create_directory(images());
+  }
+}
+
+TEST_F(Tar, KeepsLargeOwners) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root may give files away";
+  write_file(source("file"), "x");
+  ASSERT_EQ(chown(source("file").c_str(), 4000000000, 1 << 21), 0);
+  expect_export_keeps();
+  fs::remove_all(extracted());
+  expect_import_keeps("--format=pax");
+}
+
+TEST_F(Tar, KeepsDevices) {
+  if (mknod(source("null").c_str(), S_IFCHR | 0666, makedev(1, 3)) != 0) {
+    GTEST_SKIP() << "this user may not make devices";
+  }
+  ASSERT_EQ(mknod(source("disk").c_str(), S_IFBLK | 0600, makedev(259, 70000)), 0);
+  expect_export_keeps();
+  fs::remove_all(extracted());
+  expect_import_keeps("--format=pax");
+}
+
+TEST_F(Tar, KeepsTimesBefore1970AndAfter2106) {
+  for (const timespec time : {timespec{-2, 500000000}, timespec{-1000000001, 999999900},
+                              timespec{-5, 0}, timespec{1LL << 33, 123456700}}) {
+    const std::string name = std::to_string(time.tv_sec);
+    write_file(source(name), "x");
+    const std::array<timespec, 2> times = {time, time};
+    ASSERT_EQ(utimensat(AT_FDCWD, source(name).c_str(), times.data(), 0), 0);
+  }
+  expect_export_keeps();
+  fs::remove_all(extracted());
+  expect_import_keeps("--format=pax");
+}
+
+TEST_F(Tar, KeepsExtendedAttributes) {
+  write_file(source("file"), "x");
+  fs::create_directory(source("d"));
+  const std::string value("\0=\n", 3);
+  for (const char* name : {"user.plain", "user.with space", "user.a=b%", "user.\xC3\xA9"}) {
+    if (setxattr(source("file").c_str(), name, value.data(), value.size(), 0) != 0) {
+      GTEST_SKIP() << "the file system has no extended attributes";
+    }
+  }
+  ASSERT_EQ(setxattr(source("file").c_str(), "user.empty", "", 0, 0), 0);
+  ASSERT_EQ(setxattr(source("d").c_str(), "user.d", "on a directory", 14, 0), 0);
+  expect_export_keeps();
+  fs::remove_all(extracted());
+  expect_import_keeps("--format=pax --xattrs");
+}
+
+TEST_F(Tar, KeepsAccessControlLists) {
+  write_file(source("file"), "x");
+  fs::create_directory(source("d"));
+  const std::vector<posix::AclEntry> acl = {
+      {ACL_USER_OBJ, 0, 6}, {ACL_USER, 0, 6}, {ACL_USER, 1234567, 4}, {ACL_GROUP_OBJ, 0, 0},
+      {ACL_GROUP, 7, 5},    {ACL_MASK, 0, 7}, {ACL_OTHER, 0, 1}};
+  const std::string value = posix::encode_acl(acl);
+  if (setxattr(source("file").c_str(), "system.posix_acl_access", value.data(), value.size(), 0)) {
+    GTEST_SKIP() << "the file system has no access control lists";
+  }
+  ASSERT_EQ(
+      setxattr(source("d").c_str(), "system.posix_acl_default", value.data(), value.size(), 0), 0);
+  struct stat status = {};
+  ASSERT_EQ(stat(source("file").c_str(), &status), 0);
+  ASSERT_EQ(status.st_mode & 0777, 0671U) << "the mask, not the rights of the group";
+  expect_export_keeps();
+  fs::remove_all(extracted());
+  expect_import_keeps("--format=pax --acls");  // with the name of user 0
+  fs::remove_all(extracted());
+  fs::remove(image_path("image.cim"));
+  expect_import_keeps("--format=pax --acls --numeric-owner");
+}
+
+TEST_F(Tar, KeepsHoles) {
+  constexpr off_t size = 1LL << 40;
+  const auto make = [&](const std::string& name, off_t length, const std::vector<off_t>& data) {
+    write_file(source(name), "");
+    const FileDescriptor file(open(source(name).c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_EQ(ftruncate(file.get(), length), 0);
+    for (const off_t offset : data) ASSERT_EQ(pwrite(file.get(), "data", 4, offset), 4);
+  };
+  make("middle", size, {size / 2, size / 2 + 5'000'000});
+  make("start", 10'000'000, {9'999'996});
+  make("end", 10'000'000, {0});
+  make("nothing", size, {});
+  const auto content_of = [](const Image& image, std::u16string_view path, std::uint64_t offset) {
+    std::string text(4, '?');
+    image.read(test::file_at(image, path).stream, offset, std::as_writable_bytes(std::span(text)));
+    return text;
+  };
+  const auto expect_holes = [&](const Image& image) {
+    EXPECT_EQ(test::file_at(image, u"middle").stream.length, std::uint64_t{size});
+    EXPECT_EQ(content_of(image, u"middle", size / 2 + 5'000'000), "data");
+    EXPECT_EQ(content_of(image, u"middle", size / 2 - 4), std::string(4, '\0'));
+    EXPECT_EQ(content_of(image, u"start", 9'999'996), "data");
+    EXPECT_EQ(content_of(image, u"end", 0), "data");
+    EXPECT_EQ(test::file_at(image, u"nothing").stream.length, std::uint64_t{size});
+  };
+  for (const char* format : {"--format=pax", "--format=gnu"}) {
+    run(std::string("tar -C source --sparse -cf archive.tar . ") + format);
+    const Image image = import({}, std::string(format) + ".cim");
+    expect_holes(image);
+    EXPECT_LT(exported(image).size(), 100'000U);
+  }
+  expect_holes(import({}, "again.cim"));
+
+  run("mkdir extracted && tar -C extracted -xf exported.tar && "
+      "test $(du -s --block-size=1 extracted | cut -f1) -lt 1000000 && "
+      "cmp -n 10000000 source/start extracted/start && cmp source/end extracted/end");
+}
+
+TEST_F(Tar, ImageReadsWhatItExported) {
+  make_zoo();
+  const Image image(make_image(images(), "source.cim", source()));
+  export_to(archive(), image);
+  EXPECT_TRUE(exported(import()) == read_file(archive()));
+}
+
+TEST_F(Tar, LaterMemberReplacesAnEarlierOne) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("file", "old");
+    builder.file("tree/below", "old");
+    builder.symlink("link", "old");
+    builder.file("./file", "new");
+    builder.file("tree", "new");
+    builder.file("link", "new");
+  }
+  const Image image = import();
+  EXPECT_EQ(test::content(image, u"file"), "new");
+  EXPECT_EQ(test::content(image, u"tree"), "new");
+  EXPECT_EQ(test::content(image, u"link"), "new");
+}
+
+TEST_F(Tar, LaterDirectoryKeepsItsContents) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("d/file", "text");
+    builder.directory("d/", 0700);
+    builder.directory("./", 0711);
+  }
+  const Image image = import();
+  EXPECT_EQ(test::content(image, u"d\\file"), "text");
+  EXPECT_EQ(attributes(image, u"d").st_mode, S_IFDIR | 0700U);
+  EXPECT_EQ(attributes(image, u"").st_mode, S_IFDIR | 0711U);
+}
+
+TEST_F(Tar, MakesUpMissingDirectories) {
+  ArchiveBuilder(archive()).file("a/b/file", "text");
+  const Image image = import();
+  for (const char16_t* path : {u"", u"a", u"a\\b"}) {
+    const struct stat status = attributes(image, path);
+    EXPECT_EQ(status.st_mode, S_IFDIR | 0755U);
+    EXPECT_EQ(status.st_uid, 0U);
+    EXPECT_EQ(status.st_gid, 0U);
+    EXPECT_EQ(status.st_mtim.tv_sec, some_time);
+  }
+}
+
+TEST_F(Tar, EmptyArchiveGivesAnEmptyImage) {
+  { const ArchiveBuilder empty(archive()); }
+  const Image image = import();
+  EXPECT_EQ(test::list(image, u""), Names{});
+  EXPECT_EQ(attributes(image, u"").st_mode, S_IFDIR | 0755U);
+}
+
+TEST_F(Tar, ForkKeepsTheRootOfItsBase) {
+  ASSERT_EQ(chmod(source().c_str(), 0700), 0);
+  write_file(source("old"), "");
+  make_image(images(), "base.cim", source());
+  ArchiveBuilder(archive()).file("new", "text");
+  Writer::Options options = new_image(images(), "fork.cim");
+  options.existing = "base.cim";
+  Writer writer(options);
+  import_tar(writer, open_archive().get(), "app.tar", {.has_root = true}, progress_);
+  writer.commit();
+  const Image image(image_path("fork.cim"));
+  EXPECT_EQ(test::list(image, u""), (Names{"new", "old"}));
+  EXPECT_EQ(attributes(image, u"").st_mode, S_IFDIR | 0700U);
+}
+
+TEST_F(Tar, TakesLeadingSlashesOffWithOneWarning) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("/abs/file", "text");
+    builder.file("//abs//second", "text");
+    builder.hard_link("/abs/link", "/abs/file");
+  }
+  const Image image = import();
+  EXPECT_EQ(test::list(image, u"abs"), (Names{"file", "link", "second"}));
+  EXPECT_EQ(progress_.warnings, Names{"app.tar: leading '/' taken off names"});
+  EXPECT_EQ(left_out_, 0U);
+}
+
+TEST_F(Tar, LeavesOutMembersThatGoUp) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("file", "text");
+    builder.file("../up", "evil");
+    builder.file("a/../b", "evil");
+    builder.hard_link("link", "../../etc/shadow");
+    builder.file("..but not this", "text");
+  }
+  const Image image = import();
+  EXPECT_EQ(test::list(image, u""), (Names{"..but not this", "file"}));
+  EXPECT_EQ(left_out_, 3U);
+  EXPECT_EQ(progress_.warnings,
+            (Names{"app.tar: ../up: its name contains '..'; left out",
+                   "app.tar: a/../b: its name contains '..'; left out",
+                   "app.tar: link: is a hard link to ../../etc/shadow, which contains '..'; "
+                   "left out"}));
+}
+
+TEST_F(Tar, HardLinksNameOneFile) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("first", "text");
+    builder.directory("second/", 0755);
+    builder.file("second/below", "");
+    builder.hard_link("second", "first");
+    builder.hard_link("new/third", "second");
+    builder.hard_link("first", "./first");  // as GNU tar does for a file that it is given twice
+  }
+  const Image image = import();
+  EXPECT_EQ(attributes(image, u"first").st_nlink, 3U);
+  EXPECT_EQ(image.resolve(u"second"), image.resolve(u"first"));
+  EXPECT_EQ(image.resolve(u"new\\third"), image.resolve(u"first"));
+}
+
+TEST_F(Tar, HardLinkToNothingNamesBoth) {
+  ArchiveBuilder(archive()).hard_link("link", "gone");
+  EXPECT_EQ(failure(), "app.tar: link: is a hard link to gone, which is not there");
+}
+
+TEST_F(Tar, HardLinkToWhatItReplacesNamesBoth) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("d/file", "text");
+    builder.hard_link("d", "d/file");
+  }
+  EXPECT_EQ(failure(), "app.tar: d: is a hard link to d/file, which is not there");
+}
+
+TEST_F(Tar, DoesNotFollowSymbolicLinks) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.directory("d/", 0755);
+    builder.symlink("link", "d");
+    builder.file("link/file", "text");
+  }
+  EXPECT_EQ(failure(), "app.tar: link/file: link is not a directory");
+}
+
+TEST_F(Tar, RefusesARootThatIsNoDirectory) {
+  ArchiveBuilder(archive()).symlink("./", "elsewhere");
+  EXPECT_EQ(failure(), "app.tar: ./: the root must be a directory");
+}
+
+TEST_F(Tar, LeavesOutWhatAPatternMatches) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("./src/a.o", "");
+    builder.file("./src/a.c", "");
+    builder.file("./.git/config", "");
+    builder.file("./.gitignore", "");
+  }
+  const Image image = import({.exclude = {"*.o", ".git"}});
+  EXPECT_EQ(test::list(image, u""), (Names{".gitignore", "src"}));
+  EXPECT_EQ(test::list(image, u"src"), Names{"a.c"});
+}
+
+TEST_F(Tar, NamesBothFilesThatACaseInsensitiveImageWouldTakeForOne) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("d/README", "");
+    builder.file("d/README", "");
+    builder.file("D/other", "");
+  }
+  EXPECT_EQ(failure({.upcase = format::windows_upcase_table()}),
+            "app.tar: D/other: 'd' and 'D' are one name in a case-insensitive image");
+}
+
+TEST_F(Tar, OverridesMetadata) {
+  ArchiveBuilder(archive()).file("d/file", "text");
+  TarImportOptions options;
+  options.overrides.owner = 42;
+  options.overrides.mtime = timespec{7, 0};
+  const Image image = import(options);
+  for (const char16_t* path : {u"", u"d", u"d\\file"}) {
+    EXPECT_EQ(attributes(image, path).st_uid, 42U);
+    EXPECT_EQ(attributes(image, path).st_mtim.tv_sec, 7);
+  }
+}
+
+TEST_F(Tar, ReadsExtendedAttributesInTheFormOfLibarchive) {
+  ArchiveBuilder(archive()).file_with_record("file", "LIBARCHIVE.xattr.user.a%20b", "dmFsdWU=");
+  const Image image = import();
+  EXPECT_EQ(posix::get_xattr(image, test::file_at(image, u"file"), "user.a b"), "value");
+}
+
+TEST_F(Tar, WarnsOfAccessControlListsForUnknownUsers) {
+  ArchiveBuilder(archive()).file_with_record(
+      "file", "SCHILY.acl.access",
+      "user::rw-,user:nobody-has-this-name:rw-,user:5:r--,group::r--,mask::rw-,other::---", 0660);
+  const Image image = import();
+  EXPECT_EQ(progress_.warnings,
+            Names{"app.tar: file: its access control list names nobody-has-this-name, who is "
+                  "unknown here; left out of the list"});
+  const File file = test::file_at(image, u"file");
+  const auto acl =
+      posix::decode_acl(posix::get_xattr(image, file, "system.posix_acl_access").value());
+  EXPECT_EQ(posix::acl_text(acl.value()), "user::rw-,user:5:r--,group::r--,mask::rw-,other::---");
+  EXPECT_EQ(attributes(image, u"file").st_mode, S_IFREG | 0660U);
+}
+
+TEST_F(Tar, KeepsWhatOnlyClaimsToBeAnAccessControlList) {
+  constexpr const char* record = "SCHILY.xattr.system.posix_acl_access";
+  for (const std::string value : {"", "junk", "\2\1\1\1junk"}) {
+    ArchiveBuilder(archive()).file_with_record("file", record, value);
+    const std::string bytes = exported(import({}, std::to_string(value.size()) + ".cim"));
+    EXPECT_NE(bytes.find(record + ("=" + value) + "\n"), std::string::npos);
+  }
+}
+
+TEST_F(Tar, WarnsOfSocketsItCannotExport) {
+  ASSERT_EQ(mknod(source("socket").c_str(), S_IFSOCK | 0600, 0), 0);
+  write_file(source("zz"), "text");
+  const Image image(make_image(images(), "image.cim", source()));
+  const FileDescriptor null(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  EXPECT_EQ(export_tar(image, null.get(), "null", progress_), 1U);
+  EXPECT_EQ(progress_.warnings, Names{"socket: a tar archive cannot hold a socket; left out"});
+  EXPECT_EQ(progress_.done.files, 3U);
+}
+
+TEST_F(Tar, TruncatedArchivesAreErrorsWhereverTheyEnd) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("first", std::string(5000, 'x'));
+    builder.file(std::string(200, 'n'), "text");
+  }
+  const std::string whole = read_file(archive());
+  ASSERT_EQ(failure(), "(none)");
+  for (std::size_t size = 0; size + 1024 <= whole.size(); size += 256) {
+    write_file(archive(), whole.substr(0, size));
+    EXPECT_EQ(failure().substr(0, 9), "app.tar: ") << size;
+  }
+  EXPECT_TRUE(fs::is_empty(images()));
+}
+
+TEST_F(Tar, ArchiveCutBetweenMembersIsAnError) {
+  ArchiveBuilder(archive()).file("first", "");
+  fs::resize_file(archive(), 512);
+  EXPECT_EQ(failure(), "app.tar: ends without the mark of the end: truncated");
+}
+
+TEST_F(Tar, GarbageIsAnError) {
+  write_file(archive(), std::string(10000, 'g'));
+  EXPECT_EQ(failure(), "app.tar: Unrecognized archive format");
+}
+
+TEST_F(Tar, DamageIsAnError) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.file("first", "text");
+    builder.file("second", "text");
+  }
+  std::string bytes = read_file(archive());
+  bytes[1024 + 3] ^= 1;  // in the name of the second
+  write_file(archive(), bytes);
+  EXPECT_EQ(failure(), "app.tar: Damaged tar archive");
+}
+
+TEST_F(Tar, MemberShorterThanItsSizeIsAnError) {
+  ArchiveBuilder(archive()).file_with_record("file", "SCHILY.realsize", "100");
+  EXPECT_EQ(failure(), "app.tar: file: is shorter than its size");
+}
+
+TEST_F(Tar, ReadsFromAPipeToItsEnd) {
+  write_file(source("file"), "text");
+  std::array<int, 2> ends = {};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const FileDescriptor in(ends[0]);
+  FileDescriptor out(ends[1]);
+  run("tar -C source -cf archive.tar . && head -c 30000 /dev/zero >>archive.tar");
+  const std::string bytes = read_file(archive());
+  ASSERT_EQ(write(out.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  out = FileDescriptor();
+  Writer writer(new_image(images(), "image.cim"));
+  import_tar(writer, in.get(), "pipe", {}, progress_);
+  char more = 0;
+  EXPECT_EQ(read(in.get(), &more, 1), 0) << "input was left";
+}
+
+TEST_F(Tar, ExportReportsWhatWasMeasured) {
+  make_zoo();
+  const Image image(make_image(images(), "image.cim", source()));
+  const Amount measured = measure_image(image, {});
+  exported(image);
+  EXPECT_EQ(progress_.done.files, measured.files);
+  EXPECT_EQ(progress_.done.bytes, measured.bytes);
+}
+
+TEST_F(Tar, ExportNamesTheArchiveThatCannotBeWritten) {
+  const Image image(make_image(images(), "image.cim", source()));
+  const FileDescriptor full(open("/dev/full", O_WRONLY | O_CLOEXEC));
+  try {
+    export_tar(image, full.get(), "out.tar", progress_);
+    FAIL() << "nothing was written, and nothing said";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "out.tar: No space left on device");
+  }
+}
+
+}  // namespace
+}  // namespace cim::transfer
