@@ -36,9 +36,8 @@ struct TarImportOptions {
 // The rules are GNU tar's:
 //   - leading `/` are taken off names and the targets of hard links, with one warning for all;
 //   - a member or hard link with a `..` component is left out with a warning;
-//   - a later member replaces an earlier one of the same name: a file with all below it, a
-//   directory
-//     only the metadata of a directory;
+//   - a later member replaces an earlier one of the same name: a file with all below it, but a
+//     directory only the metadata of a directory;
 //   - owners are the numbers in the archive, whatever names go with them.
 // A directory that a member needs and the archive does not have, the root included, belongs to
 // root, has mode 0755 and the time of that member.
