@@ -28,6 +28,10 @@ constexpr unsigned max_background_requests = 64;
 // From here on, moving pages through a pipe costs less than copying them.
 constexpr std::size_t splice_threshold = 64 * 1024;
 
+// Bytes that the kernel may read ahead in a large file. It takes the smaller of this and what the
+// Session has set.
+constexpr unsigned max_read_ahead = 1 << 20;
+
 constexpr unsigned time_granularity = 100;  // ns, the unit of FILETIME
 
 constexpr unsigned long block_size = 4096;
@@ -168,7 +172,8 @@ FileSystem::FileSystem(const Image& image, const Options& options)
       options_(options),
       root_(image.root()),
       visible_(options.child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
-      statistics_(statistics_of(image)) {
+      statistics_(statistics_of(image)),
+      prefetcher_(image, options.prefetch) {
   if (!S_ISDIR(attributes_of(image.file(root_)).st_mode)) {
     throw Error(Errc::corrupt, fmt::format("{}: the root is not a directory", image.path()));
   }
@@ -288,15 +293,22 @@ bool FileSystem::add_entry(DirectoryReply& reply, const Directory& entries,
   return reply.add(name, listed_entry(id), position + 1);
 }
 
+void FileSystem::prefetch(fuse_session* session, std::stop_token stop) {
+  prefetcher_.run(session, std::move(stop));
+}
+
 void FileSystem::init(fuse_conn_info& connection) {
   constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
                               FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_SPLICE_WRITE |
                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
                               FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_POSIX_ACL;
   connection.want |= connection.capable & wanted;
-  // Every listing comes with the attributes, and nobody ever asks whether data has changed.
-  connection.want &= ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA};
+  // Every listing comes with the attributes, nobody ever asks whether data has changed, and
+  // requests are too short to take them through a pipe.
+  connection.want &=
+      ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ};
   connection.max_background = max_background_requests;
+  connection.max_readahead = max_read_ahead;
   connection.time_gran = time_granularity;
   can_skip_open_ = (connection.capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
   can_skip_opendir_ = (connection.capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
@@ -352,8 +364,15 @@ void FileSystem::open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) cons
 
 void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
                       fuse_file_info*) const {
-  const Stream stream = stream_at(inode);
-  const auto position = static_cast<std::uint64_t>(offset);
+  const File file = file_at(inode);
+  const std::uint32_t number = stream_of(inode);
+  const Stream stream = number == 0 ? file.stream : named_stream(file, number).stream;
+  reply_read(request, stream, size, static_cast<std::uint64_t>(offset));
+  if (offset == 0 && number == 0) prefetcher_.note_read(file);
+}
+
+void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_t size,
+                            std::uint64_t position) const {
   // A reply that is shorter than asked for means the end of the file to the kernel, so only an
   // extent with everything in it will do for a splice.
   const std::uint64_t rest = stream.length - std::min(position, stream.length);

@@ -10,13 +10,14 @@
 #include <sys/statvfs.h>
 
 #include "posix/attributes.h"
+#include "prefetch.h"
 
 namespace cim {
 
-// Answers the kernel's requests from an image. It keeps no state but what is set before the first
-// request, so the operations run in any number of threads without locks. Each is documented in
-// fuse_lowlevel.h and sends its reply as its last act; an Error thrown before that becomes the
-// reply.
+// Answers the kernel's requests from an image. But for the prefetcher it keeps no state that is not
+// set before the first request, so the operations run in any number of threads without locks. Each
+// is documented in fuse_lowlevel.h and sends its reply as its last act; an Error thrown before that
+// becomes the reply.
 class FileSystem {
  public:
   struct Options {
@@ -29,11 +30,17 @@ class FileSystem {
     // Let the alternate data stream NAME of a file be read as `file:NAME`. Not listed, as on
     // Windows.
     bool stream_paths = false;
+
+    // How many small files to send ahead of a reader that reads them in order.
+    unsigned prefetch = 64;
   };
 
   // `image` must outlive it. Throws Error: corrupt (the root is not a directory), unsupported
   // (child_only, and the image does not tell which files those are).
   FileSystem(const Image& image, const Options& options);
+
+  // Sends small files ahead of their readers, until `stop`, in a thread that answers no requests.
+  void prefetch(fuse_session* session, std::stop_token stop);
 
   void init(fuse_conn_info& connection);
   void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const;
@@ -70,6 +77,8 @@ class FileSystem {
   std::optional<FileId> find(const File& directory, std::string_view name) const;
   std::optional<fuse_entry_param> find_stream(const File& directory, std::string_view path) const;
   void list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset, bool plus) const;
+  void reply_read(fuse_req_t request, const Stream& stream, std::size_t size,
+                  std::uint64_t position) const;
   bool add_dot(DirectoryReply& reply, const File& directory, std::uint64_t position) const;
   bool add_entry(DirectoryReply& reply, const Directory& entries, std::uint64_t position) const;
 
@@ -78,6 +87,7 @@ class FileSystem {
   const FileId root_;
   const std::optional<std::vector<FileId>> visible_;  // sorted; nothing if all files are
   struct statvfs statistics_ = {};
+  mutable Prefetcher prefetcher_;
   bool can_skip_open_ = false;     // the kernel takes ENOSYS to open for "always succeeds"
   bool can_skip_opendir_ = false;  // the same for opendir
 };

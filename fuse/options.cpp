@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::string_view helper_name = "mount.cimfs";
 
+constexpr std::string_view prefetch_option = "prefetch=";
+constexpr std::uint32_t max_prefetch = 1024;
+
 constexpr mode_t all_permissions = 0777;
 
 // What fstab(5) and mount(8) say to others than the file system, and what changes nothing for one
@@ -102,6 +105,9 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
     options.file_system.stream_paths = true;
   } else if (option == "streams_interface=xattr") {
     options.file_system.stream_paths = false;
+  } else if (option.starts_with(prefetch_option)) {
+    options.file_system.prefetch =
+        parse_number("prefetch", option.substr(prefetch_option.size()), 10, max_prefetch);
   } else if (contains(mount_options, option)) {
     options.mount_options.emplace_back(option);
   } else if (!sloppy) {
@@ -244,6 +250,8 @@ Mount options:
   streams_interface=windows
                          let the alternate data stream NAME of a file be read as
                          FILE:NAME too; default: only as the attribute user.NAME
+  prefetch=N             send up to N small files of a directory to the kernel ahead of a
+                         reader that reads them in order; 0: none; default: 64
   nonempty               mount over a directory that is not empty
   suid, dev              honour set-user-id bits and devices; default: nosuid,nodev
   noexec, auto_unmount   as in mount(8) and fuse(8)

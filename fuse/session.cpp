@@ -1,22 +1,30 @@
 // Mounts and serves with libfuse.
 #include "session.h"
 
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
-#include <memory>
+#include <fstream>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 #include <cim/error.h>
 #include <fmt/format.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
+#include <signal.h>
 
 #include "log.h"
+#include "mount/mount.h"
 #include "operations.h"
+#include "request_loop.h"
 
 namespace cim {
 namespace {
 
 // More do not help: a request that waits for the disk is rare once read-ahead works.
-constexpr unsigned max_threads = 8;
+constexpr unsigned thread_count = 8;
 
 // What libfuse complained about while it set up the session. It says why only in its log.
 std::string setup_complaint;
@@ -74,9 +82,37 @@ fuse_session* new_session(FileSystem& file_system, const MountRequest& request) 
   return session;
 }
 
+// Keeps signals from the calling thread, and from those that it starts, while it exists.
+class SignalBlock {
+ public:
+  SignalBlock() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+  ~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  const sigset_t& before() const noexcept { return before_; }
+
+ private:
+  sigset_t before_;
+};
+
+// Lets the kernel read a large file ahead by as much as one request holds, which is more than its
+// default. Only root may, and nothing fails without it.
+void set_read_ahead(const MountRequest& request) {
+  constexpr std::string_view kilobytes = "1024";
+  for (const MountedImage& mount : mounted_images()) {
+    if (mount.mount_point != request.mount_point || mount.image != request.image) continue;
+    std::ofstream("/sys/class/bdi/" + mount.device + "/read_ahead_kb") << kilobytes;
+  }
+}
+
 }  // namespace
 
-Session::Session(FileSystem& file_system, const MountRequest& request) {
+Session::Session(FileSystem& file_system, const MountRequest& request) : file_system_(file_system) {
   fuse_set_log_func(keep_complaint);
   session_ = new_session(file_system, request);
   if (session_ == nullptr) throw_cannot_mount(request);
@@ -90,6 +126,7 @@ Session::Session(FileSystem& file_system, const MountRequest& request) {
     throw_cannot_mount(request);
   }
   fuse_set_log_func(log_message);
+  set_read_ahead(request);
 }
 
 Session::~Session() {
@@ -99,13 +136,29 @@ Session::~Session() {
 }
 
 void Session::serve() {
-  const std::unique_ptr<fuse_loop_config, decltype(&fuse_loop_cfg_destroy)> config(
-      fuse_loop_cfg_create(), &fuse_loop_cfg_destroy);
-  if (!config) throw Error(Errc::out_of_memory, "out of memory");
-  fuse_loop_cfg_set_max_threads(config.get(), max_threads);
-  // Negative: an errno. Positive: the signal that ended the loop.
-  const int result = fuse_session_loop_mt(session_, config.get());
-  if (result < 0) throw system_error(-result, "connection to the kernel");
+  RequestLoop loop(session_);
+  std::atomic<int> error = 0;
+  const auto answer = [&](std::stop_token stop) {
+    if (const int result = loop.serve(stop); result != 0) error = result;
+  };
+  // Only this thread gets signals, and only while it waits.
+  const SignalBlock signals;
+  std::vector<std::jthread> threads;
+  for (unsigned i = 0; i < thread_count; ++i) threads.emplace_back(answer);
+  std::jthread prefetcher(
+      [this](std::stop_token stop) { file_system_.prefetch(session_, std::move(stop)); });
+
+  pollfd ended = {.fd = loop.ended(), .events = POLLIN, .revents = 0};
+  while (!fuse_session_exited(session_) && ended.revents == 0) {
+    ppoll(&ended, 1, nullptr, &signals.before());
+  }
+  // The prefetcher may wait for a page that a request, still to be answered, has locked.
+  prefetcher.request_stop();
+  prefetcher.join();
+  for (std::jthread& thread : threads) thread.request_stop();
+  loop.end();
+  threads.clear();
+  if (error != 0) throw system_error(error, "connection to the kernel");
 }
 
 }  // namespace cim

@@ -32,6 +32,7 @@ class Session {
   void serve();
 
  private:
+  FileSystem& file_system_;
   fuse_session* session_;
 };
 

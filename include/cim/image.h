@@ -201,6 +201,10 @@ class CIM_API Image {
   // link table, io_error.
   std::size_t read(const Stream& stream, std::uint64_t offset, std::span<std::byte> out) const;
 
+  // Asks the system to have the first `length` bytes of the newest metadata in memory soon, so that
+  // a walk does not wait for one page after the other. Returns at once (madvise(2)).
+  void read_metadata_ahead(std::uint64_t length) const noexcept;
+
   // The extent of `stream` that starts at `offset`: its first at most `length` contiguous bytes;
   // length 0 at or past the end of the stream. Does not allocate. Throws Error: is_a_directory for
   // a link table, corrupt.

@@ -169,6 +169,10 @@ struct Image::Impl {
     return format::slice(bytes, sizeof(count), count, "object");
   }
 
+  const Region& region_of_own_metadata() const noexcept {
+    return regions[format::region_index(header.filesystem)];  // open_filesystem() has checked it
+  }
+
   [[noreturn]] void throw_truncated() const {
     throw Error(Errc::io_error, path + ": a region file has become shorter");
   }
@@ -577,6 +581,10 @@ std::size_t Image::read(const Stream& stream, std::uint64_t offset,
     done += part.length;
   }
   return done;
+}
+
+void Image::read_metadata_ahead(std::uint64_t length) const noexcept {
+  impl_->region_of_own_metadata().metadata.read_ahead(length);
 }
 
 Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const {

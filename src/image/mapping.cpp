@@ -1,5 +1,6 @@
 #include "image/mapping.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -20,6 +21,11 @@ Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
   std::swap(bytes_, other.bytes_);
   return *this;
+}
+
+void Mapping::read_ahead(std::size_t length) const noexcept {
+  if (bytes_.empty()) return;
+  madvise(const_cast<std::byte*>(bytes_.data()), std::min(length, bytes_.size()), MADV_WILLNEED);
 }
 
 Mapping::~Mapping() {

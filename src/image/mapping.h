@@ -20,6 +20,9 @@ class Mapping {
 
   ByteView bytes() const noexcept { return bytes_; }
 
+  // Asks the system to read the first `length` bytes soon.
+  void read_ahead(std::size_t length) const noexcept;
+
  private:
   ByteView bytes_;
 };

@@ -54,17 +54,18 @@ std::string decode_octal(std::string_view text) {
 // The mount of a line of mountinfo; nothing if it is not one of an image.
 //
 //   36 35 0:42 / /mnt ro,nosuid shared:1 - fuse.cimfs /images/app.cim ro,user_id=0
-//                ^ the 5th field         ^ after any number of fields
+//         ^ the 3rd    ^ the 5th          ^ after any number of fields
 std::optional<MountedImage> parse_mount(const std::string& line) {
   std::istringstream fields(line);
-  std::string mount_point;
-  for (int i = 0; i < 5; ++i) fields >> mount_point;
   std::string field;
+  std::string device;
+  std::string mount_point;
+  fields >> field >> field >> device >> field >> mount_point;
   while (fields >> field && field != "-") continue;
   std::string type;
   std::string source;
   if (!(fields >> type >> source) || type != file_system_type) return std::nullopt;
-  return MountedImage{decode_octal(source), decode_octal(mount_point)};
+  return MountedImage{decode_octal(source), decode_octal(mount_point), device};
 }
 
 std::string join(const std::vector<std::string>& parts) {

@@ -9,6 +9,7 @@ namespace cim {
 struct MountedImage {
   std::string image;        // absolute path of the filesystem file
   std::string mount_point;  // absolute path
+  std::string device;       // MAJOR:MINOR, as in /sys/class/bdi
 };
 
 // The cimfs mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).

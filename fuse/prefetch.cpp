@@ -1,0 +1,170 @@
+#include "prefetch.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+
+#include "inode.h"
+#include "log.h"
+
+namespace cim {
+namespace {
+
+// Larger files are left to the kernel's own read-ahead.
+constexpr std::uint64_t max_file_size = 64 * 1024;
+
+// What one read may cause to be sent.
+constexpr std::uint64_t max_bytes = 1 << 20;
+
+// 2 << confidence files are sent ahead.
+constexpr unsigned max_confidence = 5;
+
+// Files that a reader in order may pass over: others had them cached, or they are directories.
+constexpr FileId max_gap = 16;
+
+constexpr std::size_t max_pending = 16;
+
+// Metadata of a few hundred thousand files, which a disk reads in the time of a few seeks.
+constexpr std::uint64_t metadata_ahead = 32 << 20;
+
+// The files whose data is small enough to be sent. Nothing is to be sent of an empty one.
+bool is_small(const File& file) {
+  return file.stream.type == StreamType::data && file.reparse_tag == 0 && !file.stream.sparse &&
+         file.stream.length <= max_file_size;
+}
+
+}  // namespace
+
+Prefetcher::Prefetcher(const Image& image, unsigned max_files)
+    : image_(image), max_files_(max_files) {}
+
+Prefetcher::Run& Prefetcher::run_of(FileId directory) noexcept {
+  constexpr std::uint32_t golden_ratio = 0x9E3779B9;  // spreads neighbouring ids
+  return runs_[(directory * golden_ratio) >> 26];
+}
+
+// Whether a reader in order would read no other file of the directory before `file`.
+bool Prefetcher::starts_directory(const File& file) const {
+  for (FileId id = file.id - 1; id > 0 && file.id - id <= max_gap; --id) {
+    const File previous = image_.file(id);
+    if (previous.parent != file.parent) return true;
+    if (!previous.is_directory() && previous.stream.length > 0) return false;
+  }
+  return file.id <= max_gap;
+}
+
+// The last sibling to send after `file`, which itself stands for none.
+FileId Prefetcher::last_to_send(const File& file) const {
+  const FileId files = std::min(max_files_, 2U << confidence_);
+  const FileId end = std::min(image_.file_id_limit(), file.id + files);
+  std::uint64_t bytes = 0;
+  FileId last = file.id;
+  while (last < end) {
+    const File next = image_.file(last + 1);
+    if (next.parent != file.parent) break;
+    if (is_small(next)) bytes += next.stream.length;
+    if (bytes > max_bytes) break;
+    ++last;
+  }
+  return last;
+}
+
+void Prefetcher::observe(const File& file) {
+  Run& run = run_of(file.parent);
+  const bool known = run.directory == file.parent;
+  if (known && file.id > run.last_read && file.id < run.next) {
+    run.last_read = file.id;  // the reader was faster than we are
+    return;
+  }
+  if (known && file.id >= run.next && file.id <= run.next + max_gap) {
+    confidence_ = std::min(confidence_ + 1, max_confidence);
+  } else if (known || !starts_directory(file)) {
+    confidence_ /= 2;
+  }
+  run = {.directory = file.parent, .last_read = file.id, .next = file.id + 1};
+  if (confidence_ == 0 || pending_.size() == max_pending) return;
+  const FileId last = last_to_send(file);
+  if (last == file.id) return;
+  run.next = last + 1;
+  pending_.push_back({file.id + 1, last});
+  work_.notify_one();
+}
+
+void Prefetcher::note_read(const File& file) noexcept {
+  if (max_files_ == 0) return;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return;
+  try {
+    observe(file);
+  } catch (const std::exception&) {
+    // A sibling that is broken: whoever reads that one is told.
+  }
+}
+
+void Prefetcher::give_up_for_now() {
+  const std::lock_guard lock(mutex_);
+  confidence_ = 0;
+  pending_.clear();
+}
+
+// The data of siblings is mostly in one piece, which the disk then reads at once.
+void Prefetcher::read_ahead(const Range& range) const {
+  Extent all;
+  for (FileId id = range.first; id <= range.last; ++id) {
+    const File file = image_.file(id);
+    if (!is_small(file)) continue;
+    const Extent extent = image_.extent(file.stream, 0, file.stream.length);
+    if (extent.fd < 0 || extent.length == 0) continue;
+    const bool follows = extent.fd == all.fd && extent.position >= all.position &&
+                         extent.position + extent.length - all.position <= max_bytes;
+    if (all.fd >= 0 && !follows) continue;  // one that is stored elsewhere
+    if (all.fd < 0) all = extent;
+    all.length = extent.position + extent.length - all.position;
+  }
+  if (all.fd < 0) return;
+  posix_fadvise(all.fd, static_cast<off_t>(all.position), static_cast<off_t>(all.length),
+                POSIX_FADV_WILLNEED);
+}
+
+// Returns false if the kernel does not want more of the kind.
+bool Prefetcher::send(fuse_session* session, const File& file) {
+  buffer_.resize(file.stream.length);
+  if (image_.read(file.stream, 0, buffer_) == 0) return true;
+  fuse_bufvec data = {};
+  data.count = 1;
+  data.buf[0].size = buffer_.size();
+  data.buf[0].mem = buffer_.data();
+  data.buf[0].fd = -1;
+  // Fails for an inode that nobody has looked up, which nobody is about to read either.
+  return fuse_lowlevel_notify_store(session, inode_of(file.id, image_.root()), 0, &data,
+                                    fuse_buf_copy_flags{}) == 0;
+}
+
+void Prefetcher::send(fuse_session* session, const Range& range, const std::stop_token& stop) {
+  read_ahead(range);
+  for (FileId id = range.first; id <= range.last && !stop.stop_requested(); ++id) {
+    const File file = image_.file(id);
+    if (!is_small(file)) continue;
+    if (!send(session, file)) return give_up_for_now();
+  }
+}
+
+void Prefetcher::run(fuse_session* session, std::stop_token stop) {
+  if (max_files_ == 0) return;
+  image_.read_metadata_ahead(metadata_ahead);
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(mutex_);
+    if (!work_.wait(lock, stop, [this] { return !pending_.empty(); })) return;
+    const Range range = pending_.front();
+    pending_.pop_front();
+    lock.unlock();
+    try {
+      send(session, range, stop);
+    } catch (const std::exception&) {
+      // As in note_read().
+    }
+  }
+}
+
+}  // namespace cim

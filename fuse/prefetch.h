@@ -1,0 +1,73 @@
+// Sends small files to the kernel before it asks for them.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <stop_token>
+#include <vector>
+
+#include <cim/image.h>
+#include <fuse_lowlevel.h>
+
+namespace cim {
+
+// Watches which files are read. While they are read in the order of their directory, the files that
+// come next are stored in the page cache, so that reading those takes no request at all. How far
+// ahead follows from how well that went: it doubles while reads go on where the last push ended,
+// and halves with each read that comes from elsewhere, down to nothing.
+//
+// That files of a directory have consecutive ids is a habit of writers, not a rule of the format.
+// An image that is numbered otherwise is served without prefetching.
+class Prefetcher {
+ public:
+  // At most `max_files` files are sent ahead of a reader; 0: none ever. `image` must outlive it.
+  Prefetcher(const Image& image, unsigned max_files);
+
+  // To be told when the first byte of `file` has been read. Does not wait: what comes while another
+  // thread is here is not looked at. Thread-safe.
+  void note_read(const File& file) noexcept;
+
+  // Sends what note_read() finds worth it, until `stop`. Needs a thread that answers no requests:
+  // storing a page waits for a read of it that is under way.
+  void run(fuse_session* session, std::stop_token stop);
+
+ private:
+  // Siblings with the ids `first` to `last`.
+  struct Range {
+    FileId first;
+    FileId last;
+  };
+
+  // How far the reading of one directory has come.
+  struct Run {
+    FileId directory = 0;
+    FileId last_read = 0;
+    FileId next = 0;  // the first id that has not been sent
+  };
+
+  static constexpr std::size_t max_runs = 64;
+
+  Run& run_of(FileId directory) noexcept;
+  bool starts_directory(const File& file) const;
+  void observe(const File& file);
+  FileId last_to_send(const File& file) const;
+  void read_ahead(const Range& range) const;
+  void send(fuse_session* session, const Range& range, const std::stop_token& stop);
+  bool send(fuse_session* session, const File& file);
+  void give_up_for_now();
+
+  const Image& image_;
+  const unsigned max_files_;
+
+  std::mutex mutex_;
+  std::condition_variable_any work_;
+  std::deque<Range> pending_;
+  std::array<Run, max_runs> runs_ = {};
+  unsigned confidence_ = 1;
+
+  std::vector<std::byte> buffer_;  // of run()
+};
+
+}  // namespace cim

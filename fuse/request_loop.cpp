@@ -1,0 +1,79 @@
+#include "request_loop.h"
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+namespace cim {
+namespace {
+
+// Lets a thread wait for a request, or for the end. A request wakes one of those who wait.
+class Waiter {
+ public:
+  Waiter(int connection, int ended) : events_(epoll_create1(EPOLL_CLOEXEC)) {
+    if (!events_) throw system_error(errno, "epoll");
+    add(connection, EPOLLIN | EPOLLEXCLUSIVE);
+    add(ended, EPOLLIN);
+  }
+
+  void wait() const noexcept {
+    epoll_event event;
+    epoll_wait(events_.get(), &event, 1, -1);
+  }
+
+ private:
+  void add(int fd, std::uint32_t events) const {
+    epoll_event event = {.events = events, .data = {}};
+    if (epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      throw system_error(errno, "epoll");
+    }
+  }
+
+  FileDescriptor events_;
+};
+
+// The buffer of a thread, which libfuse allocates at its first request.
+struct Request : fuse_buf {
+  Request() : fuse_buf() {}
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+  ~Request() { std::free(mem); }
+};
+
+}  // namespace
+
+RequestLoop::RequestLoop(fuse_session* session)
+    : session_(session), ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!ended_) throw system_error(errno, "eventfd");
+  const int connection = fuse_session_fd(session);
+  if (fcntl(connection, F_SETFL, fcntl(connection, F_GETFL) | O_NONBLOCK) != 0) {
+    throw system_error(errno, "connection to the kernel");
+  }
+}
+
+void RequestLoop::end() noexcept { eventfd_write(ended_.get(), 1); }
+
+int RequestLoop::serve(const std::stop_token& stop) {
+  const Waiter waiter(fuse_session_fd(session_), ended_.get());
+  Request request;
+  int result = 0;
+  while (!stop.stop_requested()) {
+    result = fuse_session_receive_buf(session_, &request);
+    if (result == -EAGAIN || result == -EINTR) {
+      waiter.wait();
+      result = 0;
+      continue;
+    }
+    if (result <= 0) break;
+    fuse_session_process_buf(session_, &request);
+    result = 0;
+  }
+  end();
+  return -result;
+}
+
+}  // namespace cim

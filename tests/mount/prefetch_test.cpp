@@ -1,0 +1,157 @@
+// Small files are sent to the kernel before they are read, if reads come in order.
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "image/file_descriptor.h"
+#include "image/mapping.h"
+#include "support/image_content.h"
+
+namespace cim::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int file_count = 200;
+
+std::string name_of(int number) { return fmt::format("{:03}", number); }
+
+// Different in length and in bytes for each file.
+std::string content_of(int number) { return std::string(100 + number, static_cast<char>(number)); }
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Whether the first page of the file is in the page cache. Does not read it.
+bool is_cached(const std::string& path) {
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Mapping page(fd.get(), 1, path);
+  unsigned char state = 0;
+  EXPECT_EQ(mincore(const_cast<std::byte*>(page.bytes().data()), 1, &state), 0);
+  return (state & 1) != 0;
+}
+
+bool becomes_true(const std::function<bool()>& condition) {
+  for (int i = 0; i < 500; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+class PrefetchTest : public MountTest {
+ protected:
+  // Mounts `file_count` files, and lists them, as prefetching is only for files that the kernel
+  // knows of.
+  std::string mount_files(const std::vector<std::string>& options = {}) {
+    const std::string directory = mount_of(
+        [](Writer& writer) {
+          for (int i = 0; i < file_count; ++i) {
+            put(writer, linux_to_image_path(name_of(i)), content_of(i));
+          }
+        },
+        options);
+    EXPECT_EQ(std::distance(boost::filesystem::directory_iterator(directory), {}), file_count);
+    return directory;
+  }
+
+  static int cached_files(const std::string& directory) {
+    int cached = 0;
+    for (int i = 0; i < file_count; ++i) cached += is_cached(directory + name_of(i));
+    return cached;
+  }
+};
+
+TEST_F(PrefetchTest, FilesReadInOrderAreThereBeforeTheyAreRead) {
+  const std::string directory = mount_files();
+  int next = 0;
+  for (const int sent : {4, 8, 16, 32}) {  // twice as many each time
+    while (is_cached(directory + name_of(next))) ++next;
+    EXPECT_EQ(read_file(directory + name_of(next)), content_of(next));
+    EXPECT_TRUE(becomes_true([&] { return is_cached(directory + name_of(next + sent)); })) << next;
+    ++next;
+  }
+}
+
+TEST_F(PrefetchTest, WhatWasSentIsWhatTheFileHolds) {
+  for (const char* const option : {"prefetch=0", "prefetch=3", "prefetch=1024"}) {
+    SCOPED_TRACE(option);
+    Writer::Options options = fresh(std::string(option) + ".cim");
+    Writer writer(options);
+    for (int i = 0; i < file_count; ++i) {
+      put(writer, linux_to_image_path(name_of(i)), content_of(i));
+    }
+    writer.commit();
+    const std::string directory = make_directory(option);
+    ASSERT_EQ(run_daemon({"-o", option, image_path(*options.name), directory}).exit_status, 0);
+    for (int i = 0; i < file_count; ++i) {
+      EXPECT_EQ(read_file(directory + "/" + name_of(i)), content_of(i)) << i;
+    }
+  }
+}
+
+TEST_F(PrefetchTest, NothingIsSentIfNoneIsWanted) {
+  const std::string directory = mount_files({"prefetch=0"});
+  for (int i = 0; i < 10; ++i) read_file(directory + name_of(i));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(cached_files(directory), 10);
+}
+
+TEST_F(PrefetchTest, ReadsAgainstTheOrderSendNothing) {
+  const std::string directory = mount_files();
+  for (int i = file_count - 1; i >= file_count / 2; --i) read_file(directory + name_of(i));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_LE(cached_files(directory), file_count / 2 + 2);
+}
+
+TEST_F(PrefetchTest, AWalkThatReadsNothingSendsNothing) {
+  const std::string directory = mount_files();
+  for (int i = 0; i < file_count; ++i) boost::filesystem::file_size(directory + name_of(i));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(cached_files(directory), 0);
+}
+
+TEST_F(PrefetchTest, TheDaemonEndsAtASignalInTheMiddleOfReading) {
+  Writer writer(fresh());
+  for (int i = 0; i < file_count; ++i) put(writer, linux_to_image_path(name_of(i)), content_of(i));
+  writer.commit();
+  const std::string directory = make_directory();
+  ForegroundDaemon daemon(image_path(), directory);
+  const std::jthread reader([&](std::stop_token stop) {
+    for (int i = 0; !stop.stop_requested(); i = (i + 1) % file_count) {
+      read_file(directory + "/" + name_of(i));
+    }
+  });
+  ASSERT_TRUE(becomes_true([&] { return is_cached(directory + "/" + name_of(9)); }));
+  daemon.signal(SIGTERM);
+  EXPECT_EQ(daemon.wait(), 0);
+}
+
+TEST_F(PrefetchTest, AnythingButANumberIsRefused) {
+  Writer writer(fresh());
+  writer.commit();
+  for (const std::string value : {"", "x", "-1", "1025"}) {
+    const ProgramResult result =
+        run_daemon({"-o", "prefetch=" + value, image_path(), make_directory("to-" + value)});
+    EXPECT_EQ(result.exit_status, 2) << value;
+    EXPECT_THAT(result.message, testing::HasSubstr("prefetch=" + value));
+  }
+}
+
+}  // namespace
+}  // namespace cim::test
