@@ -37,6 +37,12 @@ class CIM_API WriteStream {
   // Throws as write() does.
   void write_at(std::uint64_t offset, ByteView data);
 
+  // Makes the stream share the blocks of the file that `fd` is open on, which must have the size of
+  // the stream, so that its data takes no space of its own (ioctl_ficlonerange(2): on btrfs and
+  // XFS, within one file system). Returns whether that worked. The data must be written all the
+  // same, as it is in the file; to be called before. Throws Error.
+  bool share(int fd);
+
   std::uint64_t size() const noexcept;
 
   // Finishes the stream: from here on its contents may be shared with equal ones. Further writes
@@ -50,6 +56,9 @@ class CIM_API WriteStream {
 };
 
 // Builds an image: from scratch, on top of an existing one, or as a fork of one.
+//
+// Data is hashed and written by a thread of the Writer's own. What goes wrong there is thrown by a
+// later call, at the latest by commit().
 //
 // Until commit() nothing is visible; without it, everything is discarded, by the destructor or by
 // the kernel if the process dies. One Writer may exist per directory at a time, across processes.

@@ -22,7 +22,11 @@
 namespace cim::transfer {
 namespace {
 
-constexpr std::size_t buffer_size = 1 << 20;
+// As much as stays in a processor's cache until it is in the writer's buffer.
+constexpr std::size_t buffer_size = 128 * 1024;
+
+// Below this, sharing the blocks of a file takes longer than copying it.
+constexpr off_t min_shared_size = 128 * 1024;
 
 Error changed(const std::string& path) {
   return Error(Errc::io_error, path + ": changed while it was read");
@@ -192,6 +196,8 @@ class Import {
   void copy_data(int fd, const struct stat& status, WriteStream& stream,
                  const std::string& source) {
     constexpr std::int64_t block_size = 512;  // the unit of st_blocks
+    // One file system shares blocks or does not.
+    if (status.st_size >= min_shared_size && can_share_) can_share_ = stream.share(fd);
     if (status.st_blocks * block_size < status.st_size) {
       copy_between_holes(fd, status.st_size, stream, source);
     } else {
@@ -234,6 +240,7 @@ class Import {
   const ImportOptions& options_;
   Progress& progress_;
   InexactTimes inexact_times_;
+  bool can_share_ = true;
   std::map<FileKey, std::u16string> linked_files_;  // files with several names: the first copy
   std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
 };

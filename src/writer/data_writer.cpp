@@ -75,9 +75,19 @@ void DataWriter::write_at(std::uint64_t offset, ByteView data) {
     std::ranges::copy(data, buffer_.begin() + static_cast<std::ptrdiff_t>(offset));
     return;
   }
-  region_->write_at(format::byte_offset(extent_) + offset, data);
+  const ByteView missing =
+      data.subspan(std::min<std::uint64_t>(data.size(), std::max(offset, shared_) - offset));
+  region_->write_at(format::byte_offset(extent_) + offset + data.size() - missing.size(), missing);
   hash_in_order(offset, data);
   count_blocks(offset, data);
+}
+
+bool DataWriter::share(int fd) {
+  const std::uint64_t whole_blocks = size_ / block_size * block_size;
+  if (is_small() || whole_blocks == 0) return false;
+  if (!region_->share(fd, format::byte_offset(extent_), whole_blocks)) return false;
+  shared_ = whole_blocks;
+  return true;
 }
 
 void DataWriter::hash_in_order(std::uint64_t offset, ByteView data) {

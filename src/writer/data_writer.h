@@ -50,10 +50,13 @@ class DataWriter {
   // `size` is below 2^48. One DataWriter of a store is in use at a time. Throws Error.
   DataWriter(DataStore& store, std::uint64_t size);
 
-  std::uint64_t size() const noexcept { return size_; }
-
   // Throws Error. `data` must not reach past the size.
   void write_at(std::uint64_t offset, ByteView data);
+
+  // Makes the data that of the open file `fd`, of the same size, by sharing its blocks
+  // (ioctl_ficlonerange(2)). Returns false, changing nothing, where that is not possible. All data
+  // must be written all the same, for its digest. To be called before that. Throws Error.
+  bool share(int fd);
 
   // The finished stream. To be called once; nothing can be written afterwards. Throws Error.
   Stream finish();
@@ -82,6 +85,7 @@ class DataWriter {
   // Of a large stream:
   RegionWriter* region_ = nullptr;
   format::RegionOffset extent_ = 0;
+  std::uint64_t shared_ = 0;  // what lies before this is there already
   std::uint64_t hashed_ = 0;  // how far the hasher has come
   bool in_order_ = true;      // whether it has seen all up to there
 

@@ -4,6 +4,9 @@
 #include <cstring>
 
 #include <cim/error.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 #include "format/bytes.h"
 #include "image/region.h"
@@ -14,6 +17,12 @@ namespace {
 
 constexpr std::size_t buffer_size = 1 << 20;
 constexpr std::uint64_t object_alignment = 8;
+
+// The disk is to write while data still comes, so that there is little left to wait for when the
+// file is synced. An extent of which less than the second has been written may still be dropped:
+// truncating what is on its way to the disk waits for it.
+constexpr std::uint64_t writeback_size = 8 << 20;
+constexpr std::uint64_t writeback_size_within_extent = 64 << 20;
 
 }  // namespace
 
@@ -55,6 +64,7 @@ format::RegionOffset RegionWriter::append(ByteView object) {
 
 format::RegionOffset RegionWriter::reserve(std::uint64_t length) {
   flush();
+  start_writeback(end_, writeback_size);
   end_before_reserve_ = end_;
   align();
   buffer_.clear();  // the padding stays a hole
@@ -65,6 +75,21 @@ format::RegionOffset RegionWriter::reserve(std::uint64_t length) {
 
 void RegionWriter::write_at(std::uint64_t byte_offset, ByteView data) {
   file_.write_at(byte_offset, data.data(), data.size());
+  start_writeback(byte_offset + data.size(), writeback_size_within_extent);
+}
+
+bool RegionWriter::share(int fd, std::uint64_t byte_offset, std::uint64_t length) noexcept {
+  const file_clone_range range = {
+      .src_fd = fd, .src_offset = 0, .src_length = length, .dest_offset = byte_offset};
+  return ioctl(file_.fd(), FICLONERANGE, &range) == 0;
+}
+
+void RegionWriter::start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept {
+  if (end < writeback_end_ + at_least) return;
+  // Should this fail, fsync(2) does all.
+  sync_file_range(file_.fd(), static_cast<off_t>(writeback_end_),
+                  static_cast<off_t>(end - writeback_end_), SYNC_FILE_RANGE_WRITE);
+  writeback_end_ = end;
 }
 
 void RegionWriter::read_at(std::uint64_t byte_offset, std::span<std::byte> out) const {
@@ -90,6 +115,7 @@ void RegionWriter::flush() {
   if (buffer_.empty()) return;
   file_.write_at(end_ - buffer_.size(), buffer_.data(), buffer_.size());
   buffer_.clear();
+  start_writeback(end_, writeback_size);
 }
 
 void RegionWriter::finish() {

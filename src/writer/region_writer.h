@@ -36,6 +36,10 @@ class RegionWriter {
   // Writes to a reserved extent. Throws Error.
   void write_at(std::uint64_t byte_offset, ByteView data);
 
+  // Makes the first `length` bytes of a reserved extent, whole blocks, those of the file `fd` by
+  // sharing its blocks. Returns false, changing nothing, where the file system cannot.
+  bool share(int fd, std::uint64_t byte_offset, std::uint64_t length) noexcept;
+
   // Reads from a reserved extent, or from anything after finish(). Throws Error.
   void read_at(std::uint64_t byte_offset, std::span<std::byte> out) const;
 
@@ -51,6 +55,7 @@ class RegionWriter {
  private:
   void flush();
   void align();
+  void start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept;
 
   PendingFile file_;
   RegionType type_;
@@ -58,6 +63,7 @@ class RegionWriter {
   std::vector<std::byte> buffer_;  // the last bytes before end_
   std::uint64_t end_ = 0;
   std::uint64_t end_before_reserve_ = 0;
+  std::uint64_t writeback_end_ = 0;  // the disk has been told to write what lies before
 };
 
 }  // namespace cim

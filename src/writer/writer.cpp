@@ -18,7 +18,7 @@
 #include "format/security_descriptor.h"
 #include "image/base.h"
 #include "image/region.h"
-#include "writer/data_writer.h"
+#include "writer/data_queue.h"
 #include "writer/garbage.h"
 #include "writer/metadata_writer.h"
 #include "writer/object_index.h"
@@ -91,10 +91,10 @@ struct Writer::Impl {
 
   // The stream that is open, and where it belongs.
   struct OpenStream {
-    DataWriter data;
-    std::uint64_t position = 0;
+    std::uint64_t size;
     Node* node;
-    std::u16string name;  // of an alternate stream
+    std::u16string name = {};  // of an alternate stream
+    std::uint64_t position = 0;
   };
 
   void check_usable() const;
@@ -106,6 +106,7 @@ struct Writer::Impl {
   format::RegionOffset store_object(ByteView object, bool counted);
   void set_metadata(Node& node, const Metadata& metadata);
 
+  void open_stream(OpenStream&& opening);
   void write(std::uint64_t offset, ByteView data);
   void close_stream();
 
@@ -113,7 +114,7 @@ struct Writer::Impl {
   void write_and_publish();
   FileDescriptor lock_target() const;
   PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
-  Digest identity(format::RegionOffset filesystem);
+  Digest identity();
 
   // Remembers an Error of `work`, after which the image can no longer be trusted.
   template <typename Work>
@@ -133,8 +134,11 @@ struct Writer::Impl {
   bool replaces = false;  // the target exists and may be replaced
   std::optional<Image> base;
   RegionSetWriter regions;
+  RegionWriter&
+      metadata_region;  // the first of the regions: the others are made by the queue's thread
   ObjectIndex objects;
   DataStore data;
+  DataQueue queue;
   Tree tree;
   std::unordered_map<std::string, format::RegionOffset> metadata_objects;  // by content
 
@@ -178,8 +182,10 @@ Writer::Impl::Impl(const Options& options)
       is_fork(options.existing && name != *options.existing),
       base(open_base(options)),
       regions(directory_fd.get(), directory, base ? BaseImage(*base).region_count() : 0),
+      metadata_region(regions.region(RegionType::metadata, 0)),
       objects(pointer(base), directory_fd.get(), directory),
       data(regions, objects, pointer(base)),
+      queue(data),
       tree(pointer(base), choose_upcase_table(base, options.case_insensitive)) {
   check_image_name(name);
   replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -243,10 +249,8 @@ format::RegionOffset Writer::Impl::store_object(ByteView object, bool counted) {
   append(object);
   const auto known = metadata_objects.find(bytes);
   if (known != metadata_objects.end()) return known->second;
-  const format::RegionOffset offset = guarded([&] {
-    return regions.region(RegionType::metadata, bytes.size())
-        .append(std::as_bytes(std::span(bytes)));
-  });
+  const format::RegionOffset offset =
+      guarded([&] { return metadata_region.append(std::as_bytes(std::span(bytes))); });
   metadata_objects.emplace(std::move(bytes), offset);
   return offset;
 }
@@ -274,11 +278,16 @@ void Writer::Impl::set_metadata(Node& node, const Metadata& metadata) {
   node.changed = true;
 }
 
+void Writer::Impl::open_stream(OpenStream&& opening) {
+  guarded([&] { queue.begin(opening.size); });
+  stream = std::move(opening);
+}
+
 void Writer::Impl::write(std::uint64_t offset, ByteView bytes) {
-  const std::uint64_t size = stream->data.size();
+  const std::uint64_t size = stream->size;
   const std::uint64_t room = offset < size ? size - offset : 0;
   const ByteView fitting = bytes.first(std::min<std::uint64_t>(bytes.size(), room));
-  guarded([&] { stream->data.write_at(offset, fitting); });
+  guarded([&] { queue.write_at(offset, fitting); });
   stream->position = offset + fitting.size();
   if (fitting.size() < bytes.size()) {
     throw Error(Errc::end_of_file,
@@ -290,12 +299,15 @@ void Writer::Impl::write(std::uint64_t offset, ByteView bytes) {
 void Writer::Impl::close_stream() {
   OpenStream closing = std::move(*stream);
   stream.reset();
-  const format::Stream record = encode_stream(guarded([&] { return closing.data.finish(); }));
   if (closing.name.empty()) {
-    closing.node->record.default_stream = record;
-  } else {
-    tree.named_streams(*closing.node).insert_or_assign(closing.name, record);
+    return guarded([&] { queue.end(closing.node->record.default_stream); });
   }
+  format::Stream record;
+  guarded([&] {
+    queue.end(record);
+    queue.wait();
+  });
+  tree.named_streams(*closing.node).insert_or_assign(closing.name, record);
 }
 
 // The existing image that is to be replaced, locked against mounting. A daemon holds a shared lock
@@ -314,13 +326,12 @@ FileDescriptor Writer::Impl::lock_target() const {
 }
 
 // What tells this image's region set from others: a digest of all that it holds.
-Digest Writer::Impl::identity(format::RegionOffset filesystem) {
+Digest Writer::Impl::identity() {
   Hasher& hasher = data.identity();
-  RegionWriter& metadata = *regions.own_region(format::region_index(filesystem));
   std::vector<std::byte> chunk(1 << 20);
-  for (std::uint64_t offset = 0; offset < metadata.end(); offset += chunk.size()) {
-    chunk.resize(std::min<std::uint64_t>(chunk.size(), metadata.end() - offset));
-    metadata.read_at(offset, chunk);
+  for (std::uint64_t offset = 0; offset < metadata_region.end(); offset += chunk.size()) {
+    chunk.resize(std::min<std::uint64_t>(chunk.size(), metadata_region.end() - offset));
+    metadata_region.read_at(offset, chunk);
     hasher.update(chunk);
   }
   return hasher.finish();
@@ -361,13 +372,13 @@ void Writer::Impl::commit() {
 }
 
 void Writer::Impl::write_and_publish() {
+  queue.wait();
   const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
   const format::RegionOffset filesystem =
-      MetadataWriter(tree, regions.region(RegionType::metadata, 0),
-                     regions.region(RegionType::small_data, 0), is_fork)
+      MetadataWriter(tree, metadata_region, regions.region(RegionType::small_data, 0), is_fork)
           .write(upcase);
   regions.finish(objects);
-  const format::RegionSet set = regions.publish(identity(filesystem));
+  const format::RegionSet set = regions.publish(identity());
   try {
     PendingFile file = write_filesystem_file(filesystem, set);
     sync_directory(directory_fd.get(), directory);
@@ -397,9 +408,7 @@ WriteStream Writer::create_file(std::u16string_view path, const Metadata& metada
   }
   Node& node = impl_->tree.create(false);
   impl_->set_metadata(node, metadata);
-  impl_->guarded([&] {
-    impl_->stream.emplace(Impl::OpenStream{DataWriter(impl_->data, size), 0, &node, {}});
-  });
+  impl_->open_stream({.size = size, .node = &node});
   impl_->remove_existing(parent, names.back());
   impl_->tree.attach(parent, names.back(), node);
   return WriteStream(this);
@@ -432,10 +441,7 @@ WriteStream Writer::create_named_stream(std::u16string_view path, std::u16string
   }
   impl_->tree.named_streams(node).erase(std::u16string(name));
   node.changed = true;
-  impl_->guarded([&] {
-    impl_->stream.emplace(
-        Impl::OpenStream{DataWriter(impl_->data, size), 0, &node, std::u16string(name)});
-  });
+  impl_->open_stream({.size = size, .node = &node, .name = std::u16string(name)});
   return WriteStream(this);
 }
 
@@ -511,8 +517,13 @@ void WriteStream::write_at(std::uint64_t offset, ByteView data) {
   writer_->impl_->write(offset, data);
 }
 
+bool WriteStream::share(int fd) {
+  if (writer_ == nullptr) throw Error(Errc::invalid_argument, "the stream is closed");
+  return writer_->impl_->guarded([&] { return writer_->impl_->queue.share(fd); });
+}
+
 std::uint64_t WriteStream::size() const noexcept {
-  return writer_ == nullptr ? 0 : writer_->impl_->stream->data.size();
+  return writer_ == nullptr ? 0 : writer_->impl_->stream->size;
 }
 
 void WriteStream::close() {

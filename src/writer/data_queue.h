@@ -1,0 +1,84 @@
+// Stores the data of streams beside the thread that brings it.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <cim/error.h>
+
+#include "format/layout.h"
+#include "writer/data_writer.h"
+
+namespace cim {
+
+// Takes streams one after the other, and has a thread of its own hash and write them, in the same
+// order: so a program reads its next file meanwhile, and the image does not depend on who is
+// faster. What goes wrong there is thrown by a later call, and again by each one after that.
+//
+// Memory is bounded: a caller who is too fast waits. The destructor drops what is not stored yet. To be used by one thread at a time.
+class DataQueue {
+ public:
+  // `store` must outlive this.
+  explicit DataQueue(DataStore& store) : store_(store) {}
+  DataQueue(const DataQueue&) = delete;
+  DataQueue& operator=(const DataQueue&) = delete;
+
+  // Starts a stream of `size` bytes, below 2^48. Throws Error.
+  void begin(std::uint64_t size);
+
+  // Adds data to it, which must not reach past its size. Throws Error.
+  void write_at(std::uint64_t offset, ByteView data);
+
+  // Makes the stream share the blocks of the open file `fd`, of the same size. Returns whether that
+  // worked; the data must be written all the same, and be what the file holds. Throws Error.
+  bool share(int fd);
+
+  // Ends it. Its record is put to `target` by a later call of this thread, at the latest wait().
+  // Throws Error.
+  void end(format::Stream& target);
+
+  // Waits until all is stored. Throws Error.
+  void wait();
+
+ private:
+  // A step in the storing of a stream.
+  struct Step {
+    enum class Kind { begin, write, end } kind;
+    std::uint64_t position;          // begin: the stream's size; write: the offset in it
+    std::size_t length = 0;          // write: of the bytes, which follow those of the step before
+    format::Stream* target = nullptr;  // end
+    Stream result;                   // end
+  };
+
+  // Steps are handed over by the batch: waking a thread for each would cost more than most steps.
+  struct Batch {
+    std::vector<Step> steps;
+    std::vector<std::byte> bytes;
+  };
+
+  void add(const Step& step);
+  void hand_over();
+  void collect();
+  void run(const std::stop_token& stop);
+  void store(Batch& batch);
+
+  DataStore& store_;
+  Batch filling_;
+  std::vector<Batch> empty_;
+
+  std::mutex mutex_;
+  std::condition_variable_any work_;
+  std::condition_variable progress_;
+  std::deque<Batch> pending_;  // the first is being stored
+  std::vector<Batch> stored_;
+  std::optional<Error> failure_;
+
+  std::optional<DataWriter> stream_;  // belongs to the thread while something is pending
+  std::jthread thread_;               // started by the first batch; the first member to be destroyed
+};
+
+}  // namespace cim
