@@ -57,6 +57,10 @@ def kernel_knows(file_system: str) -> bool:
 
 CIM = Builder(CIMFS, "cimfs", ("cim", "create", "{image}", "{source}"))
 TAR = Builder("tar", "tar", ("tar", "-cf", "{image}", "-C", "{source}", "."))
+# As cim does: not done before the disk has it.
+TAR_SYNCED = Builder(
+    "tar, synced", "tar", ("bash", "-c", "tar -cf {image} -C {source} . && sync {image}")
+)
 EROFS = Builder("mkfs.erofs", "erofs-utils", ("mkfs.erofs", "--quiet", "{image}", "{source}"))
 SQUASHFS = Builder(
     "mksquashfs",
@@ -69,7 +73,7 @@ WIM = Builder(
     ("wimcapture", "{source}", "{image}", "--compress=none", "--unix-data", "--norpfix"),
 )
 
-BUILDERS = (CIM, TAR, EROFS, SQUASHFS, WIM)
+BUILDERS = (CIM, TAR, TAR_SYNCED, EROFS, SQUASHFS, WIM)
 
 PEERS = (
     Peer(CIMFS, "cimfs", CIM, ("cim", "mount", "{image}", "{mount}")),

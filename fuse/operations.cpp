@@ -173,7 +173,7 @@ FileSystem::FileSystem(const Image& image, const Options& options)
       root_(image.root()),
       visible_(options.child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
       statistics_(statistics_of(image)),
-      prefetcher_(image, options.prefetch) {
+      prefetcher_(image, read_around_, options.prefetch) {
   if (!S_ISDIR(attributes_of(image.file(root_)).st_mode)) {
     throw Error(Errc::corrupt, fmt::format("{}: the root is not a directory", image.path()));
   }
@@ -380,9 +380,13 @@ void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_
   if (length >= splice_threshold) {
     const Extent extent = image_.extent(stream, position, length);
     if (extent.fd >= 0 && extent.length == length) {
+      read_around_.prepare_next(extent, rest - length);
       reply_splice(request, extent);
       return;
     }
+  }
+  if (stream.length <= ReadAround::max_small_file) {
+    read_around_.prepare(image_.extent(stream, position, length));
   }
   const std::span<char> buffer = reply_buffer(length);
   const std::size_t read = image_.read(stream, position, std::as_writable_bytes(buffer));

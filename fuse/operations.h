@@ -11,6 +11,7 @@
 
 #include "posix/attributes.h"
 #include "prefetch.h"
+#include "read_around.h"
 
 namespace cim {
 
@@ -87,6 +88,7 @@ class FileSystem {
   const FileId root_;
   const std::optional<std::vector<FileId>> visible_;  // sorted; nothing if all files are
   struct statvfs statistics_ = {};
+  mutable ReadAround read_around_;
   mutable Prefetcher prefetcher_;
   bool can_skip_open_ = false;     // the kernel takes ENOSYS to open for "always succeeds"
   bool can_skip_opendir_ = false;  // the same for opendir

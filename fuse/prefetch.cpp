@@ -3,16 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <fcntl.h>
-
 #include "inode.h"
 #include "log.h"
 
 namespace cim {
 namespace {
-
-// Larger files are left to the kernel's own read-ahead.
-constexpr std::uint64_t max_file_size = 64 * 1024;
 
 // What one read may cause to be sent.
 constexpr std::uint64_t max_bytes = 1 << 20;
@@ -31,13 +26,13 @@ constexpr std::uint64_t metadata_ahead = 32 << 20;
 // The files whose data is small enough to be sent. Nothing is to be sent of an empty one.
 bool is_small(const File& file) {
   return file.stream.type == StreamType::data && file.reparse_tag == 0 && !file.stream.sparse &&
-         file.stream.length <= max_file_size;
+         file.stream.length <= ReadAround::max_small_file;
 }
 
 }  // namespace
 
-Prefetcher::Prefetcher(const Image& image, unsigned max_files)
-    : image_(image), max_files_(max_files) {}
+Prefetcher::Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files)
+    : image_(image), read_around_(read_around), max_files_(max_files) {}
 
 Prefetcher::Run& Prefetcher::run_of(FileId directory) noexcept {
   constexpr std::uint32_t golden_ratio = 0x9E3779B9;  // spreads neighbouring ids
@@ -108,23 +103,12 @@ void Prefetcher::give_up_for_now() {
   pending_.clear();
 }
 
-// The data of siblings is mostly in one piece, which the disk then reads at once.
-void Prefetcher::read_ahead(const Range& range) const {
-  Extent all;
+// So that the disk is not waited for file by file.
+void Prefetcher::read_ahead(const Range& range) {
   for (FileId id = range.first; id <= range.last; ++id) {
     const File file = image_.file(id);
-    if (!is_small(file)) continue;
-    const Extent extent = image_.extent(file.stream, 0, file.stream.length);
-    if (extent.fd < 0 || extent.length == 0) continue;
-    const bool follows = extent.fd == all.fd && extent.position >= all.position &&
-                         extent.position + extent.length - all.position <= max_bytes;
-    if (all.fd >= 0 && !follows) continue;  // one that is stored elsewhere
-    if (all.fd < 0) all = extent;
-    all.length = extent.position + extent.length - all.position;
+    if (is_small(file)) read_around_.prepare(image_.extent(file.stream, 0, file.stream.length));
   }
-  if (all.fd < 0) return;
-  posix_fadvise(all.fd, static_cast<off_t>(all.position), static_cast<off_t>(all.length),
-                POSIX_FADV_WILLNEED);
 }
 
 // Returns false if the kernel does not want more of the kind.

@@ -11,6 +11,8 @@
 #include <cim/image.h>
 #include <fuse_lowlevel.h>
 
+#include "read_around.h"
+
 namespace cim {
 
 // Watches which files are read. While they are read in the order of their directory, the files that
@@ -22,8 +24,8 @@ namespace cim {
 // An image that is numbered otherwise is served without prefetching.
 class Prefetcher {
  public:
-  // At most `max_files` files are sent ahead of a reader; 0: none ever. `image` must outlive it.
-  Prefetcher(const Image& image, unsigned max_files);
+  // At most `max_files` files are sent ahead of a reader; 0: none ever. The others must outlive it.
+  Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files);
 
   // To be told when the first byte of `file` has been read. Does not wait: what comes while another
   // thread is here is not looked at. Thread-safe.
@@ -53,12 +55,13 @@ class Prefetcher {
   bool starts_directory(const File& file) const;
   void observe(const File& file);
   FileId last_to_send(const File& file) const;
-  void read_ahead(const Range& range) const;
+  void read_ahead(const Range& range);
   void send(fuse_session* session, const Range& range, const std::stop_token& stop);
   bool send(fuse_session* session, const File& file);
   void give_up_for_now();
 
   const Image& image_;
+  ReadAround& read_around_;
   const unsigned max_files_;
 
   std::mutex mutex_;

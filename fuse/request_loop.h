@@ -1,6 +1,7 @@
 // Takes the kernel's requests and has them answered.
 #pragma once
 
+#include <atomic>
 #include <stop_token>
 
 #include <fuse_lowlevel.h>
@@ -27,8 +28,11 @@ class RequestLoop {
   int ended() const noexcept { return ended_.get(); }
 
  private:
+  int look_for(fuse_buf& request);
+
   fuse_session* session_;
-  FileDescriptor ended_;  // eventfd(2)
+  FileDescriptor ended_;                     // eventfd(2)
+  std::atomic<bool> is_looked_for_ = false;  // by one thread at most
 };
 
 }  // namespace cim

@@ -210,6 +210,10 @@ class CIM_API Image {
   // a link table, corrupt.
   Extent extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
 
+  // Whether it is worth asking seek() for holes: false if the region file of `stream` had as many
+  // blocks as its size takes when the image was opened. Asks nobody.
+  bool may_have_holes(const Stream& stream) const noexcept;
+
   // The first offset at or after `offset` where `stream` has data (`data` true) or a hole (false),
   // as lseek(2) with SEEK_DATA and SEEK_HOLE; the end of the stream counts as a hole. Nothing if
   // there is no data up to the end, or `offset` is at or past the end.

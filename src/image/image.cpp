@@ -641,6 +641,12 @@ Extent Image::Impl::pe_extent(const Stream& stream, std::uint64_t offset,
   return {home.fd.get(), start, length};
 }
 
+bool Image::may_have_holes(const Stream& stream) const noexcept {
+  if (stream.sparse || stream.type == StreamType::pe_image) return true;
+  const std::uint16_t region = format::region_index(stream.region_offset);
+  return region < impl_->regions.size() && impl_->regions[region].has_holes;
+}
+
 std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t offset,
                                          bool data) const {
   if (offset >= stream.length) return std::nullopt;

@@ -51,6 +51,7 @@ struct Region {
   FileDescriptor fd;
   std::uint64_t size;  // bytes
   RegionType type;
+  bool has_holes;  // or is compressed
   Mapping metadata;
 };
 

@@ -125,7 +125,9 @@ nlink_t hard_links(const Image& image, const File& file, mode_t type) {
 // The bytes of `stream` that are not in holes, or more if it has very many holes.
 std::uint64_t data_length(const Image& image, const Stream& stream) {
   if (stream.sparse) return 0;
-  if (stream.length <= max_length_without_holes) return stream.length;
+  if (stream.length <= max_length_without_holes || !image.may_have_holes(stream)) {
+    return stream.length;
+  }
   std::uint64_t length = stream.length;
   std::uint64_t position = 0;
   for (int i = 0; i < max_counted_holes && position < stream.length; ++i) {

@@ -19,7 +19,8 @@ namespace cim {
 // order: so a program reads its next file meanwhile, and the image does not depend on who is
 // faster. What goes wrong there is thrown by a later call, and again by each one after that.
 //
-// Memory is bounded: a caller who is too fast waits. The destructor drops what is not stored yet. To be used by one thread at a time.
+// Memory is bounded: a caller who is too fast waits. The destructor drops what is not stored yet.
+// To be used by one thread at a time.
 class DataQueue {
  public:
   // `store` must outlive this.
@@ -48,10 +49,10 @@ class DataQueue {
   // A step in the storing of a stream.
   struct Step {
     enum class Kind { begin, write, end } kind;
-    std::uint64_t position;          // begin: the stream's size; write: the offset in it
-    std::size_t length = 0;          // write: of the bytes, which follow those of the step before
+    std::uint64_t position;            // begin: the stream's size; write: the offset in it
+    std::size_t length = 0;            // write: of the bytes, which follow those of the step before
     format::Stream* target = nullptr;  // end
-    Stream result;                   // end
+    Stream result;                     // end
   };
 
   // Steps are handed over by the batch: waking a thread for each would cost more than most steps.
@@ -78,7 +79,7 @@ class DataQueue {
   std::optional<Error> failure_;
 
   std::optional<DataWriter> stream_;  // belongs to the thread while something is pending
-  std::jthread thread_;               // started by the first batch; the first member to be destroyed
+  std::jthread thread_;  // started by the first batch; the first member to be destroyed
 };
 
 }  // namespace cim
