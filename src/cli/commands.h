@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -13,6 +14,7 @@ namespace cim::cli {
 struct ExitStatus {
   int success = 0;  // after the subcommand has returned
   int failure = 1;  // after it has thrown cim::Error
+  int usage = 2;    // when the command line is wrong
 };
 
 // Each adds its subcommands to `app`. A subcommand runs while the command line is parsed; it throws
@@ -23,6 +25,7 @@ void add_tree_command(CLI::App& app);
 void add_disk_usage_command(CLI::App& app);  // du
 void add_inspect_commands(CLI::App& app);    // stat, cat, info
 void add_diff_command(CLI::App& app, ExitStatus& exit);
+void add_check_command(CLI::App& app, ExitStatus& exit);
 void add_extract_command(CLI::App& app);
 void add_export_command(CLI::App& app);
 void add_mount_commands(CLI::App& app);  // mount, umount
@@ -35,6 +38,10 @@ void add_json_flag(CLI::App& command, bool& json);
 
 // Parses the command line, which runs the subcommand. Throws as that does.
 void parse(CLI::App& app, int argc, const char* const* argv);
+
+// The command line of cim that does what fsck(8) asks fsck.cimfs for; `argv` as it is if the
+// program has another name. Options that only matter where something is repaired are dropped.
+std::vector<const char*> command_line(int argc, const char* const* argv);
 
 // Makes `run` what `command` does. An Error out of it gets the name of the image in front, unless
 // its message starts with that already.

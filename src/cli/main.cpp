@@ -1,12 +1,14 @@
 // cim, the command-line tool: builds, changes, shows, extracts and mounts composite images.
 //
-// Exit status: 0 success, 1 failure, 2 wrong usage; cim diff: 0 same, 1 different, 2 anything else.
+// Exit status: 0 success, 1 failure, 2 wrong usage; cim diff: 0 same, 1 different, 2 anything else;
+// cim check: as fsck(8).
 // Results go to standard output, everything else
 // to standard error.
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <exception>
+#include <vector>
 
 #include <cim/error.h>
 #include <fmt/format.h>
@@ -18,7 +20,6 @@
 namespace {
 
 constexpr int exit_help = 0;
-constexpr int exit_usage = 2;
 
 void print_error(const std::string& message) {
   fmt::print(stderr, "cim: {}\n", cim::cli::escape_controls(message));
@@ -40,7 +41,8 @@ void finish_output() {
   }
 }
 
-int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
+int usage_exit(const CLI::App& app, const CLI::ParseError& error,
+               const cim::cli::ExitStatus& exit) {
   const bool asked_for_help = error.get_exit_code() == 0;
   if (asked_for_help) {
     app.exit(error);
@@ -50,7 +52,7 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error) {
   print_error(error.what());
   fmt::print(stderr, "Try 'cim {}--help'.\n",
              commands.empty() ? "" : commands.front()->get_name() + " ");
-  return exit_usage;
+  return exit.usage;
 }
 
 int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
@@ -65,14 +67,16 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_disk_usage_command(app);
   cim::cli::add_inspect_commands(app);
   cim::cli::add_diff_command(app, exit);
+  cim::cli::add_check_command(app, exit);
   cim::cli::add_extract_command(app);
   cim::cli::add_export_command(app);
   cim::cli::add_mount_commands(app);
   try {
-    cim::cli::parse(app, argc, argv);
+    const std::vector<const char*> arguments = cim::cli::command_line(argc, argv);
+    cim::cli::parse(app, static_cast<int>(arguments.size()), arguments.data());
     finish_output();
   } catch (const CLI::ParseError& error) {
-    return usage_exit(app, error);
+    return usage_exit(app, error, exit);
   }
   return exit.success;
 }

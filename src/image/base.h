@@ -35,6 +35,10 @@ class BaseImage {
   // if that is not known.
   std::optional<FileId> first_own_file() const;
 
+  // The link counts that the image records, sorted by id; nothing if it records none or they are
+  // malformed.
+  std::optional<std::vector<LinkCount>> recorded_link_counts() const;
+
   // Table `index`, which holds the ids from index * files_per_table + 1. Throws Error (corrupt).
   FileTable file_table(std::uint32_t index) const;
 

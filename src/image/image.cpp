@@ -683,6 +683,10 @@ std::optional<FileId> BaseImage::first_own_file() const {
   return extension->first_own_file;
 }
 
+std::optional<std::vector<LinkCount>> BaseImage::recorded_link_counts() const {
+  return image_.impl_->recorded_link_counts(image_);
+}
+
 FileTable BaseImage::file_table(std::uint32_t index) const {
   return image_.impl_->within([&] { return image_.impl_->file_table(index); }, "file table {}",
                               index);

@@ -5,8 +5,8 @@
 
 #include <unistd.h>
 
+#include "image/digest.h"
 #include "posix/attributes.h"
-#include "writer/digest.h"
 
 namespace cim::transfer {
 namespace {

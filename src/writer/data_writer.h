@@ -7,7 +7,7 @@
 #include <cim/image.h>
 
 #include "format/layout.h"
-#include "writer/digest.h"
+#include "image/digest.h"
 #include "writer/object_index.h"
 #include "writer/region_set_writer.h"
 

@@ -10,8 +10,8 @@
 #include <cim/image.h>
 
 #include "format/layout.h"
+#include "image/digest.h"
 #include "image/mapping.h"
-#include "writer/digest.h"
 
 namespace cim {
 

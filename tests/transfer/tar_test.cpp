@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "format/upcase.h"
+#include "image/digest.h"
 #include "image/file_descriptor.h"
 #include "posix/acl.h"
 #include "posix/attributes.h"
@@ -26,7 +27,6 @@
 #include "transfer/tar_export.h"
 #include "transfer/tar_import.h"
 #include "tree.h"
-#include "writer/digest.h"
 
 namespace cim::transfer {
 namespace {

@@ -1,4 +1,4 @@
-#include "writer/digest.h"
+#include "image/digest.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,0 +1,78 @@
+// cim check: the exit status of fsck(8), and every problem told.
+#include <fstream>
+
+#include <boost/filesystem.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli_test.h"
+
+namespace cim::cli {
+namespace {
+
+namespace fs = boost::filesystem;
+using Json = nlohmann::json;
+
+class CheckCommand : public CliTest {
+ protected:
+  CheckCommand() {
+    write("src/small", "x");
+    write("src/large", std::string(100000, 'x'));
+    succeed({"create", "app.cim", "src"});
+  }
+
+  std::string region(const std::string& type) const {
+    const Json info = Json::parse(succeed({"info", "--json", "app.cim"}));
+    for (const Json& entry : info["region_sets"][0]["regions"]) {
+      if (entry["type"] == type) return path(entry["path"]);
+    }
+    return "(none)";
+  }
+};
+
+TEST_F(CheckCommand, FindsNothingWrongWithAGoodImage) {
+  const Result result = cim({"check", "--data", "--json", "app.cim"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  const Json report = Json::parse(result.out);
+  EXPECT_EQ(report["files"], 3);
+  EXPECT_EQ(report["objects"], 2);
+  EXPECT_TRUE(report["problems"].empty()) << result.out;
+}
+
+TEST_F(CheckCommand, AcceptsWhatRemovedFilesLeaveBehind) {
+  succeed({"rm", "app.cim", "small"});
+  const Result result = cim({"check", "--data", "--json", "app.cim"});
+  EXPECT_EQ(result.status, 0) << result.out;
+  EXPECT_EQ(Json::parse(result.out)["unused_records"], 1);
+}
+
+TEST_F(CheckCommand, FindsChangedDataByItsDigestOnly) {
+  std::fstream(region("data"), std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(5000)
+      .put('y');
+  EXPECT_EQ(cim({"check", "app.cim"}).status, 0);
+  const Result result = cim({"check", "--data", "app.cim"});
+  EXPECT_EQ(result.status, 4);
+  EXPECT_NE(result.err.find("cim: app.cim: "), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("digest"), std::string::npos) << result.err;
+}
+
+TEST_F(CheckCommand, NamesEveryMissingRegionFile) {
+  const std::string data = region("data");
+  const std::string small = region("small data");
+  fs::remove(data);
+  fs::remove(small);
+  const Result result = cim({"check", "app.cim"});
+  EXPECT_EQ(result.status, 4);
+  for (const std::string& file : {data, small}) {
+    EXPECT_NE(result.err.find(fs::path(file).filename().string()), std::string::npos) << result.err;
+  }
+}
+
+TEST_F(CheckCommand, ExitsAsFsckForWhatIsNoImageAndForWrongUsage) {
+  EXPECT_EQ(cim({"check", "missing.cim"}).status, 8);
+  EXPECT_EQ(cim({"check"}).status, 16);
+  EXPECT_EQ(cim({"check", "--nonsense", "app.cim"}).status, 16);
+}
+
+}  // namespace
+}  // namespace cim::cli
