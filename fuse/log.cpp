@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <cstdio>
+#include <ctime>
 #include <mutex>
 #include <unordered_set>
 
@@ -26,7 +27,9 @@ bool is_news(const std::string& message) {
 }  // namespace
 
 void log_to_syslog() {
-  openlog("cimfs", LOG_PID, LOG_DAEMON);
+  // Both open what the sandbox keeps out of reach later.
+  openlog("cimfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+  tzset();
   in_syslog = true;
 }
 

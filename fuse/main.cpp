@@ -65,6 +65,7 @@ void mount(const Options& options) {
                                 .debug = options.debug});
   // From here on nothing can fail any more that the one who mounts could do something about.
   if (!options.foreground) go_to_background();
+  if (options.sandbox) session.confine();
   session.serve();
 }
 

@@ -39,6 +39,9 @@ constexpr std::array mount_options = {
     "allow_other", "auto_unmount", "dev", "exec", "nodev", "noexec", "nosuid", "suid",
 };
 
+// Others could make themselves root by an image of their own.
+bool is_for_root(std::string_view option) { return option == "suid" || option == "dev"; }
+
 template <std::size_t size>
 bool contains(const std::array<const char*, size>& list, std::string_view option) {
   return std::find(list.begin(), list.end(), option) != list.end();
@@ -108,7 +111,12 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
   } else if (option.starts_with(prefetch_option)) {
     options.file_system.prefetch =
         parse_number("prefetch", option.substr(prefetch_option.size()), 10, max_prefetch);
+  } else if (option == "sandbox=no") {
+    options.sandbox = false;
   } else if (contains(mount_options, option)) {
+    if (is_for_root(option) && geteuid() != 0) {
+      throw UsageError(fmt::format("mount option {}: only root may use it", option));
+    }
     options.mount_options.emplace_back(option);
   } else if (!sloppy) {
     throw UsageError(fmt::format("unknown mount option {}", option));
@@ -253,7 +261,10 @@ Mount options:
   prefetch=N             send up to N small files of a directory to the kernel ahead of a
                          reader that reads them in order; 0: none; default: 64
   nonempty               mount over a directory that is not empty
-  suid, dev              honour set-user-id bits and devices; default: nosuid,nodev
+  suid, dev              honour set-user-id bits and devices, for root only; default:
+                         nosuid,nodev
+  sandbox=no             let the daemon keep the rights that it does not need to serve:
+                         capabilities, opening files, any system call
   noexec, auto_unmount   as in mount(8) and fuse(8)
 )";
 }

@@ -10,15 +10,18 @@
 #include <vector>
 
 #include <cim/error.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
 #include <signal.h>
 
+#include "image/file_descriptor.h"
 #include "log.h"
 #include "mount/mount.h"
 #include "operations.h"
 #include "request_loop.h"
+#include "sandbox.h"
 
 namespace cim {
 namespace {
@@ -62,9 +65,11 @@ std::string escape(const std::string& value) {
 }
 
 // The flag `ro` is more than a promise: without it the kernel forgets a file's attributes on each
-// read, for the access time's sake, and asks for them again.
+// read, for the access time's sake, and asks for them again. The permissions that the image says
+// hold for everybody, whoever is let in.
 std::string mount_options(const MountRequest& request) {
-  std::string options = "ro,default_permissions,subtype=cimfs,fsname=" + escape(request.image);
+  std::string options =
+      "ro,nosuid,nodev,default_permissions,subtype=cimfs,fsname=" + escape(request.image);
   for (const std::string& option : request.options) options += "," + option;
   return options;
 }
@@ -110,9 +115,23 @@ void set_read_ahead(const MountRequest& request) {
   }
 }
 
+// The number that the kernel has given to the mount on top at `path`; nothing if it cannot be told.
+// Asks the mounted file system nothing.
+std::optional<int> mount_id_at(const std::string& path) {
+  const FileDescriptor fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd.get()));
+  std::string field;
+  int value = 0;
+  while (info >> field) {
+    if (field == "mnt_id:" && info >> value) return value;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-Session::Session(FileSystem& file_system, const MountRequest& request) : file_system_(file_system) {
+Session::Session(FileSystem& file_system, const MountRequest& request)
+    : file_system_(file_system), mount_point_(request.mount_point) {
   fuse_set_log_func(keep_complaint);
   session_ = new_session(file_system, request);
   if (session_ == nullptr) throw_cannot_mount(request);
@@ -126,13 +145,25 @@ Session::Session(FileSystem& file_system, const MountRequest& request) : file_sy
     throw_cannot_mount(request);
   }
   fuse_set_log_func(log_message);
+  mount_id_ = mount_id_at(mount_point_);
   set_read_ahead(request);
 }
 
 Session::~Session() {
-  fuse_session_unmount(session_);
+  if (!keeper_) unmount();
   fuse_remove_signal_handlers(session_);
   fuse_session_destroy(session_);
+  if (keeper_) keeper_->run();
+}
+
+void Session::confine() {
+  keeper_.emplace([this] { unmount(); }, fuse_session_fd(session_));
+  enter_sandbox();
+}
+
+// libfuse unmounts by path, which would hit what has been mounted over ours.
+void Session::unmount() noexcept {
+  if (mount_id_at(mount_point_) == mount_id_) fuse_session_unmount(session_);
 }
 
 void Session::serve() {

@@ -1,8 +1,11 @@
 // A mount in the kernel and the connection to it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "keeper.h"
 
 struct fuse_session;
 
@@ -17,8 +20,9 @@ struct MountRequest {
   bool debug = false;
 };
 
-// Mounts on construction and unmounts on destruction, unless somebody else has by then. From the
-// one to the other SIGINT, SIGTERM and SIGHUP make serve() return.
+// Mounts on construction and unmounts on destruction, unless somebody else has by then, or has
+// mounted something over it. From the one to the other SIGINT, SIGTERM and SIGHUP make serve()
+// return.
 class Session {
  public:
   // `file_system` must outlive the session. Throws Error if the mount fails.
@@ -27,13 +31,22 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
+  // Gives up all rights that serve() does not need (see sandbox.h); unmounting is left to a process
+  // that keeps them. Call it while there is one thread. Throws Error.
+  void confine();
+
   // Answers requests, in several threads, until a signal or an unmount ends it. Throws Error if the
   // connection breaks.
   void serve();
 
  private:
   FileSystem& file_system_;
+  void unmount() noexcept;
+
+  std::string mount_point_;
+  std::optional<int> mount_id_;
   fuse_session* session_;
+  std::optional<Keeper> keeper_;
 };
 
 }  // namespace cim

@@ -96,8 +96,10 @@ ProgramResult MountTest::run_daemon(const std::vector<std::string>& arguments,
   return run_program(command).value();
 }
 
-ForegroundDaemon::ForegroundDaemon(const std::string& image, const std::string& mount_point) {
+ForegroundDaemon::ForegroundDaemon(const std::string& image, const std::string& mount_point,
+                                   const std::vector<std::string>& options) {
   std::vector<std::string> arguments = {daemon_path(), "-f", image, mount_point};
+  arguments.insert(arguments.end(), options.begin(), options.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

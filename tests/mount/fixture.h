@@ -64,11 +64,13 @@ class MountTest : public testing::Test {
 class ForegroundDaemon {
  public:
   // Starts it and waits until the mount is there, or it is clear that it will not be.
-  ForegroundDaemon(const std::string& image, const std::string& mount_point);
+  ForegroundDaemon(const std::string& image, const std::string& mount_point,
+                   const std::vector<std::string>& options = {});
   ForegroundDaemon(const ForegroundDaemon&) = delete;
   ForegroundDaemon& operator=(const ForegroundDaemon&) = delete;
   ~ForegroundDaemon();
 
+  pid_t pid() const noexcept { return pid_; }
   void signal(int number) const;
 
   // Waits for its end. Returns its exit status; -1 if it does not come to an end within seconds.

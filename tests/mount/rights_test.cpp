@@ -1,0 +1,224 @@
+// What a mount, and the daemon behind it, may do.
+#include <fstream>
+
+#include <cim/image.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "mount/mount.h"
+#include "support/image_content.h"
+#include "transfer/extract.h"
+
+namespace cim::test {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr uid_t nobody = 65534;
+
+class RightsTest : public MountTest {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    if (IsSkipped()) return;
+    Writer writer(fresh());
+    put(writer, u"file", "content");
+    writer.commit();
+  }
+};
+
+// The fields `name` of /proc/PID/status, of each thread of the process.
+std::vector<std::string> status_of_threads(pid_t pid, const std::string& name) {
+  std::vector<std::string> values;
+  for (const std::string& thread : list_directory(fmt::format("/proc/{}/task", pid))) {
+    std::ifstream status(fmt::format("/proc/{}/task/{}/status", pid, thread));
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(name + ":\t")) values.push_back(line.substr(name.size() + 2));
+    }
+  }
+  return values;
+}
+
+unsigned long flags_of(const std::string& mount_point) {
+  struct statvfs status = {};
+  EXPECT_EQ(0, statvfs(mount_point.c_str(), &status));
+  return status.f_flag;
+}
+
+// The options of the file system mounted at `mount_point`, from /proc/self/mountinfo.
+std::string options_of(const std::string& mount_point) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.find(" " + mount_point + " ") != std::string::npos) {
+      return line.substr(line.rfind(' ') + 1);
+    }
+  }
+  return "";
+}
+
+// Gives the calling process a /dev/fuse that everybody may open, as udev(7) makes it.
+bool open_fuse_to_all(const std::string& directory) {
+  constexpr mode_t everybody = 0666;
+  const struct stat device = status_of("/dev/fuse");
+  if ((device.st_mode & everybody) == everybody) return true;
+  const std::string own = directory + "/fuse";
+  return unshare(CLONE_NEWNS) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mknod(own.c_str(), S_IFCHR | everybody, device.st_rdev) == 0 &&
+         chmod(own.c_str(), everybody) == 0 &&
+         ::mount(own.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
+}
+
+// Runs `action` as an ordinary user, in a process of its own. A failure there is one here.
+template <typename Action>
+void as_nobody(const std::string& home, Action&& action) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!open_fuse_to_all(home)) _exit(2);
+    if (setgroups(0, nullptr) != 0 || setgid(nobody) != 0 || setuid(nobody) != 0) _exit(2);
+    try {
+      action();
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << error.what();
+    }
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(child, waitpid(child, &status, 0));
+  EXPECT_EQ(0, status);
+}
+
+struct Silent : transfer::Progress {
+  void advance(const transfer::Amount&) override {}
+  void warn(const std::string& message) override { ADD_FAILURE() << message; }
+};
+
+TEST_F(RightsTest, MountsHonourNoSetUserIdBitsAndNoDevices) {
+  EXPECT_EQ(ST_NOSUID | ST_NODEV, flags_of(mount()) & (ST_NOSUID | ST_NODEV));
+}
+
+TEST_F(RightsTest, RootMayAskForSetUserIdBitsAndDevices) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  EXPECT_EQ(0, flags_of(mount("a.cim", {"suid", "dev"})) & (ST_NOSUID | ST_NODEV));
+}
+
+TEST_F(RightsTest, PermissionsAreCheckedWhoeverIsLetIn) {
+  EXPECT_THAT(options_of(mount("a.cim", {"default_permissions"})),
+              HasSubstr("default_permissions"));
+  for (const char* option : {"nodefault_permissions", "no_default_permissions"}) {
+    const std::string mount_point = make_directory(option);
+    EXPECT_EQ(2, run_daemon({"-o", option, image_path(), mount_point}).exit_status);
+  }
+}
+
+TEST_F(RightsTest, TheDaemonServesInASandbox) {
+  if (!CIMFS_SANDBOX) GTEST_SKIP() << "a sanitizer would not work in it";
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(image_path(), mount_point);
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+  EXPECT_THAT(status_of_threads(daemon.pid(), "NoNewPrivs"), AllOf(Not(IsEmpty()), Each("1")));
+  EXPECT_THAT(status_of_threads(daemon.pid(), "Seccomp"), AllOf(Not(IsEmpty()), Each("2")));
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+    if (std::string_view(set) == "CapBnd" && geteuid() != 0) continue;  // for root to drop
+    EXPECT_THAT(status_of_threads(daemon.pid(), set),
+                AllOf(Not(IsEmpty()), Each("0000000000000000")))
+        << set;
+  }
+}
+
+TEST_F(RightsTest, TheSandboxCanBeTurnedOff) {
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(image_path(), mount_point, {"-o", "sandbox=no"});
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+  EXPECT_THAT(status_of_threads(daemon.pid(), "NoNewPrivs"), Each("0"));
+  daemon.signal(SIGTERM);
+  EXPECT_EQ(0, daemon.wait());
+  EXPECT_FALSE(is_mounted(mount_point));
+}
+
+TEST_F(RightsTest, WhatIsMountedOverAMountStays) {
+  const std::string mount_point = make_directory();
+  ForegroundDaemon covered(image_path(), mount_point);
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+  ASSERT_EQ(0, run_daemon({"-o", "nonempty", image_path(), mount_point}).exit_status);
+  covered.signal(SIGTERM);
+  EXPECT_EQ(0, covered.wait());
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+// Acts as an ordinary user, with a directory of its own.
+class OrdinaryUserTest : public RightsTest {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "only root can act as another user";
+    RightsTest::SetUp();
+    if (IsSkipped()) return;
+    ASSERT_EQ(0, chown(home().c_str(), nobody, nobody));
+  }
+
+  std::string home() const { return home_.string(); }
+
+ private:
+  TemporaryDirectory home_;
+};
+
+TEST_F(OrdinaryUserTest, CreatesMountsUnmountsAndExtracts) {
+  as_nobody(home(), [&] {
+    const std::string image = home() + "/own.cim";
+    Writer writer({.directory = home(), .existing = {}, .name = "own.cim"});
+    put_linux(writer, u"program", S_IFREG | 04755, "content");
+    writer.commit();
+
+    const std::string mount_point = home() + "/mount";
+    boost::filesystem::create_directory(mount_point);
+    mount_image(image, mount_point, {});
+    EXPECT_EQ("content", read_file(mount_point + "/program"));
+    EXPECT_EQ(ST_NOSUID | ST_NODEV, flags_of(mount_point) & (ST_NOSUID | ST_NODEV));
+    unmount_image(mount_point);
+    EXPECT_FALSE(is_mounted(mount_point));
+
+    Silent progress;
+    transfer::extract(Image(image), home() + "/copy", {}, progress);
+    EXPECT_EQ("content", read_file(home() + "/copy/program"));
+    EXPECT_EQ(nobody, status_of(home() + "/copy/program").st_uid);
+  });
+}
+
+TEST_F(OrdinaryUserTest, TheDaemonUnmountsAtASignal) {
+  as_nobody(home(), [&] {
+    const std::string mount_point = home() + "/mount";
+    boost::filesystem::create_directory(mount_point);
+    ForegroundDaemon daemon(image_path(), mount_point);
+    EXPECT_EQ("content", read_file(mount_point + "/file"));
+    EXPECT_THAT(status_of_threads(daemon.pid(), "Seccomp"), Each(CIMFS_SANDBOX ? "2" : "0"));
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(0, daemon.wait());
+    EXPECT_FALSE(is_mounted(mount_point));
+  });
+}
+
+TEST_F(OrdinaryUserTest, MayNotAskForSetUserIdBitsOrDevices) {
+  as_nobody(home(), [&] {
+    for (const char* option : {"suid", "dev"}) {
+      const ProgramResult result = run_daemon({"-o", option, image_path(), home()});
+      EXPECT_EQ(2, result.exit_status);
+      EXPECT_THAT(result.message, AllOf(HasSubstr(option), HasSubstr("only root")));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace cim::test
