@@ -28,10 +28,6 @@ constexpr unsigned max_background_requests = 64;
 // From here on, moving pages through a pipe costs less than copying them.
 constexpr std::size_t splice_threshold = 64 * 1024;
 
-// Bytes that the kernel may read ahead in a large file. It takes the smaller of this and what the
-// Session has set.
-constexpr unsigned max_read_ahead = 1 << 20;
-
 constexpr unsigned time_granularity = 100;  // ns, the unit of FILETIME
 
 constexpr unsigned long block_size = 4096;
@@ -308,7 +304,8 @@ void FileSystem::init(fuse_conn_info& connection) {
   connection.want &=
       ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ};
   connection.max_background = max_background_requests;
-  connection.max_readahead = max_read_ahead;
+  connection.max_read = max_read_size;
+  connection.max_readahead = max_read_size;
   connection.time_gran = time_granularity;
   can_skip_open_ = (connection.capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
   can_skip_opendir_ = (connection.capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;

@@ -69,7 +69,8 @@ std::string escape(const std::string& value) {
 // hold for everybody, whoever is let in.
 std::string mount_options(const MountRequest& request) {
   std::string options =
-      "ro,nosuid,nodev,default_permissions,subtype=cimfs,fsname=" + escape(request.image);
+      fmt::format("ro,nosuid,nodev,default_permissions,max_read={},subtype=cimfs,fsname={}",
+                  max_read_size, escape(request.image));
   for (const std::string& option : request.options) options += "," + option;
   return options;
 }
@@ -108,10 +109,9 @@ class SignalBlock {
 // Lets the kernel read a large file ahead by as much as one request holds, which is more than its
 // default. Only root may, and nothing fails without it.
 void set_read_ahead(const MountRequest& request) {
-  constexpr std::string_view kilobytes = "1024";
   for (const MountedImage& mount : mounted_images()) {
     if (mount.mount_point != request.mount_point || mount.image != request.image) continue;
-    std::ofstream("/sys/class/bdi/" + mount.device + "/read_ahead_kb") << kilobytes;
+    std::ofstream("/sys/class/bdi/" + mount.device + "/read_ahead_kb") << max_read_size / 1024;
   }
 }
 
