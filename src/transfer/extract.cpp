@@ -335,7 +335,17 @@ class Extraction {
     }
     const FileDescriptor fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) throw system_error(errno, path);
+    check_is_new(fd.get(), status.st_mode, path);
     metadata_.apply(fd.get(), walk.file(), status, path);
+  }
+
+  // There is no way to make and open such a file at once. What somebody has put into its place
+  // between the two, a link to another file, must not get its owner and mode.
+  static void check_is_new(int fd, mode_t mode, const std::string& path) {
+    struct stat found;
+    if (fstat(fd, &found) != 0) throw system_error(errno, path);
+    if ((found.st_mode & S_IFMT) == (mode & S_IFMT) && found.st_nlink == 1) return;
+    throw Error(Errc::access_denied, path + ": another file has been put into its place");
   }
 
   bool make_special(const ImageWalk& walk, const struct stat& status) const {

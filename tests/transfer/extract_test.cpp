@@ -1,6 +1,9 @@
 // Images, good and hostile, extracted to places where something is already.
 #include "transfer/extract.h"
 
+#include <chrono>
+#include <thread>
+
 #include <boost/filesystem.hpp>
 #include <cim/image.h>
 #include <fcntl.h>
@@ -268,6 +271,86 @@ TEST_F(Extract, NeverLeavesTheDestinationForAHostileName) {
     EXPECT_FALSE(fs::exists(destination()));
   }
   EXPECT_TRUE(fs::is_empty(outside()));
+}
+
+// As an image for a case-sensitive system is where names are folded: the link is there first.
+TEST_F(Extract, DoesNotFollowALinkThatHasTheNameOfADirectory) {
+  fs::create_symlink(outside(), source("a"));
+  fs::create_directory(source("b"));
+  write_file(source("b/file"), "x");
+  const Image made = image();
+  // Two entries: the header, ids, the offsets of the names, and the first name with its length.
+  const std::uint64_t second_name = sizeof(format::LinkTableHeader) + 2 * 4 + 2 * 4 + 4 + 2;
+  const char16_t a = u'a';
+  overwrite(made, made.file(made.root()).stream.region_offset, second_name, &a, sizeof(a));
+  extract(Image(made.path()), destination(), {}, progress_);
+  EXPECT_EQ(read_file(destination("a/file")), "x");
+  EXPECT_TRUE(fs::is_empty(outside()));
+}
+
+// Runs `attack` again and again while `action` runs.
+template <typename Attack, typename Action>
+void under_attack(Attack&& attack, Action&& action) {
+  const std::jthread attacker([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) attack();
+  });
+  action();
+}
+
+TEST_F(Extract, StaysInsideWhileDirectoriesTurnIntoLinks) {
+  fs::create_directories(source("a/b"));
+  write_file(source("a/b/file"), "x");
+  fs::create_hard_link(source("a/b/file"), source("a/b/link"));
+  fs::create_hard_link(source("a/b/file"), source("link"));
+  const Image made = image();
+  fs::create_directories(destination("a/b"));
+  const std::string victim = destination("a");
+  const std::string away = directory_ / "away";
+  std::size_t extracted = 0;
+  under_attack(
+      [&] {
+        if (rename(victim.c_str(), away.c_str()) != 0) return;
+        if (symlink(outside().c_str(), victim.c_str()) == 0) unlink(victim.c_str());
+        rename(away.c_str(), victim.c_str());
+      },
+      [&] {
+        for (int i = 0; i < 500; ++i) {
+          RecordingProgress progress;
+          try {
+            extract(made, destination(), {}, progress);
+            ++extracted;
+          } catch (const Error&) {
+            // Rightly: what it had opened by one name is gone.
+          }
+        }
+      });
+  EXPECT_TRUE(fs::is_empty(outside()));
+  EXPECT_GT(extracted, 0U);
+}
+
+// The moment between making and opening is short: one run in three or so meets it.
+TEST_F(Extract, ChangesNoFileThatIsPutInThePlaceOfASpecialOne) {
+  ASSERT_EQ(0, mkfifo(source("fifo").c_str(), 0600));
+  ASSERT_EQ(0, chmod(source("fifo").c_str(), 0666));
+  const Image made = image();
+  fs::create_directory(destination());
+  const std::string secret = outside() + "/secret";
+  write_file(secret, "x");
+  ASSERT_EQ(0, chmod(secret.c_str(), 0600));
+  under_attack(
+      [&, trap = outside() + "/trap"] {
+        if (link(secret.c_str(), trap.c_str()) != 0) return;
+        rename(trap.c_str(), destination("fifo").c_str());
+      },
+      [&] {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+        std::string message;
+        while (message.find("another file") == std::string::npos &&
+               std::chrono::steady_clock::now() < end) {
+          message = failure(made).what();
+        }
+      });
+  EXPECT_EQ(mode_of(secret), 0600U);
 }
 
 TEST_F(Extract, LeavesNoPartOfAFileThatCannotBeRead) {
