@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fuse_lowlevel.h>
 
+#include "image/mapping_fault.h"
 #include "image_lock.h"
 #include "log.h"
 #include "operations.h"
@@ -65,6 +66,7 @@ void mount(const Options& options) {
                                 .debug = options.debug});
   // From here on nothing can fail any more that the one who mounts could do something about.
   if (!options.foreground) go_to_background();
+  survive_mapping_faults();
   if (options.sandbox) session.confine();
   session.serve();
 }
@@ -90,6 +92,8 @@ void run(const Options& options) {
 int main(int argc, char* argv[]) {
   using namespace cim;
   const bool helper = is_mount_helper(argv[0]);
+  const int failed = helper ? int{helper_failure} : int{failure};
+  exit_at_mapping_faults("cimfs", failed);
   try {
     run(parse_options(argc, argv));
     return success;
@@ -98,6 +102,6 @@ int main(int argc, char* argv[]) {
     return helper ? int{helper_usage} : int{usage};
   } catch (const std::exception& error) {
     log_error(error.what());
-    return helper ? int{helper_failure} : int{failure};
+    return failed;
   }
 }

@@ -11,7 +11,9 @@
 #include <fmt/format.h>
 #include <linux/limits.h>
 
+#include "checked_answers.h"
 #include "format/upcase.h"
+#include "image/region.h"
 #include "inode.h"
 #include "log.h"
 #include "posix/acl.h"
@@ -63,6 +65,13 @@ void reply_negative_entry(fuse_req_t request) {
   fuse_reply_entry(request, &none);
 }
 
+// Of a file that has become shorter, libfuse would send what there is, and the kernel take the rest
+// for zeros.
+void check_is_there(const Extent& extent, const std::string& image) {
+  if (file_size(extent.fd, image) >= extent.position + extent.length) return;
+  throw Error(Errc::io_error, image + ": a region file has become shorter");
+}
+
 void reply_splice(fuse_req_t request, const Extent& extent) {
   fuse_bufvec data = {};
   data.count = 1;
@@ -101,6 +110,7 @@ struct statvfs statistics_of(const Image& image) {
 
 // The errno for `error`. What only a reader of our messages can act upon is logged.
 int report(const Error& error) {
+  if (!is_sound()) return EIO;  // the fault is what is wrong, not what was made of it
   switch (error.code()) {
     case Errc::corrupt:
     case Errc::unsupported:
@@ -377,6 +387,7 @@ void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_
   if (length >= splice_threshold) {
     const Extent extent = image_.extent(stream, position, length);
     if (extent.fd >= 0 && extent.length == length) {
+      check_is_there(extent, image_.path());
       read_around_.prepare_next(extent, rest - length);
       reply_splice(request, extent);
       return;

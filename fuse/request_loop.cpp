@@ -11,6 +11,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "checked_answers.h"
+
 namespace cim {
 namespace {
 
@@ -65,6 +67,7 @@ RequestLoop::RequestLoop(fuse_session* session)
   if (fcntl(connection, F_SETFL, fcntl(connection, F_GETFL) | O_NONBLOCK) != 0) {
     throw system_error(errno, "connection to the kernel");
   }
+  check_answers(session);
 }
 
 void RequestLoop::end() noexcept { eventfd_write(ended_.get(), 1); }
@@ -97,7 +100,7 @@ int RequestLoop::serve(const std::stop_token& stop) {
     }
     if (result <= 0) break;
     expects_more = request.is_listing();
-    fuse_session_process_buf(session_, &request);
+    process_request(session_, request);
     result = 0;
   }
   end();

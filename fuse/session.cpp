@@ -88,12 +88,14 @@ fuse_session* new_session(FileSystem& file_system, const MountRequest& request) 
   return session;
 }
 
-// Keeps signals from the calling thread, and from those that it starts, while it exists.
+// Keeps signals from the calling thread, and from those that it starts, while it exists; but for
+// the one that says that a page of a file cannot be had, which is for the thread that reads it.
 class SignalBlock {
  public:
   SignalBlock() {
     sigset_t all;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   SignalBlock(const SignalBlock&) = delete;

@@ -16,6 +16,7 @@
 
 #include "cli/commands.h"
 #include "cli/escape.h"
+#include "image/mapping_fault.h"
 
 namespace {
 
@@ -88,6 +89,7 @@ int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "");
   raise_descriptor_limit();
   cim::cli::ExitStatus exit;
+  cim::exit_at_mapping_faults("cim", exit.failure);
   try {
     return run(argc, argv, exit);
   } catch (const std::exception& error) {

@@ -7,6 +7,8 @@
 #include <cim/error.h>
 #include <sys/mman.h>
 
+#include "image/mapping_fault.h"
+
 namespace cim {
 
 Mapping::Mapping(int fd, std::size_t size, const std::string& subject) {
@@ -14,6 +16,7 @@ Mapping::Mapping(int fd, std::size_t size, const std::string& subject) {
   void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) throw system_error(errno, subject);
   bytes_ = {static_cast<const std::byte*>(address), size};
+  add_mapping(bytes_.data(), size, fd, subject);
 }
 
 Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
@@ -29,7 +32,9 @@ void Mapping::read_ahead(std::size_t length) const noexcept {
 }
 
 Mapping::~Mapping() {
-  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  remove_mapping(bytes_.data());
+  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 }  // namespace cim

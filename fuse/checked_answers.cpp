@@ -1,0 +1,121 @@
+#include "checked_answers.h"
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "image/mapping_fault.h"
+#include "log.h"
+
+namespace cim {
+namespace {
+
+// Keeps answers back that were made of metadata that could not be read. libfuse sends all of a
+// thread's answers through it.
+class Answer {
+ public:
+  // To be called before a request is processed for the `attempt`th time.
+  void begin(unsigned attempt) noexcept {
+    watch_.begin();
+    answering_ = true;
+    last_attempt_ = attempt + 1 == max_attempts;
+    repeat_ = false;
+  }
+
+  // To be called when it has been. Returns whether it must be once more.
+  bool end() noexcept {
+    answering_ = false;
+    return repeat_;
+  }
+
+  // Whether the answer may be sent. The prefetcher's are none to a request.
+  bool is_sound() const noexcept {
+    return !answering_ || watch_.outcome() == FaultWatch::Outcome::sound;
+  }
+
+  // In the place of one that may not: fails the request `unique`, or has it processed once more.
+  void replace(int connection, std::uint64_t unique) {
+    if (watch_.outcome() == FaultWatch::Outcome::disturbed && !last_attempt_) {
+      repeat_ = true;
+      return;
+    }
+    log_error_once(FaultWatch::complaint());
+    const fuse_out_header failure = {.len = sizeof(failure), .error = -EIO, .unique = unique};
+    if (write(connection, &failure, sizeof(failure)) < 0) return;  // interrupted: nobody waits
+  }
+
+  static Answer& of_this_thread() noexcept {
+    thread_local Answer answer;
+    return answer;
+  }
+
+  static constexpr unsigned max_attempts = 100;
+
+ private:
+  FaultWatch watch_;
+  bool answering_ = false;
+  bool last_attempt_ = false;
+  bool repeat_ = false;
+};
+
+std::uint64_t request_of(const void* answer) noexcept {
+  fuse_out_header header;
+  std::memcpy(&header, answer, sizeof(header));
+  return header.unique;
+}
+
+ssize_t send_parts(int connection, iovec* parts, int count, void*) {
+  Answer& answer = Answer::of_this_thread();
+  if (answer.is_sound()) return writev(connection, parts, count);
+  answer.replace(connection, request_of(parts[0].iov_base));
+  ssize_t size = 0;
+  for (int i = 0; i < count; ++i) size += static_cast<ssize_t>(parts[i].iov_len);
+  return size;
+}
+
+ssize_t send_pipe(int pipe, off_t* from, int connection, off_t* to, std::size_t size,
+                  unsigned flags, void*) {
+  Answer& answer = Answer::of_this_thread();
+  if (answer.is_sound()) {
+    const ssize_t sent = splice(pipe, from, connection, to, size, flags);
+    // The reader was interrupted and waits no more. The pipe is empty all the same.
+    return sent < 0 && errno == ENOENT ? static_cast<ssize_t>(size) : sent;
+  }
+  std::vector<char> content(size);
+  if (read(pipe, content.data(), size) < static_cast<ssize_t>(sizeof(fuse_out_header))) return -1;
+  answer.replace(connection, request_of(content.data()));
+  return static_cast<ssize_t>(size);
+}
+
+ssize_t receive(int connection, void* buffer, std::size_t size, void*) {
+  return read(connection, buffer, size);
+}
+
+constexpr fuse_custom_io checked_io = {
+    .writev = send_parts, .read = receive, .splice_receive = nullptr, .splice_send = send_pipe};
+
+}  // namespace
+
+bool is_sound() noexcept { return Answer::of_this_thread().is_sound(); }
+
+void check_answers(fuse_session* session) {
+  const int error = fuse_session_custom_io(session, &checked_io, fuse_session_fd(session));
+  if (error != 0) throw system_error(-error, "connection to the kernel");
+}
+
+void process_request(fuse_session* session, const fuse_buf& request) {
+  Answer& answer = Answer::of_this_thread();
+  unsigned attempt = 0;
+  do {
+    answer.begin(attempt++);
+    fuse_session_process_buf(session, &request);
+  } while (answer.end());
+}
+
+}  // namespace cim

@@ -1,0 +1,150 @@
+#include "image/mapping_fault.h"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <mutex>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace cim {
+namespace {
+
+struct MappedFile {
+  std::size_t size;
+  int fd;
+  std::string path;
+};
+
+using MappedFiles = std::map<const std::byte*, MappedFile, std::greater<>>;  // by address
+
+// The signal handler locks it, too. It can: a fault is the doing of the thread that it hits, while
+// that reads a Mapping, which nobody does with the lock held.
+std::mutex mutex;
+
+MappedFiles& mapped_files() {
+  static MappedFiles files;
+  return files;
+}
+
+// Pages with zeros in the place of what their files hold.
+std::array<std::byte*, 16> zeroed;
+std::atomic<std::size_t> zeroed_count = 0;
+
+std::atomic<std::uint64_t> faults = 0;
+
+// The file in which this thread met a fault.
+thread_local const std::string* faulted_file = nullptr;
+
+constexpr const char* reason = "cannot be read any more: it has become shorter, or its disk fails";
+
+std::size_t page_size() noexcept {
+  static const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+MappedFiles::const_iterator mapped_file_at(const std::byte* address) noexcept {
+  const auto file = mapped_files().lower_bound(address);  // the last that starts at or before it
+  const bool inside = file != mapped_files().end() && address < file->first + file->second.size;
+  return inside ? file : mapped_files().end();
+}
+
+// Puts the pages of files back. Needs the lock.
+void restore_pages() noexcept {
+  for (std::size_t i = zeroed_count; i > 0; --i) {
+    std::byte* const page = zeroed[i - 1];
+    const auto file = mapped_file_at(page);
+    if (file != mapped_files().end() && mmap(page, page_size(), PROT_READ, MAP_SHARED | MAP_FIXED,
+                                             file->second.fd, page - file->first) == MAP_FAILED) {
+      return;
+    }
+    zeroed_count = i - 1;
+  }
+}
+
+// In this order, so that who reads the zeros can know that they are none of the file's.
+bool zero_page_at(std::byte* address) noexcept {
+  const std::lock_guard lock(mutex);
+  const auto file = mapped_file_at(address);
+  if (file == mapped_files().end()) return false;
+  if (zeroed_count == zeroed.size()) restore_pages();
+  if (zeroed_count == zeroed.size()) return false;
+  std::byte* const page = address - reinterpret_cast<std::uintptr_t>(address) % page_size();
+  ++faults;
+  zeroed[zeroed_count++] = page;
+  faulted_file = &file->second.path;
+  return mmap(page, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+         MAP_FAILED;
+}
+
+// The access is made again, and ends the process this time.
+void give_up() noexcept { std::signal(SIGBUS, SIG_DFL); }
+
+void survive(int, siginfo_t* info, void*) {
+  const int error = errno;
+  if (!zero_page_at(static_cast<std::byte*>(info->si_addr))) give_up();
+  errno = error;
+}
+
+const char* program_name = "";
+const int* exit_status = nullptr;
+
+void complain_and_exit(int, siginfo_t* info, void*) {
+  const auto file = mapped_file_at(static_cast<std::byte*>(info->si_addr));
+  if (file == mapped_files().end()) return give_up();
+  dprintf(STDERR_FILENO, "%s: %s: %s\n", program_name, file->second.path.c_str(), reason);
+  _exit(*exit_status);
+}
+
+void handle_faults(void (*handler)(int, siginfo_t*, void*)) {
+  struct sigaction action = {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
+}  // namespace
+
+void exit_at_mapping_faults(const char* program, const int& status) {
+  program_name = program;
+  exit_status = &status;
+  handle_faults(complain_and_exit);
+}
+
+void survive_mapping_faults() { handle_faults(survive); }
+
+void FaultWatch::begin() noexcept {
+  faulted_file = nullptr;
+  faults_before_ = faults;
+  if (zeroed_count == 0) return;
+  const std::lock_guard lock(mutex);
+  restore_pages();
+  faults_before_ = faults;
+}
+
+FaultWatch::Outcome FaultWatch::outcome() const noexcept {
+  if (faulted_file != nullptr) return Outcome::faulted;
+  return faults == faults_before_ ? Outcome::sound : Outcome::disturbed;
+}
+
+std::string FaultWatch::complaint() {
+  return (faulted_file != nullptr ? *faulted_file : "a file") + ": " + reason;
+}
+
+void add_mapping(const std::byte* bytes, std::size_t size, int fd, const std::string& path) {
+  const std::lock_guard lock(mutex);
+  mapped_files()[bytes] = {size, fd, path};
+}
+
+void remove_mapping(const std::byte* bytes) noexcept {
+  const std::lock_guard lock(mutex);
+  restore_pages();
+  mapped_files().erase(bytes);
+}
+
+}  // namespace cim

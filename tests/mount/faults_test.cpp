@@ -1,0 +1,386 @@
+// Mounts whose image is damaged, whose daemon is killed, and that are loaded heavily.
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include <cim/image.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "image/file_descriptor.h"
+#include "mount/mount.h"
+#include "support/image_content.h"
+
+namespace cim::test {
+namespace {
+
+namespace fs = boost::filesystem;
+
+constexpr int file_count = 3000;
+constexpr std::size_t large_size = 4 << 20;
+
+std::string name_of(int file) { return fmt::format("file{:04}", file); }
+std::string content_of(int file) { return fmt::format("content of {}\n", file); }
+
+// Of an image with small files in `d`, and one that takes several spliced answers.
+void fill(Writer& writer) {
+  writer.create_directory(u"d", {});
+  for (int i = 0; i < file_count; ++i) {
+    put(writer, linux_to_image_name("d") + u"\\" + linux_to_image_name(name_of(i)), content_of(i));
+  }
+  put(writer, u"large", random_content(large_size));
+}
+
+// The errno of reading the file at `path` to its end; 0 for success.
+int error_of_reading(const std::string& path) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return errno;
+  std::vector<char> buffer(1 << 20);
+  ssize_t size = 0;
+  do {
+    size = read(file.get(), buffer.data(), buffer.size());
+  } while (size > 0);
+  return size < 0 ? errno : 0;
+}
+
+class FaultsTest : public MountTest {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    if (IsSkipped()) return;
+    Writer writer(fresh());
+    fill(writer);
+    writer.commit();
+  }
+
+  // The region files of a type.
+  std::vector<std::string> regions(RegionType type) const {
+    std::vector<std::string> paths;
+    for (const RegionSetInfo& set : Image(image_path()).region_sets()) {
+      for (const RegionInfo& region : set.regions) {
+        if (region.type == type) paths.push_back(region.path);
+      }
+    }
+    return paths;
+  }
+
+  // Cuts the region files of a type off behind their first page.
+  void truncate(RegionType type) const {
+    for (const std::string& path : regions(type)) fs::resize_file(path, 4096);
+  }
+
+  static std::string file_in(const std::string& mount_point, int file) {
+    return mount_point + "/d/" + name_of(file);
+  }
+
+  // Reads some of the small files on the mount, and the large one.
+  static void expect_served(const std::string& mount_point) {
+    for (int i = 0; i < file_count; i += 100) {
+      EXPECT_EQ(content_of(i), read_file(file_in(mount_point, i)));
+    }
+    EXPECT_TRUE(read_file(mount_point + "/large") == random_content(large_size));
+  }
+};
+
+// What the process, and those that it starts, write to standard error.
+class CapturedErrors {
+ public:
+  explicit CapturedErrors(const std::string& path) : path_(path), before_(dup(STDERR_FILENO)) {
+    const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600));
+    dup2(file.get(), STDERR_FILENO);
+  }
+  CapturedErrors(const CapturedErrors&) = delete;
+  CapturedErrors& operator=(const CapturedErrors&) = delete;
+  ~CapturedErrors() { dup2(before_.get(), STDERR_FILENO); }
+
+  std::vector<std::string> lines() const {
+    std::ifstream file(path_);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    return lines;
+  }
+
+ private:
+  std::string path_;
+  FileDescriptor before_;
+};
+
+TEST_F(FaultsTest, LostMetadataIsAnErrorThatIsLoggedOnce) {
+  const std::string metadata = regions(RegionType::metadata).at(0);
+  const std::string mount_point = make_directory();
+  const CapturedErrors log(image_path("log"));
+  ForegroundDaemon daemon(image_path(), mount_point);
+  EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
+  truncate(RegionType::metadata);
+  for (int i = 1; i < 200; ++i) {
+    EXPECT_EQ(EIO, error_of_reading(file_in(mount_point, i)));
+  }
+  EXPECT_THAT(log.lines(), testing::ElementsAre(testing::HasSubstr(metadata)));
+  daemon.signal(SIGTERM);
+  EXPECT_EQ(0, daemon.wait());
+}
+
+TEST_F(FaultsTest, MetadataThatComesBackIsServedAgain) {
+  const std::string metadata = regions(RegionType::metadata).at(0);
+  const std::string copy = image_path("copy");
+  fs::copy_file(metadata, copy);
+  const std::string mount_point = mount();
+  truncate(RegionType::metadata);
+  EXPECT_EQ(EIO, error_of_reading(file_in(mount_point, 1)));
+  std::fstream(metadata, std::ios::in | std::ios::out | std::ios::binary)
+      << std::ifstream(copy, std::ios::binary).rdbuf();
+  expect_served(mount_point);
+}
+
+// Half of the readers read what is lost all the time: the others must not notice.
+TEST_F(FaultsTest, FaultsDisturbNobodyElse) {
+  const std::string metadata = regions(RegionType::metadata).at(0);
+  const std::string mount_point = mount();
+  // The names and records at the start are there, most of the rest is not; what is known by now
+  // would not be asked for.
+  std::atomic<int> lost = 0;
+  std::atomic<int> wrong = 0;
+  fs::resize_file(metadata, fs::file_size(metadata) / 2);
+  std::vector<std::jthread> readers;
+  for (int thread = 0; thread < 16; ++thread) {
+    readers.emplace_back([&, thread] {
+      for (int i = thread; i < file_count; i += 16) {
+        struct stat status = {};
+        if (stat(file_in(mount_point, i).c_str(), &status) == 0) {
+          wrong += static_cast<std::size_t>(status.st_size) != content_of(i).size();
+        } else {
+          wrong += errno != EIO;
+          ++lost;
+        }
+      }
+    });
+  }
+  readers.clear();
+  EXPECT_EQ(0, wrong);
+  EXPECT_GT(lost, 0);
+}
+
+TEST_F(FaultsTest, LostDataIsAnErrorToItsReadersOnly) {
+  const std::string mount_point = mount();
+  truncate(RegionType::data);
+  EXPECT_EQ(EIO, error_of_reading(mount_point + "/large"));
+  EXPECT_EQ(content_of(1), read_file(file_in(mount_point, 1)));
+  truncate(RegionType::small_data);
+  EXPECT_EQ(EIO, error_of_reading(file_in(mount_point, file_count - 1)));
+  EXPECT_EQ(file_count, static_cast<int>(list_directory(mount_point + "/d").size()));
+}
+
+TEST_F(FaultsTest, WhatBecomesOfTheNamesOfFilesDoesNotMatter) {
+  const std::string mount_point = mount();
+  for (const RegionType type : {RegionType::metadata, RegionType::data, RegionType::small_data}) {
+    for (const std::string& path : regions(type)) {
+      ASSERT_EQ(0, chmod(path.c_str(), 0));
+    }
+  }
+  expect_served(mount_point);
+}
+
+TEST_F(FaultsTest, ReplacedFilesAreServedAsTheyWere) {
+  const std::string mount_point = mount();
+  std::vector<std::string> all;
+  for (const RegionType type : {RegionType::metadata, RegionType::data, RegionType::small_data}) {
+    for (const std::string& path : regions(type)) all.push_back(path);
+  }
+  for (const std::string& path : all) {
+    fs::remove(path);
+    std::ofstream(path) << std::string(100000, 'x');
+  }
+  expect_served(mount_point);
+}
+
+// A file system on a disk of which nothing can be read any more.
+TEST_F(FaultsTest, AFailingDiskIsAnError) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make a file system on a loop device";
+  const std::string disk = image_path("disk");
+  const std::string on_disk = make_directory("disk");
+  std::ofstream(disk).close();
+  fs::resize_file(disk, 64 << 20);
+  const auto made = run_program(
+      {"sh", "-c", "mkfs.ext4 -q -F \"$1\" && mount -o loop \"$1\" \"$2\"", "sh", disk, on_disk});
+  if (!made || made->exit_status != 0) GTEST_SKIP() << "no loop device: " << made->message;
+  const auto unmount_disk = [](const std::string* path) { umount2(path->c_str(), MNT_DETACH); };
+  const std::unique_ptr<const std::string, decltype(unmount_disk)> mounted(&on_disk, unmount_disk);
+  {
+    Writer writer({.directory = on_disk, .existing = {}, .name = "a.cim"});
+    fill(writer);
+    writer.commit();
+  }
+  ASSERT_EQ(0, run_program({"mount", "-o", "remount,ro", on_disk})->exit_status);
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(on_disk + "/a.cim", mount_point);
+  EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
+  // What is in memory can still be read.
+  for (const auto& file : fs::directory_iterator(on_disk)) {
+    const FileDescriptor fd(open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd) posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  }
+  fs::resize_file(disk, 4096);
+  EXPECT_EQ(EIO, error_of_reading(mount_point + "/large"));
+  int lost = 0;
+  for (int i = 1; i < file_count; ++i) {
+    const int error = error_of_reading(file_in(mount_point, i));
+    EXPECT_TRUE(error == 0 || error == EIO) << error;
+    lost += error == EIO;
+  }
+  EXPECT_GT(lost, 0);
+  daemon.signal(SIGTERM);
+  EXPECT_EQ(0, daemon.wait());
+}
+
+TEST_F(FaultsTest, TenThousandFilesAreOpenAtOnce) {
+  constexpr rlim_t count = 10000;
+  rlimit before;
+  ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+  const rlimit wanted = {.rlim_cur = count + 100,
+                         .rlim_max = std::max(count + 100, before.rlim_max)};
+  if (setrlimit(RLIMIT_NOFILE, &wanted) != 0) GTEST_SKIP() << "not so many descriptors allowed";
+  const std::string mount_point = mount();
+  std::vector<FileDescriptor> files;
+  for (rlim_t i = 0; i < count; ++i) {
+    const std::string path = file_in(mount_point, static_cast<int>(i % file_count));
+    files.emplace_back(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(files.back()) << i;
+  }
+  for (rlim_t i = 0; i < count; i += 100) {
+    const std::string expected = content_of(static_cast<int>(i % file_count));
+    std::string content(expected.size(), '\0');
+    EXPECT_EQ(static_cast<ssize_t>(expected.size()),
+              pread(files[i].get(), content.data(), content.size(), 0));
+    EXPECT_EQ(expected, content);
+  }
+  files.clear();
+  setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST_F(FaultsTest, SixtyFourReadersReadAtOnce) {
+  const std::string mount_point = mount();
+  const std::string large = random_content(large_size);
+  std::atomic<int> wrong = 0;
+  std::vector<std::jthread> readers;
+  for (int reader = 0; reader < 64; ++reader) {
+    readers.emplace_back([&, reader] {
+      wrong += read_file(mount_point + "/large") != large;
+      for (int i = reader; i < file_count; i += 16) {
+        wrong += read_file(file_in(mount_point, i)) != content_of(i);
+      }
+    });
+  }
+  readers.clear();
+  EXPECT_EQ(0, wrong);
+}
+
+TEST_F(FaultsTest, ALazyUnmountLeavesOpenFilesReadableAndThenEndsTheDaemon) {
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(image_path(), mount_point);
+  std::ifstream file(file_in(mount_point, 1));
+  ASSERT_TRUE(file);
+  ASSERT_EQ(0, run_program({"umount", "-l", mount_point})->exit_status);
+  EXPECT_FALSE(is_mounted(mount_point));
+  std::string line;
+  std::getline(file, line);
+  EXPECT_EQ(content_of(1), line + "\n");
+  file.close();
+  EXPECT_EQ(0, daemon.wait());
+}
+
+TEST_F(FaultsTest, AKilledDaemonLeavesAMountPointThatCanBeUsedAgain) {
+  const std::string mount_point = make_directory();
+  {
+    ForegroundDaemon daemon(image_path(), mount_point);
+    EXPECT_EQ(content_of(1), read_file(file_in(mount_point, 1)));
+    daemon.signal(SIGKILL);
+    EXPECT_EQ(128 + SIGKILL, daemon.wait());
+  }
+  EXPECT_EQ(ENOTCONN, error_of_reading(file_in(mount_point, 2)));
+  unmount_image(mount_point);
+  mount_image(image_path(), mount_point, {});
+  expect_served(mount_point);
+}
+
+TEST_F(FaultsTest, TheDaemonOutlivesItsTerminal) {
+  const std::string mount_point = make_directory();
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    execl((daemon_directory() + "/cimfs").c_str(), "cimfs", image_path().c_str(),
+          mount_point.c_str(), nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  ASSERT_EQ(child, waitpid(child, &status, 0));
+  EXPECT_EQ(0, status);
+  close(terminal);
+  expect_served(mount_point);
+}
+
+// A group of processes that may use only so much memory.
+class MemoryLimit {
+ public:
+  MemoryLimit() {
+    for (const auto& [parent, limit] : {std::pair{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+                                        std::pair{"/sys/fs/cgroup", "memory.max"}}) {
+      const fs::path group = fs::path(parent) / fs::unique_path("cimfs-test-%%%%-%%%%");
+      boost::system::error_code error;
+      if (!fs::exists(fs::path(parent) / "cgroup.procs")) continue;
+      if (!fs::create_directory(group, error) || error) continue;
+      group_ = group;
+      limit_ = group / limit;
+      if (fs::exists(limit_)) return;
+    }
+  }
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+  ~MemoryLimit() {
+    if (!group_.empty()) rmdir(group_.c_str());
+  }
+
+  bool apply(pid_t process, std::size_t bytes) const {
+    if (group_.empty() || !fs::exists(limit_)) return false;
+    std::ofstream(limit_.string()) << bytes << std::flush;
+    std::ofstream processes((group_ / "cgroup.procs").string());
+    processes << process << std::flush;
+    return static_cast<bool>(processes);
+  }
+
+ private:
+  fs::path group_;
+  fs::path limit_;
+};
+
+TEST_F(FaultsTest, ServesWithHardlyAnyMemory) {
+  const std::string mount_point = make_directory();
+  const MemoryLimit limit;
+  ForegroundDaemon daemon(image_path(), mount_point);
+  if (!limit.apply(daemon.pid(), 8 << 20)) GTEST_SKIP() << "no memory control group can be made";
+  for (const RegionType type : {RegionType::metadata, RegionType::data, RegionType::small_data}) {
+    for (const std::string& path : regions(type)) {
+      const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+    }
+  }
+  for (int i = 0; i < file_count; ++i) {
+    ASSERT_EQ(content_of(i), read_file(file_in(mount_point, i)));
+  }
+  expect_served(mount_point);
+  daemon.signal(SIGTERM);
+  EXPECT_EQ(0, daemon.wait());
+}
+
+}  // namespace
+}  // namespace cim::test
