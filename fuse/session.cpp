@@ -117,6 +117,12 @@ void set_read_ahead(const MountRequest& request) {
   }
 }
 
+// Whether nobody has unmounted what the connection `fd` serves.
+bool is_connected(int fd) {
+  pollfd connection = {.fd = fd, .events = 0, .revents = 0};
+  return poll(&connection, 1, 0) != 1 || (connection.revents & POLLERR) == 0;
+}
+
 // The number that the kernel has given to the mount on top at `path`; nothing if it cannot be told.
 // Asks the mounted file system nothing.
 std::optional<int> mount_id_at(const std::string& path) {
@@ -163,8 +169,10 @@ void Session::confine() {
   enter_sandbox();
 }
 
-// libfuse unmounts by path, which would hit what has been mounted over ours.
+// libfuse unmounts by path, which would hit what has been mounted over ours. And merely to look at
+// what has been mounted in its place could keep that from being unmounted.
 void Session::unmount() noexcept {
+  if (!is_connected(fuse_session_fd(session_))) return;
   if (mount_id_at(mount_point_) == mount_id_) fuse_session_unmount(session_);
 }
 
