@@ -119,12 +119,6 @@ CheckResult Check::run(bool data) {
   return result_;
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 bool Check::check_region_files() {
   const std::string directory = directory_of(path_);
   const FileDescriptor fd(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -63,12 +63,6 @@ File decode_file(FileId id, const format::File& record) {
   return file;
 }
 
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 Stream decode_stream(const format::Stream& stream) {

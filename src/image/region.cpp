@@ -1,6 +1,7 @@
 #include "image/region.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <numeric>
 
@@ -12,12 +13,42 @@
 
 namespace cim {
 
+namespace {
+
+constexpr std::string_view region_prefix = "region_";
+constexpr std::string_view object_id_prefix = "objectid_";
+
+std::string file_name(std::string_view prefix, const format::Guid& set, std::uint16_t index) {
+  return fmt::format("{}{}_{}", prefix, format::to_string(set), index);
+}
+
+}  // namespace
+
 std::string region_file_name(const format::Guid& set, std::uint16_t index) {
-  return fmt::format("region_{}_{}", format::to_string(set), index);
+  return file_name(region_prefix, set, index);
 }
 
 std::string object_id_file_name(const format::Guid& set, std::uint16_t index) {
-  return fmt::format("objectid_{}_{}", format::to_string(set), index);
+  return file_name(object_id_prefix, set, index);
+}
+
+std::optional<RegionFileName> parse_region_file_name(std::string_view name) {
+  const bool is_region = name.starts_with(region_prefix);
+  const std::string_view prefix = is_region ? region_prefix : object_id_prefix;
+  const std::size_t separator = name.rfind('_');
+  if (!name.starts_with(prefix) || separator < prefix.size()) return std::nullopt;
+  const auto set = format::parse_guid(name.substr(prefix.size(), separator - prefix.size()));
+  std::uint16_t index = 0;
+  std::from_chars(name.data() + separator + 1, name.data() + name.size(), index);
+  if (!set || name != file_name(prefix, *set, index)) return std::nullopt;
+  return RegionFileName{is_region ? format::FileType::region : format::FileType::object_id, *set,
+                        index};
+}
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 FileDescriptor open_regular_file(int directory_fd, const std::string& name,

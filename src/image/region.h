@@ -1,7 +1,9 @@
 // The files of an image, opened and checked: the filesystem file and region files.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <cim/image.h>
@@ -15,6 +17,19 @@ namespace cim {
 // "region" or "objectid", the GUID and the index in the set, as Windows names the files.
 std::string region_file_name(const format::Guid& set, std::uint16_t index);
 std::string object_id_file_name(const format::Guid& set, std::uint16_t index);
+
+// What the name of a region file or an object id file says.
+struct RegionFileName {
+  format::FileType type;  // region or object_id
+  format::Guid set;
+  std::uint16_t index;
+};
+
+// The parts of `name`, if it is exactly what one of the two functions above makes of them.
+std::optional<RegionFileName> parse_region_file_name(std::string_view name);
+
+// The directory that the file at `path` is in.
+std::string directory_of(const std::string& path);
 
 // What the filesystem file of an image says.
 struct FilesystemFile {

@@ -1,59 +1,153 @@
 #include "writer/garbage.h"
 
-#include <set>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
 
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "format/guid.h"
 #include "image/region.h"
+#include "writer/directory.h"
+#include "writer/pending_file.h"
 
 namespace cim {
 
 namespace {
 
-bool has_magic(int fd, const std::string& path) {
-  format::CommonHeader header = {};
-  return read_at(fd, &header, sizeof(header), 0, path) == sizeof(header) &&
-         std::memcmp(header.magic, format::magic, sizeof(format::magic)) == 0 &&
-         header.type == format::FileType::image;
+namespace fs = boost::filesystem;
+
+constexpr std::string_view image_suffix = ".cim";
+constexpr std::uint64_t sector_size = 512;  // the unit of st_blocks
+
+// The region sets that images refer to.
+class UsedRegionSets {
+ public:
+  void add(const format::RegionSet& set) {
+    std::uint32_t& count = counts_[format::to_string(set.id)];
+    count = std::max<std::uint32_t>(count, set.count);
+  }
+
+  bool contain(const format::Guid& set, std::uint16_t index) const {
+    const auto found = counts_.find(format::to_string(set));
+    return found != counts_.end() && index < found->second;
+  }
+
+ private:
+  std::map<std::string, std::uint32_t> counts_;  // of region files, by GUID
+};
+
+// Calls `action` with each entry of the directory. Throws Error.
+template <typename Action>
+void for_each_entry(const std::string& directory, Action&& action) {
+  boost::system::error_code error;
+  fs::directory_iterator entry(directory, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) action(*entry);
+  if (error) throw system_error(error.value(), directory);
 }
 
-// The GUIDs of all region sets that images in `directory` refer to. Throws Error if that cannot be
-// known.
-std::set<std::string> used_region_sets(int directory_fd, const std::string& directory) {
-  std::set<std::string> used;
+// Whether the entry is or leads to a regular file, or to nothing known where an image should be.
+bool may_be_regular_file(const fs::directory_entry& entry) {
   boost::system::error_code error;
-  boost::filesystem::directory_iterator entry(directory, error);
-  for (; !error && entry != boost::filesystem::directory_iterator(); entry.increment(error)) {
-    if (!boost::filesystem::is_regular_file(entry->symlink_status())) continue;
-    const std::string path = entry->path().string();
-    const FileDescriptor fd =
-        open_regular_file(directory_fd, entry->path().filename().string(), path);
-    if (!has_magic(fd.get(), path)) continue;
-    for (const format::RegionSet& set : read_filesystem_file(fd.get(), path).sets) {
-      used.insert(format::to_string(set.id));
-    }
+  const fs::file_type type = entry.status(error).type();
+  const bool is_dangling =
+      type == fs::file_not_found && entry.symlink_status(error).type() == fs::symlink_file;
+  if (is_dangling) return entry.path().string().ends_with(image_suffix);
+  return type == fs::regular_file || type == fs::file_not_found || type == fs::status_error;
+}
+
+// Whether the file is an image, or what is left of one.
+bool may_be_image(int fd, const std::string& name, const std::string& path) {
+  if (name.ends_with(image_suffix)) return true;
+  format::CommonHeader header = {};
+  const std::size_t size = read_at(fd, &header, sizeof(header), 0, path);
+  if (std::memcmp(header.magic, format::magic, sizeof(format::magic)) != 0) return false;
+  if (parse_region_file_name(name)) {
+    return size == sizeof(header) && header.type == format::FileType::image;
   }
-  if (error) throw system_error(error.value(), directory);
+  return header.type != format::FileType::region && header.type != format::FileType::object_id;
+}
+
+// What all images in the directory refer to. Throws Error if that cannot be known.
+UsedRegionSets used_region_sets(int directory_fd, const std::string& directory) {
+  UsedRegionSets used;
+  for_each_entry(directory, [&](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    if (is_temporary_name(name) || !may_be_regular_file(entry)) return;
+    const std::string path = directory + "/" + name;
+    const FileDescriptor fd = open_regular_file(directory_fd, name, path);
+    if (!may_be_image(fd.get(), name, path)) return;
+    for (const format::RegionSet& set : read_filesystem_file(fd.get(), path).sets) used.add(set);
+  });
   return used;
+}
+
+// Throws Error if the file does not start as one of `type` does.
+void check_header(int directory_fd, const std::string& name, const std::string& path,
+                  format::FileType type) {
+  const FileDescriptor fd = open_regular_file(directory_fd, name, path);
+  format::CommonHeader header = {};
+  read_at(fd.get(), &header, sizeof(header), 0, path);
+  check_common_header(header, type, path);
 }
 
 }  // namespace
 
+Garbage::Garbage(const std::string& directory)
+    : directory_(directory), directory_fd_(lock_directory(directory)) {
+  const UsedRegionSets used = used_region_sets(directory_fd_.get(), directory_);
+  for_each_entry(directory_, [&](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    const auto region = parse_region_file_name(name);
+    if (region ? used.contain(region->set, region->index) : !is_temporary_name(name)) return;
+    try {
+      if (region) {
+        check_header(directory_fd_.get(), name, directory_ + "/" + name, region->type);
+      }
+      add(name);
+    } catch (const Error& doubt) {
+      doubts_.emplace_back(doubt.what());
+    }
+  });
+  std::ranges::sort(files_, {}, &File::name);
+  std::ranges::sort(doubts_);
+  // A crash must not bring back an image whose removal or replacement made files garbage.
+  sync_directory(directory_fd_.get(), directory_);
+}
+
+void Garbage::add(const std::string& name) {
+  const std::string path = directory_ + "/" + name;
+  struct stat status;
+  if (fstatat(directory_fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    throw system_error(errno, path);
+  }
+  if (!S_ISREG(status.st_mode)) throw Error(Errc::corrupt, path + ": is not a regular file");
+  const std::uint64_t bytes = static_cast<std::uint64_t>(status.st_blocks) * sector_size;
+  files_.push_back({name, bytes});
+}
+
+void Garbage::remove(const File& file) const {
+  if (unlinkat(directory_fd_.get(), file.name.c_str(), 0) != 0) {
+    throw system_error(errno, directory_ + "/" + file.name);
+  }
+}
+
 void remove_unused_region_sets(int directory_fd, const std::string& directory,
                                std::span<const format::RegionSet> candidates) {
-  std::set<std::string> used;
+  UsedRegionSets used;
   try {
     used = used_region_sets(directory_fd, directory);
   } catch (const Error&) {
     return;
   }
   for (const format::RegionSet& set : candidates) {
-    if (used.contains(format::to_string(set.id))) continue;
     for (std::uint16_t i = 0; i < set.count; ++i) {
+      if (used.contain(set.id, i)) continue;
       unlinkat(directory_fd, region_file_name(set.id, i).c_str(), 0);
       unlinkat(directory_fd, object_id_file_name(set.id, i).c_str(), 0);
     }

@@ -18,6 +18,9 @@ namespace cim {
 
 namespace {
 
+constexpr std::string_view temporary_prefix = ".cimfs-";
+constexpr std::string_view temporary_suffix = ".tmp";
+constexpr std::size_t temporary_digits = 16;
 constexpr mode_t file_mode = 0644;
 constexpr std::size_t comparison_size = 1 << 20;  // bytes at a time
 
@@ -26,7 +29,7 @@ std::string random_name() {
   if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
     throw system_error(errno, "getrandom");
   }
-  return fmt::format(".cimfs-{:016x}.tmp", number);
+  return fmt::format("{}{:0{}x}{}", temporary_prefix, number, temporary_digits, temporary_suffix);
 }
 
 // Where the first data at or after `position` begins, or `size`, that of the file.
@@ -52,6 +55,13 @@ bool have_equal_content(int a, int b) {
 }
 
 }  // namespace
+
+bool is_temporary_name(std::string_view name) {
+  if (!name.starts_with(temporary_prefix) || !name.ends_with(temporary_suffix)) return false;
+  name.remove_prefix(temporary_prefix.size());
+  return name.size() == temporary_digits + temporary_suffix.size() &&
+         name.find_first_not_of("0123456789abcdef") == temporary_digits;
+}
 
 PendingFile::PendingFile(int directory_fd, std::string directory)
     : directory_fd_(directory_fd), directory_(std::move(directory)) {

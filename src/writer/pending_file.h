@@ -2,14 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "image/file_descriptor.h"
 
 namespace cim {
 
 // A new file in a directory. Where the file system can (O_TMPFILE) it has no name until it is
-// published, so that even a killed process leaves nothing behind; elsewhere it has a name like
-// `.cimfs-XXXXXX.tmp` until then. Unless published, the destructor removes it. Move-only.
+// published, so that even a killed process leaves nothing behind; elsewhere it has a temporary name
+// until then. Unless published, the destructor removes it. Move-only.
 class PendingFile {
  public:
   // `directory` names the directory `directory_fd` in errors; the descriptor must outlive this.
@@ -47,5 +48,8 @@ class PendingFile {
   std::string temporary_name_;  // empty with O_TMPFILE and once published
   std::string name_;            // once published
 };
+
+// Whether `name` is one that pending files have: `.cimfs-`, 16 hexadecimal digits, `.tmp`.
+bool is_temporary_name(std::string_view name);
 
 }  // namespace cim

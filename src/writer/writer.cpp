@@ -19,6 +19,7 @@
 #include "image/base.h"
 #include "image/region.h"
 #include "writer/data_queue.h"
+#include "writer/directory.h"
 #include "writer/garbage.h"
 #include "writer/metadata_writer.h"
 #include "writer/object_index.h"
@@ -36,24 +37,6 @@ void check_image_name(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     throw Error(Errc::invalid_argument, "'" + name + "' cannot name an image");
   }
-}
-
-// Opens the directory and becomes its one writer.
-FileDescriptor lock_directory(const std::string& directory) {
-  FileDescriptor fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd && (errno == ENOENT || errno == ENOTDIR)) {
-    throw Error(Errc::path_not_found, directory + ": no such directory");
-  }
-  if (!fd || faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
-    throw system_error(errno, directory);
-  }
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno != EWOULDBLOCK) throw system_error(errno, directory);
-  throw Error(Errc::sharing_violation, directory + ": an image in it is being written already");
-}
-
-void sync_directory(int fd, const std::string& directory) {
-  if (fsync(fd) != 0) throw system_error(errno, directory);
 }
 
 void check_object(ByteView object, const char* what) {
