@@ -4,9 +4,12 @@
 #include <cerrno>
 #include <compare>
 #include <cstring>
+#include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,6 +21,7 @@
 #include "format/upcase.h"
 #include "image/base.h"
 #include "image/digest.h"
+#include "image/object_ids.h"
 #include "image/region.h"
 
 namespace cim {
@@ -39,20 +43,15 @@ class Check {
   CheckResult run(bool data);
 
  private:
-  struct ObjectIds {
-    std::string path;
-    const RegionInfo* region;
-    Mapping mapping;
-    ByteView entries;
-  };
-
   void tell(bool is_error, std::string message);
   void error(std::string message) { tell(true, std::move(message)); }
   void warning(std::string message) { tell(false, std::move(message)); }
   template <typename Action>
   bool attempt(Action&& action);
 
-  bool check_region_files();
+  void check_header_length(int fd, std::size_t least, const std::string& path);
+  bool check_region_files(int directory_fd, const std::string& directory);
+  void check_for_spare_files(const std::string& directory);
   bool check_file_tables(const Image& image);
   void walk(const Image& image);
   void check_directory(const Image& image, FileId id);
@@ -63,17 +62,24 @@ class Check {
   void check_named_streams(const Image& image, const File& file);
   void check_parents(const Image& image);
   void check_link_counts(const Image& image);
-  void open_object_ids();
-  void check_objects(const ObjectIds& ids);
+  void open_object_ids(int directory_fd, const std::string& directory);
+  void check_order(const ObjectIds& ids);
+  void check_data(bool compare);
+  void check_region_data(const RegionInfo& region, const ObjectIds* ids);
+  void check_object(int fd, const RegionInfo& region, const format::ObjectIdEntry& entry);
+  void read(int fd, const RegionInfo& region, std::uint64_t start, std::uint64_t length,
+            Hasher* hasher);
 
   const std::string path_;
   CheckObserver& observer_;
   CheckResult result_;
   FilesystemFile header_ = {};
   std::vector<RegionInfo> regions_;
-  std::vector<ObjectIds> object_ids_;
-  std::vector<Reached> reached_;  // by file id
-  std::vector<FileId> pending_;   // directories that are still to be walked
+  std::vector<std::optional<ObjectIds>> object_ids_;  // by region
+  std::vector<Reached> reached_;                      // by file id
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(std::size_t{1} << 20);
+  Hasher hasher_;
+  std::vector<FileId> pending_;  // directories that are still to be walked
 };
 
 void Check::tell(bool is_error, std::string message) {
@@ -98,45 +104,72 @@ bool Check::attempt(Action&& action) {
 CheckResult Check::run(bool data) {
   const FileDescriptor fd = open_regular_file(AT_FDCWD, path_, path_);
   if (!attempt([&] { header_ = read_filesystem_file(fd.get(), path_); })) return result_;
-  if (!check_region_files()) return result_;
-  open_object_ids();
+  check_header_length(fd.get(), sizeof(format::FilesystemHeader), path_);
+  const std::string directory = directory_of(path_);
+  const FileDescriptor directory_fd(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory_fd) throw system_error(errno, directory);
+  check_for_spare_files(directory);
+  if (!check_region_files(directory_fd.get(), directory)) return result_;
+  open_object_ids(directory_fd.get(), directory);
   attempt([&] {
     const Image image(path_);
     if (!check_file_tables(image)) return;
-    std::uint64_t bytes = 0;
     const bool known_digests = BaseImage(image).first_own_file().has_value();
     if (data && !known_digests) warning("made by another writer: its digests are not compared");
-    if (data && known_digests) {
-      for (const ObjectIds& ids : object_ids_) bytes += ids.region->size;
+    std::uint64_t bytes = 0;
+    if (data) {
+      for (const RegionInfo& region : regions_) bytes += region.size;
     }
     observer_.expect(image.file_id_limit(), bytes);
     walk(image);
     check_parents(image);
     check_link_counts(image);
-    if (!data || !known_digests) return;
-    for (const ObjectIds& ids : object_ids_) attempt([&] { check_objects(ids); });
+    if (known_digests) {
+      for (const auto& ids : object_ids_) {
+        if (ids) check_order(*ids);
+      }
+    }
+    if (data) check_data(known_digests);
   });
   return result_;
 }
 
-bool Check::check_region_files() {
-  const std::string directory = directory_of(path_);
-  const FileDescriptor fd(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) throw system_error(errno, directory);
+void Check::check_header_length(int fd, std::size_t least, const std::string& path) {
+  format::CommonHeader header = {};
+  read_at(fd, &header, sizeof(header), 0, path);
+  const std::uint32_t length = header.header_length;
+  if (length >= least && length <= file_size(fd, path)) return;
+  error(fmt::format("{}: claims a header of {} bytes", path, length));
+}
+
+bool Check::check_region_files(int directory_fd, const std::string& directory) {
   bool complete = true;
   for (const format::RegionSet& set : header_.sets) {
     for (std::uint16_t i = 0; i < set.count; ++i) {
       complete &= attempt([&] {
-        const Region region = open_region(fd.get(), directory, set, i);
+        const Region region = open_region(directory_fd, directory, set, i);
+        check_header_length(region.fd.get(), sizeof(format::RegionHeader), region.path);
         regions_.push_back({region.path, region.type, region.size});
       });
     }
-    const std::string spare = region_file_name(set.id, set.count);
-    if (faccessat(fd.get(), spare.c_str(), F_OK, 0) == 0) {
-      warning(directory + "/" + spare + ": is more than the region set has");
-    }
   }
   return complete;
+}
+
+void Check::check_for_spare_files(const std::string& directory) {
+  boost::system::error_code error_code;
+  boost::filesystem::directory_iterator entry(directory, error_code);
+  for (; !error_code && entry != boost::filesystem::directory_iterator();
+       entry.increment(error_code)) {
+    const auto name = parse_region_file_name(entry->path().filename().string());
+    if (!name) continue;
+    const auto set = std::ranges::find_if(header_.sets, [&](const format::RegionSet& candidate) {
+      return std::memcmp(&candidate.id, &name->set, sizeof(name->set)) == 0;
+    });
+    if (set == header_.sets.end() || name->index < set->count) continue;
+    warning(entry->path().string() + ": is more than the region set has");
+  }
+  if (error_code) warning(directory + ": cannot be searched for spare files");
 }
 
 // Proves that the records of all file ids are there, each in a place of its own, so that an array
@@ -249,6 +282,11 @@ void Check::check_reparse_data(const Image& image, const File& file) {
 }
 
 void Check::check_stream(const Image& image, const Stream& stream) {
+  const std::size_t home = format::region_index(stream.region_offset);
+  const bool has_data = stream.type == StreamType::data && !stream.sparse && stream.length > 0;
+  if (has_data && home < regions_.size() && regions_[home].type == RegionType::metadata) {
+    throw Error(Errc::corrupt, "is in a metadata region");
+  }
   for (std::uint64_t offset = 0; offset < stream.length;) {
     const Extent part = image.extent(stream, offset, stream.length - offset);
     if (part.length == 0) throw Error(Errc::corrupt, "an extent without length");
@@ -293,62 +331,86 @@ void Check::check_link_counts(const Image& image) {
   }
 }
 
-void Check::open_object_ids() {
-  std::size_t region = 0;
+void Check::open_object_ids(int directory_fd, const std::string& directory) {
   for (const format::RegionSet& set : header_.sets) {
-    for (std::uint16_t i = 0; i < set.count; ++i, ++region) {
-      const std::string path = directory_of(path_) + "/" + object_id_file_name(set.id, i);
+    for (std::uint16_t i = 0; i < set.count; ++i) {
+      std::optional<ObjectIds>& ids = object_ids_.emplace_back();
       try {
-        const FileDescriptor fd = open_regular_file(AT_FDCWD, path, path);
-        Mapping mapping(fd.get(), file_size(fd.get(), path), path);
-        const ByteView bytes = mapping.bytes();
-        const auto header = format::load<format::ObjectIdHeader>(bytes, 0, "header");
-        check_common_header(header.common, format::FileType::object_id, path);
-        if (header.index != i) throw Error(Errc::corrupt, path + ": has the index of another");
-        const ByteView entries =
-            format::slice(bytes, header.table_offset,
-                          std::uint64_t{header.count} * sizeof(format::ObjectIdEntry), "table");
-        object_ids_.push_back({path, &regions_[region], std::move(mapping), entries});
+        ids.emplace(directory_fd, directory, set.id, i);
+        check_header_length(ids->fd(), sizeof(format::ObjectIdHeader), ids->path());
       } catch (const Error& failure) {
-        std::string message = failure.what();
-        if (!message.starts_with(path)) message = path + ": " + message;
-        tell(failure.code() != Errc::file_not_found, message);
+        tell(failure.code() != Errc::file_not_found, failure.what());
       }
     }
   }
 }
 
-void Check::check_objects(const ObjectIds& ids) {
-  const std::string& region = ids.region->path;
-  const FileDescriptor fd = open_regular_file(AT_FDCWD, region, region);
-  std::uint64_t left = ids.region->size;  // objects do not overlap, so this bounds the time
-  std::vector<std::byte> buffer(std::size_t{1} << 20);
-  Hasher hasher;
-  for (std::size_t at = 0; at < ids.entries.size(); at += sizeof(format::ObjectIdEntry)) {
-    const auto entry = format::load<format::ObjectIdEntry>(ids.entries, at, "object id");
+// A writer finds no more than some of the objects in a file that is out of order.
+void Check::check_order(const ObjectIds& ids) {
+  for (std::size_t i = 1; i < ids.size(); ++i) {
+    if (compare_object_ids(ids[i - 1], ids[i]) < 0) continue;
+    return warning(fmt::format("{}: entry {}: out of order", ids.path(), i));
+  }
+}
+
+void Check::check_data(bool compare) {
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    const auto& ids = object_ids_[i];
+    attempt([&] { check_region_data(regions_[i], compare && ids ? &*ids : nullptr); });
+  }
+}
+
+// Reads the whole region in order, and compares the digests of its objects.
+void Check::check_region_data(const RegionInfo& region, const ObjectIds* ids) {
+  const FileDescriptor fd = open_regular_file(AT_FDCWD, region.path, region.path);
+  std::vector<std::uint32_t> order(ids == nullptr ? 0 : ids->size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, {},
+                    [&](std::uint32_t i) { return std::uint64_t{(*ids)[i].byte_offset}; });
+  std::uint64_t position = 0;
+  for (const std::uint32_t i : order) {
+    const format::ObjectIdEntry entry = (*ids)[i];
     const std::uint64_t start = entry.byte_offset;
     const std::uint64_t length = entry.length;
-    if (start > ids.region->size || length > ids.region->size - start || length > left) {
-      error(
-          fmt::format("{}: object at {}: {} bytes are not in the region", ids.path, start, length));
+    // Objects do not overlap, which also bounds the time that this takes.
+    if (start < position || start > region.size || length > region.size - start) {
+      error(fmt::format("{}: object at {}: {} bytes are not in the region, or not its own",
+                        ids->path(), start, length));
       continue;
     }
-    left -= length;
-    hasher.reset();
-    for (std::uint64_t done = 0; done < length;) {
-      const auto wanted = std::min<std::uint64_t>(buffer.size(), length - done);
-      const std::size_t n = read_at(fd.get(), buffer.data(), wanted, start + done, region);
-      if (n < wanted) throw Error(Errc::io_error, region + ": has become shorter");
-      hasher.update(std::span(buffer).first(n));
-      done += n;
-      observer_.advance(0, n);
-    }
-    const Digest digest = hasher.finish();
-    if (std::memcmp(digest.data(), entry.digest, digest.size()) != 0) {
-      error(fmt::format("{}: {} bytes at {} do not have the digest that is recorded", region,
-                        length, start));
-    }
-    ++result_.objects;
+    attempt([&] { read(fd.get(), region, position, start - position, nullptr); });
+    attempt([&] { check_object(fd.get(), region, entry); });
+    position = start + length;
+  }
+  read(fd.get(), region, position, region.size - position, nullptr);
+}
+
+void Check::check_object(int fd, const RegionInfo& region, const format::ObjectIdEntry& entry) {
+  const std::uint64_t start = entry.byte_offset;
+  const std::uint64_t length = entry.length;
+  hasher_.reset();
+  read(fd, region, start, length, &hasher_);
+  const Digest digest = hasher_.finish();
+  if (std::memcmp(digest.data(), entry.digest, digest.size()) != 0) {
+    error(fmt::format("{}: {} bytes at {} do not have the digest that is recorded", region.path,
+                      length, start));
+  }
+  ++result_.objects;
+}
+
+// Reads a part of a region, but for its holes, and digests it if there is a hasher.
+void Check::read(int fd, const RegionInfo& region, std::uint64_t start, std::uint64_t length,
+                 Hasher* hasher) {
+  const std::uint64_t end = start + length;
+  while (start < end) {
+    const std::uint64_t data = std::min(next_data(fd, start, region.size), end);
+    if (hasher != nullptr) hasher->update_zeros(data - start);
+    const auto wanted = std::min<std::uint64_t>(buffer_.size(), end - data);
+    const std::size_t n = read_at(fd, buffer_.data(), wanted, data, region.path);
+    if (n < wanted) throw Error(Errc::io_error, region.path + ": has become shorter");
+    if (hasher != nullptr) hasher->update(std::span(buffer_).first(n));
+    observer_.advance(0, data + n - start);
+    start = data + n;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "format/guid.h"
 
@@ -81,6 +82,12 @@ std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t positi
     done += static_cast<std::size_t>(n);
   }
   return done;
+}
+
+std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) noexcept {
+  const off_t data = lseek(fd, static_cast<off_t>(position), SEEK_DATA);
+  if (data < 0) return errno == ENXIO ? size : position;
+  return static_cast<std::uint64_t>(data);
 }
 
 void check_common_header(const format::CommonHeader& header, format::FileType type,

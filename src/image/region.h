@@ -60,6 +60,10 @@ void check_common_header(const format::CommonHeader& header, format::FileType ty
 std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t position,
                     const std::string& path);
 
+// Where the first data at or after `position` of the file begins; `size`, that of the file, if only
+// a hole is left, and `position` if that cannot be told.
+std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) noexcept;
+
 // An open region file. Metadata regions are mapped.
 struct Region {
   std::string path;

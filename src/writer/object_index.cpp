@@ -1,23 +1,19 @@
 #include "writer/object_index.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include <cim/error.h>
 
-#include "format/bytes.h"
 #include "image/base.h"
-#include "image/region.h"
 
 namespace cim {
 
 namespace {
 
-// The order of entries in an object id file.
-int compare(const format::ObjectIdEntry& entry, const ObjectId& id) {
-  const int order = std::memcmp(entry.digest, id.digest.data(), id.digest.size());
-  if (order != 0) return order;
-  return entry.length < id.length ? -1 : entry.length > id.length ? 1 : 0;
+format::ObjectIdEntry make_entry(const ObjectId& id, std::uint64_t byte_offset) {
+  format::ObjectIdEntry entry = {.length = id.length, .digest = {}, .byte_offset = byte_offset};
+  std::ranges::copy(id.digest, entry.digest);
+  return entry;
 }
 
 }  // namespace
@@ -27,17 +23,8 @@ ObjectIndex::ObjectIndex(const Image* base, int directory_fd, const std::string&
   std::uint16_t region_index = 0;
   for (const format::RegionSet& set : BaseImage(*base).region_sets()) {
     for (std::uint16_t i = 0; i < set.count; ++i, ++region_index) {
-      const std::string name = object_id_file_name(set.id, i);
-      const std::string path = directory + "/" + name;
       try {
-        const FileDescriptor fd = open_regular_file(directory_fd, name, path);
-        Mapping mapping(fd.get(), file_size(fd.get(), path), path);
-        const auto header = format::load<format::ObjectIdHeader>(mapping.bytes(), 0, "header");
-        check_common_header(header.common, format::FileType::object_id, path);
-        const ByteView entries =
-            format::slice(mapping.bytes(), header.table_offset,
-                          std::uint64_t{header.count} * sizeof(format::ObjectIdEntry), "table");
-        base_.push_back({region_index, std::move(mapping), entries});
+        base_.push_back({region_index, ObjectIds(directory_fd, directory, set.id, i)});
       } catch (const Error&) {
       }
     }
@@ -58,13 +45,13 @@ std::optional<format::RegionOffset> ObjectIndex::find_base(const ObjectId& id) c
 }
 
 std::optional<format::RegionOffset> ObjectIndex::find(const Table& table, const ObjectId& id) {
+  const format::ObjectIdEntry wanted = make_entry(id, 0);
   std::size_t low = 0;
-  std::size_t high = table.entries.size() / sizeof(format::ObjectIdEntry);
+  std::size_t high = table.entries.size();
   while (low < high) {
     const std::size_t middle = low + (high - low) / 2;
-    const auto entry = format::load<format::ObjectIdEntry>(
-        table.entries, middle * sizeof(format::ObjectIdEntry), "object id");
-    const int order = compare(entry, id);
+    const format::ObjectIdEntry entry = table.entries[middle];
+    const auto order = compare_object_ids(entry, wanted);
     if (order == 0) {
       if (entry.byte_offset == 0 || entry.byte_offset > format::max_byte_offset)
         return std::nullopt;
@@ -83,15 +70,10 @@ std::vector<format::ObjectIdEntry> ObjectIndex::entries(std::uint16_t region_ind
   std::vector<format::ObjectIdEntry> entries;
   for (const auto& [id, offset] : own_) {
     if (format::region_index(offset) != region_index) continue;
-    format::ObjectIdEntry& entry = entries.emplace_back();
-    entry.length = id.length;
-    std::ranges::copy(id.digest, entry.digest);
-    entry.byte_offset = format::byte_offset(offset);
+    entries.push_back(make_entry(id, format::byte_offset(offset)));
   }
-  std::ranges::sort(entries, [](const auto& a, const auto& b) {
-    const int order = std::memcmp(a.digest, b.digest, sizeof(a.digest));
-    return order != 0 ? order < 0 : a.length < b.length;
-  });
+  std::ranges::sort(entries,
+                    [](const auto& a, const auto& b) { return compare_object_ids(a, b) < 0; });
   return entries;
 }
 

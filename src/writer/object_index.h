@@ -11,7 +11,7 @@
 
 #include "format/layout.h"
 #include "image/digest.h"
-#include "image/mapping.h"
+#include "image/object_ids.h"
 
 namespace cim {
 
@@ -51,11 +51,9 @@ class ObjectIndex {
   std::vector<format::ObjectIdEntry> entries(std::uint16_t region_index) const;
 
  private:
-  // A mapped object id file.
   struct Table {
     std::uint16_t region_index;
-    Mapping mapping;
-    ByteView entries;
+    ObjectIds entries;
   };
   static std::optional<format::RegionOffset> find(const Table& table, const ObjectId& id);
 

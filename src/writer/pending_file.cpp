@@ -32,12 +32,6 @@ std::string random_name() {
   return fmt::format("{}{:0{}x}{}", temporary_prefix, number, temporary_digits, temporary_suffix);
 }
 
-// Where the first data at or after `position` begins, or `size`, that of the file.
-std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) {
-  const off_t data = lseek(fd, static_cast<off_t>(position), SEEK_DATA);
-  return data < 0 ? size : static_cast<std::uint64_t>(data);
-}
-
 bool have_equal_content(int a, int b) {
   const std::uint64_t size = file_size(a, "");
   if (file_size(b, "") != size) return false;

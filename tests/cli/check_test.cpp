@@ -1,4 +1,5 @@
 // cim check: the exit status of fsck(8), and every problem told.
+#include <cstdlib>
 #include <fstream>
 
 #include <boost/filesystem.hpp>
@@ -66,6 +67,30 @@ TEST_F(CheckCommand, NamesEveryMissingRegionFile) {
   for (const std::string& file : {data, small}) {
     EXPECT_NE(result.err.find(fs::path(file).filename().string()), std::string::npos) << result.err;
   }
+}
+
+TEST_F(CheckCommand, OnlyWarnsOfAMissingObjectIdFile) {
+  std::string name = fs::path(region("data")).filename().string();
+  name.replace(0, std::string("region").size(), "objectid");
+  ASSERT_TRUE(fs::remove(path(name)));
+  const Result result = cim({"check", "--data", "app.cim"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_NE(result.err.find("cim: app.cim: warning: ./" + name), std::string::npos) << result.err;
+}
+
+TEST_F(CheckCommand, IsFsckByThatName) {
+  fs::create_symlink(std::getenv("CIM"), path("fsck.cimfs"));
+  const auto fsck = [&](const std::string& arguments) {
+    const std::string command =
+        "cd '" + directory() + "' && ./fsck.cimfs " + arguments + " >log 2>&1";
+    return WEXITSTATUS(std::system(command.c_str()));
+  };
+  EXPECT_EQ(fsck("-V -t cimfs -a -C0 app.cim"), 0) << read("log");
+  EXPECT_NE(read("log").find("3 files"), std::string::npos) << read("log");
+  EXPECT_EQ(fsck("-t cimfs"), 16);
+  EXPECT_EQ(fsck("-t"), 16);
+  fs::remove(region("data"));
+  EXPECT_EQ(fsck("-p app.cim"), 4) << read("log");
 }
 
 TEST_F(CheckCommand, ExitsAsFsckForWhatIsNoImageAndForWrongUsage) {

@@ -1,10 +1,22 @@
 // check_image: each kind of damage is found and named.
 #include "image/check.h"
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include <boost/filesystem.hpp>
+#include <cim/writer.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "format/bytes.h"
+#include "image/file_descriptor.h"
 #include "image/forged_image.h"
+#include "image/object_ids.h"
+#include "image/region.h"
+#include "support/image_content.h"
 #include "support/temporary_directory.h"
 
 namespace cim {
@@ -12,26 +24,73 @@ namespace {
 
 using test::ForgedImage;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+
+// Puts `replacement` in the place of the first `bytes` in a file.
+void replace(const std::string& path, ByteView bytes, ByteView replacement) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  const auto found =
+      content.find(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  ASSERT_NE(found, std::string::npos) << path;
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(found));
+  file.write(reinterpret_cast<const char*>(replacement.data()),
+             static_cast<std::streamsize>(replacement.size()));
+}
 
 class Problems : public CheckObserver {
  public:
   void found(bool is_error, const std::string& message) override {
-    if (is_error) errors.push_back(message);
+    (is_error ? errors : warnings).push_back(message);
   }
-  void expect(std::uint64_t, std::uint64_t) override {}
-  void advance(std::uint64_t, std::uint64_t) override {}
+  void expect(std::uint64_t, std::uint64_t bytes) override { expected = bytes; }
+  void advance(std::uint64_t, std::uint64_t bytes) override { read += bytes; }
 
   std::vector<std::string> errors;
+  std::vector<std::string> warnings;
+  std::uint64_t expected = 0;
+  std::uint64_t read = 0;
 };
 
 class CheckImage : public testing::Test {
  protected:
   std::vector<std::string> check(const std::vector<format::File>& files) {
-    Problems problems;
-    check_image(forged_.write(directory_.string(), files), false, problems);
-    return problems.errors;
+    return problems(forged_.write(directory_.string(), files)).errors;
+  }
+
+  Problems problems(const std::string& path, bool data = false) {
+    Problems found;
+    check_image(path, data, found);
+    return found;
+  }
+
+  // What is wrong with a root directory that holds `file`.
+  std::vector<std::string> check_file(format::File file) {
+    file.parent = 1;
+    return check({directory({{u"a", 2}}, 1), file});
+  }
+
+  // An image that the Writer made: a file with two names, and two others.
+  std::string write_image() {
+    Writer writer({.directory = directory_.string(), .existing = {}, .name = "a.cim"});
+    test::put(writer, u"twice", "1");
+    test::put(writer, u"b", "22");
+    test::put(writer, u"c", "333");
+    writer.create_hard_link(u"again", u"twice");
+    writer.commit();
+    return directory_ / "a.cim";
+  }
+
+  // The region file of `type` of the image at `path`.
+  std::string region(const std::string& path, RegionType type) {
+    const std::vector<RegionSetInfo> sets = Image(path).region_sets();
+    for (const RegionInfo& info : sets.at(0).regions) {
+      if (info.type == type) return info.path;
+    }
+    return "(none)";
   }
 
   format::File directory(const std::vector<std::pair<std::u16string, FileId>>& entries,
@@ -72,6 +131,102 @@ TEST_F(CheckImage, FindsDataPastTheEndOfItsRegion) {
   stream.length_and_type += 1000000;
   EXPECT_THAT(check({directory({{u"a", 2}}, 1), {.default_stream = stream, .parent = 1}}),
               Contains(HasSubstr("file 2: data: ")));
+}
+
+TEST_F(CheckImage, FindsDataInAMetadataRegion) {
+  const format::RegionOffset offset = forged_.add_metadata(test::bytes("text"));
+  EXPECT_THAT(check_file({.default_stream = {.data = offset, .length_and_type = 4}}),
+              ElementsAre(HasSubstr("file 2: data: is in a metadata region")));
+}
+
+TEST_F(CheckImage, FindsMetadataInADataRegion) {
+  EXPECT_THAT(check_file({.security_descriptor = forged_.add_data("text")}),
+              ElementsAre(HasSubstr("is not in a metadata region")));
+}
+
+TEST_F(CheckImage, FindsMalformedExtendedAttributes) {
+  EXPECT_THAT(check_file({.extended_attributes_length = 9,
+                          .extended_attributes = forged_.add_metadata(
+                              test::bytes(std::string_view("\1\0\0\0\0\1\0\0x", 9)))}),
+              ElementsAre(HasSubstr("file 2: extended attributes: ")));
+}
+
+TEST_F(CheckImage, FindsMalformedReparseData) {
+  EXPECT_THAT(check_file({.reparse_tag = 0xA000000C,
+                          .reparse_data = forged_.add_metadata(
+                              test::bytes(std::string_view("\4\0\x0C\0\0\xA0", 6)))}),
+              ElementsAre(HasSubstr("file 2: reparse data: ")));
+}
+
+TEST_F(CheckImage, FindsAMalformedSecurityDescriptor) {
+  EXPECT_THAT(check_file({.security_descriptor = forged_.add_metadata(
+                              test::bytes(std::string_view("\4\0\1\0\0\0", 6)))}),
+              ElementsAre(HasSubstr("file 2: malformed security descriptor")));
+}
+
+TEST_F(CheckImage, FindsAWrongLengthOfTheHeader) {
+  for (const std::uint32_t length : {0u, 71u, 73u, 0xFFFFFFFFu}) {
+    forged_.header.common.header_length = length;
+    EXPECT_THAT(check_file({}), ElementsAre(HasSubstr("claims a header of"))) << length;
+  }
+}
+
+TEST_F(CheckImage, FindsAWrongLinkCount) {
+  const std::string path = write_image();
+  ASSERT_THAT(problems(path).errors, IsEmpty());
+  const LinkCount count = {test::file_at(Image(path), u"twice").id, 2};
+  const std::string small_data = region(path, RegionType::small_data);
+  replace(small_data, format::bytes_of(count), format::bytes_of(LinkCount{count.id, 3}));
+  EXPECT_THAT(problems(path).errors,
+              ElementsAre(HasSubstr("link count 3 is recorded, but there are 2")));
+}
+
+TEST_F(CheckImage, WarnsOfSpareRegionFiles) {
+  const std::string path = forged_.write(directory_.string(), {directory({}, 1)});
+  const std::string spare = forged_.region_path(directory_.string(), 7);
+  boost::filesystem::copy_file(forged_.region_path(directory_.string(), 1), spare);
+  const Problems found = problems(path);
+  EXPECT_THAT(found.errors, IsEmpty());
+  EXPECT_THAT(found.warnings, Contains(HasSubstr(spare + ": is more than the region set has")));
+}
+
+TEST_F(CheckImage, WarnsOfObjectIdsOutOfOrder) {
+  const std::string path = write_image();
+  const std::string region_path = region(path, RegionType::small_data);
+  const std::string name = region_path.substr(region_path.rfind('/') + 1);
+  const auto parts = parse_region_file_name(name);
+  ASSERT_TRUE(parts);
+  const std::string ids_path = directory_ / object_id_file_name(parts->set, parts->index);
+  const FileDescriptor fd(open(directory_.string().c_str(), O_PATH | O_CLOEXEC));
+  const ObjectIds ids(fd.get(), directory_.string(), parts->set, parts->index);
+  ASSERT_EQ(ids.size(), 3u);
+  const format::ObjectIdEntry first[] = {ids[0], ids[1]};
+  const format::ObjectIdEntry swapped[] = {ids[1], ids[0]};
+  replace(ids_path, format::bytes_of(first), format::bytes_of(swapped));
+  const Problems found = problems(path, true);
+  EXPECT_THAT(found.errors, IsEmpty());
+  EXPECT_THAT(found.warnings, ElementsAre(HasSubstr("entry 1: out of order")));
+}
+
+TEST_F(CheckImage, ReadsDataThatHasNoDigest) {
+  const format::Stream stream = forged_.file_data(std::string(3000000, 'x'));
+  const std::string path = forged_.write(
+      directory_.string(), {directory({{u"a", 2}}, 1), {.default_stream = stream, .parent = 1}});
+  const Problems found = problems(path, true);
+  EXPECT_GT(found.expected, 3000000u);
+  EXPECT_EQ(found.read, found.expected);
+}
+
+TEST_F(CheckImage, EndsOnDirectoriesOfAnyDepth) {
+  constexpr FileId depth = 100000;
+  std::vector<format::File> files;
+  for (FileId id = 1; id < depth; ++id) files.push_back(directory({{u"d", id + 1}}, id - 1));
+  files.push_back(directory({}, depth - 1));
+  files.front().parent = 1;
+  Problems found;
+  const CheckResult result = check_image(forged_.write(directory_.string(), files), false, found);
+  EXPECT_THAT(found.errors, IsEmpty());
+  EXPECT_EQ(result.files, depth);
 }
 
 TEST_F(CheckImage, GoesOnAfterAProblem) {

@@ -66,22 +66,19 @@ class ForgedImage {
     return {.data = add_data(text), .length_and_type = text.size()};
   }
 
-  // Writes everything into `directory` as `forged.cim`; `files` are the records of ids 1, 2, … in a
-  // table of records of `entry_size` bytes. Returns the path.
+  // Writes everything into `directory` as `forged.cim`; `files` are the records of ids 1, 2, … in
+  // tables of records of `entry_size` bytes. Returns the path.
   std::string write(const std::string& directory, const std::vector<format::File>& files,
                     std::uint16_t entry_size = sizeof(format::File)) {
-    std::vector<std::byte> table(files.size() * entry_size);
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      std::memcpy(&table[i * entry_size], &files[i],
-                  std::min<std::size_t>(entry_size, sizeof(format::File)));
-    }
-    const format::FileTableDirectoryEntry entry = {
-        .table = add_metadata(table),
-        .count = static_cast<std::uint16_t>(files.size()),
-        .entry_size = entry_size,
-        .reserved = 0};
-    filesystem.file_table_directory = add_metadata(std::as_bytes(std::span(&entry, 1)));
-    filesystem.file_table_directory_length = 1;
+    std::vector<format::FileTableDirectoryEntry> tables;
+    std::span<const format::File> left = files;
+    do {
+      const auto part = left.first(std::min<std::size_t>(left.size(), format::files_per_table));
+      tables.push_back(add_file_table(part, entry_size));
+      left = left.subspan(part.size());
+    } while (!left.empty());
+    filesystem.file_table_directory = add_metadata(std::as_bytes(std::span(tables)));
+    filesystem.file_table_directory_length = static_cast<std::uint32_t>(tables.size());
     if (filesystem.upcase_table == 0) {
       filesystem.upcase_table =
           add_metadata(std::as_bytes(std::span(format::identity_upcase_table())));
@@ -103,6 +100,19 @@ class ForgedImage {
   format::Filesystem filesystem = {};
 
  private:
+  format::FileTableDirectoryEntry add_file_table(std::span<const format::File> files,
+                                                 std::uint16_t entry_size) {
+    std::vector<std::byte> table(files.size() * entry_size);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      std::memcpy(&table[i * entry_size], &files[i],
+                  std::min<std::size_t>(entry_size, sizeof(format::File)));
+    }
+    return {.table = add_metadata(table),
+            .count = static_cast<std::uint16_t>(files.size()),
+            .entry_size = entry_size,
+            .reserved = 0};
+  }
+
   void write_region(const std::string& directory, std::uint16_t index, RegionType type,
                     std::vector<std::byte>& bytes) {
     format::RegionHeader region = {};

@@ -1,0 +1,47 @@
+#include "image/object_ids.h"
+
+#include <cstring>
+
+#include <cim/error.h>
+#include <fmt/format.h>
+
+#include "format/bytes.h"
+#include "image/region.h"
+
+namespace cim {
+
+ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const format::Guid& set,
+                     std::uint16_t index)
+    : path_(directory + "/" + object_id_file_name(set, index)),
+      fd_(open_regular_file(directory_fd, object_id_file_name(set, index), path_)),
+      mapping_(fd_.get(), file_size(fd_.get(), path_), path_) {
+  const ByteView bytes = mapping_.bytes();
+  if (bytes.size() < sizeof(format::ObjectIdHeader)) {
+    throw Error(Errc::corrupt, path_ + ": is truncated: shorter than its header");
+  }
+  const auto header = format::load<format::ObjectIdHeader>(bytes, 0, "header");
+  check_common_header(header.common, format::FileType::object_id, path_);
+  if (header.index != index) {
+    throw Error(Errc::corrupt, fmt::format("{}: says that it is file {}", path_, header.index));
+  }
+  const std::uint64_t length = std::uint64_t{header.count} * sizeof(format::ObjectIdEntry);
+  if (header.table_offset > bytes.size() || length > bytes.size() - header.table_offset) {
+    throw Error(Errc::corrupt,
+                fmt::format("{}: is truncated: {} entries do not fit", path_, header.count));
+  }
+  entries_ = bytes.subspan(header.table_offset, length);
+}
+
+format::ObjectIdEntry ObjectIds::operator[](std::size_t i) const {
+  return format::load<format::ObjectIdEntry>(entries_, i * sizeof(format::ObjectIdEntry),
+                                             "object id");
+}
+
+std::strong_ordering compare_object_ids(const format::ObjectIdEntry& a,
+                                        const format::ObjectIdEntry& b) noexcept {
+  const int order = std::memcmp(a.digest, b.digest, sizeof(a.digest));
+  if (order != 0) return order <=> 0;
+  return std::uint64_t{a.length} <=> std::uint64_t{b.length};
+}
+
+}  // namespace cim

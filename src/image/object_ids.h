@@ -1,0 +1,39 @@
+// Object id files: the digests of the objects in a region file.
+#pragma once
+
+#include <compare>
+#include <string>
+
+#include "format/layout.h"
+#include "image/file_descriptor.h"
+#include "image/mapping.h"
+
+namespace cim {
+
+// An open object id file. What its entries say is unchecked. Move-only.
+class ObjectIds {
+ public:
+  // Opens object id file `index` of `set` in the directory `directory_fd`, whose path is
+  // `directory`. Throws Error: file_not_found, corrupt, unsupported.
+  ObjectIds(int directory_fd, const std::string& directory, const format::Guid& set,
+            std::uint16_t index);
+
+  const std::string& path() const noexcept { return path_; }
+  int fd() const noexcept { return fd_.get(); }
+  std::size_t size() const noexcept { return entries_.size() / sizeof(format::ObjectIdEntry); }
+
+  // Entry `i`, which is less than size().
+  format::ObjectIdEntry operator[](std::size_t i) const;
+
+ private:
+  std::string path_;
+  FileDescriptor fd_;
+  Mapping mapping_;
+  ByteView entries_;
+};
+
+// The order of entries in an object id file: by digest, then by length.
+std::strong_ordering compare_object_ids(const format::ObjectIdEntry& a,
+                                        const format::ObjectIdEntry& b) noexcept;
+
+}  // namespace cim
