@@ -12,7 +12,6 @@
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "format/bytes.h"
 #include "format/extended_attributes.h"
