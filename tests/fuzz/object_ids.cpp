@@ -7,6 +7,7 @@
 
 #include "format/layout.h"
 #include "fuzz/input.h"
+#include "image/region.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 
@@ -39,7 +40,10 @@ class BaseDirectory {
     }
     const ByteView rest = input.rest();
     content.append(reinterpret_cast<const char*>(rest.data()), rest.size());
-    for (const std::string& path : paths_) std::ofstream(path, std::ios::binary) << content;
+    for (const std::string& path : paths_) {
+      if (!whole) set_index(content, path);
+      std::ofstream(path, std::ios::binary) << content;
+    }
   }
 
   void build() const {
@@ -50,6 +54,12 @@ class BaseDirectory {
   }
 
  private:
+  static void set_index(std::string& content, const std::string& path) {
+    const auto name = parse_region_file_name(path.substr(path.rfind('/') + 1));
+    const std::uint16_t index = name.value().index;
+    std::memcpy(&content[offsetof(format::ObjectIdHeader, index)], &index, sizeof(index));
+  }
+
   test::TemporaryDirectory directory_;
   std::vector<std::string> paths_;
   std::string header_;
