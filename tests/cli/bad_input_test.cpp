@@ -2,6 +2,7 @@
 // everything as it was.
 #include <atomic>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include <boost/filesystem.hpp>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cli_test.h"
@@ -58,9 +60,87 @@ class SmallDisk {
 
   bool mounted() const { return mounted_; }
 
+  std::uint64_t used() const {  // bytes
+    struct statvfs status = {};
+    EXPECT_EQ(0, statvfs(directory_.c_str(), &status));
+    return (status.f_blocks - status.f_bfree) * status.f_frsize;
+  }
+
  private:
   const std::string directory_;
   bool mounted_;
+};
+
+// Commands that write to `disk/`, on disks that are full sooner or later: among the first streams,
+// in the middle of several MiB of them, within the last few KiB.
+class FullDisk : public BadInput {
+ protected:
+  FullDisk() {
+    for (int i = 0; i < 300; ++i) write_source("small-" + std::to_string(i), 3000);
+    for (int i = 0; i < 8; ++i) write_source("large-" + std::to_string(i), 700000);
+    write_source("z-largest", 5 << 20);
+    fs::last_write_time(path("src"), whole_second);
+  }
+
+  // Runs `prepare` and `command` on a disk with room, then on smaller ones, where `command` cannot
+  // but fail. Calls `check` with the files from before, by their sizes, after each failure.
+  template <typename Check>
+  void expect_failures(const std::vector<std::string>& prepare,
+                       const std::vector<std::string>& command, Check&& check) const {
+    std::uint64_t least = 0;
+    std::uint64_t needed = 0;
+    {
+      const SmallDisk disk(path("disk"), "64m");
+      if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
+      if (!prepare.empty()) succeed(prepare);
+      least = disk.used();
+      succeed(command);
+      needed = disk.used();
+    }
+    std::vector<std::uint64_t> sizes;
+    for (std::uint64_t eighths = 1; eighths < 8; ++eighths) {
+      sizes.push_back(least + (needed - least) * eighths / 8);
+    }
+    for (const std::uint64_t missing : {4, 8, 16, 32, 64, 128, 256}) {
+      sizes.push_back(needed - missing * 1024);
+    }
+    for (const std::uint64_t size : sizes) {
+      SCOPED_TRACE(std::to_string(size) + " of " + std::to_string(needed) + " bytes");
+      const SmallDisk disk(path("disk"), std::to_string(size));
+      if (!prepare.empty()) succeed(prepare);
+      const std::map<std::string, std::uintmax_t> before = files_on_disk();
+      const std::string message = fail(command);
+      EXPECT_TRUE(message.ends_with(": No space left on device")) << message;
+      check(before);
+    }
+  }
+
+  void expect_disk_unchanged(const std::vector<std::string>& prepare,
+                             const std::vector<std::string>& command) const {
+    expect_failures(prepare, command, [&](const auto& before) {
+      EXPECT_EQ(before, files_on_disk());
+      if (prepare.empty()) return;
+      EXPECT_EQ("x", succeed({"cat", "disk/app.cim", "small"}));
+    });
+  }
+
+  std::map<std::string, std::uintmax_t> files_on_disk() const {
+    std::map<std::string, std::uintmax_t> sizes;
+    for (const auto& entry : fs::recursive_directory_iterator(path("disk"))) {
+      if (fs::is_regular_file(entry)) sizes[entry.path().string()] = fs::file_size(entry);
+    }
+    return sizes;
+  }
+
+ private:
+  // No two files are equal: what is stored already takes no room. There is no rounding of times to
+  // warn of.
+  void write_source(const std::string& name, std::size_t size) const {
+    write("src/" + name, name + std::string(size, 'x'));
+    fs::last_write_time(path("src/" + name), whole_second);
+  }
+
+  static constexpr std::time_t whole_second = 1'500'000'000;
 };
 
 TEST_F(BadInput, AMissingImage) {
@@ -126,37 +206,32 @@ TEST_F(BadInput, ATruncatedMetadataRegion) {
   }
 }
 
-TEST_F(BadInput, AFullDiskWhileCreating) {
-  write("src/large", std::string(4 << 20, 'x'));
-  const SmallDisk disk(path("disk"), "1m");
-  if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
-  EXPECT_TRUE(fail({"create", "disk/app.cim", "src"}).ends_with("No space left on device"));
-  EXPECT_TRUE(fs::is_empty(path("disk")));
+TEST_F(FullDisk, WhileCreating) { expect_disk_unchanged({}, {"create", "disk/app.cim", "src"}); }
+
+TEST_F(FullDisk, WhileExtending) {
+  write("first/small", "x");
+  expect_disk_unchanged({"create", "disk/app.cim", "first"}, {"add", "disk/app.cim", "src"});
 }
 
-TEST_F(BadInput, AFullDiskWhileExtending) {
-  write("src/small", "x");
-  write("large", std::string(4 << 20, 'x'));
-  const SmallDisk disk(path("disk"), "1m");
-  if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
-  succeed({"create", "disk/app.cim", "src"});
-  std::set<fs::path> before;
-  for (const auto& entry : fs::directory_iterator(path("disk"))) before.insert(entry.path());
-  EXPECT_TRUE(fail({"add", "disk/app.cim", "large"}).ends_with("No space left on device"));
-  std::set<fs::path> after;
-  for (const auto& entry : fs::directory_iterator(path("disk"))) after.insert(entry.path());
-  EXPECT_EQ(after, before);
-  EXPECT_EQ(succeed({"cat", "disk/app.cim", "small"}), "x");
+TEST_F(FullDisk, WhileReplacing) {
+  write("first/small", "x");
+  expect_disk_unchanged({"create", "disk/app.cim", "first"},
+                        {"create", "--force", "disk/app.cim", "src"});
 }
 
-TEST_F(BadInput, AFullDiskWhileExtracting) {
-  write("src/large", std::string(4 << 20, 'x'));
+TEST_F(FullDisk, WhileExporting) {
   succeed({"create", "app.cim", "src"});
-  const SmallDisk disk(path("disk"), "1m");
-  if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
-  EXPECT_EQ(fail({"extract", "app.cim", "disk/out"}),
-            "cim: app.cim: disk/out/large: No space left on device");
-  EXPECT_TRUE(fs::is_empty(path("disk/out")));
+  expect_disk_unchanged({}, {"export", "app.cim", "--tar", "disk/app.tar"});
+}
+
+TEST_F(FullDisk, WhileExtracting) {
+  succeed({"create", "app.cim", "src"});
+  expect_failures({}, {"extract", "app.cim", "disk/out"}, [this](const auto&) {
+    for (const auto& [file, size] : files_on_disk()) {
+      EXPECT_EQ(size, fs::file_size(fs::path(path("src")) / fs::path(file).filename()))
+          << "a part of " << file;
+    }
+  });
 }
 
 TEST_F(BadInput, AFullDiskForTheOutput) {
