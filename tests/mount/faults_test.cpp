@@ -364,6 +364,7 @@ class MemoryLimit {
 };
 
 TEST_F(FaultsTest, ServesWithHardlyAnyMemory) {
+  if (!CIMFS_SANDBOX) GTEST_SKIP() << "a sanitizer needs more";
   const std::string mount_point = make_directory();
   const MemoryLimit limit;
   ForegroundDaemon daemon(image_path(), mount_point);
