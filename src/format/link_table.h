@@ -57,6 +57,11 @@ class LinkTable {
   std::uint32_t count_ = 0;
 };
 
+// The bytes that an entry with a name of `units` has in a link table to itself.
+constexpr std::uint64_t link_table_entry_size(std::size_t value_size, std::size_t units) {
+  return value_size + sizeof(std::uint32_t) + sizeof(std::uint16_t) + units * sizeof(char16_t);
+}
+
 // Builds a link table. Entries are added in order; the bytes are appended to a buffer.
 class LinkTableBuilder {
  public:

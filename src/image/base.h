@@ -27,6 +27,9 @@ class BaseImage {
   // The number of region files in them: the child's own start at this index.
   std::size_t region_count() const;
 
+  // The bytes of all metadata regions; a region file that is listed twice counts once.
+  std::uint64_t metadata_size() const;
+
   format::RegionOffset upcase_table() const;
 
   std::uint32_t file_table_count() const;

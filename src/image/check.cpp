@@ -20,6 +20,7 @@
 #include "format/upcase.h"
 #include "image/base.h"
 #include "image/digest.h"
+#include "image/entry_tally.h"
 #include "image/object_ids.h"
 #include "image/region.h"
 
@@ -53,7 +54,7 @@ class Check {
   void check_for_spare_files(const std::string& directory);
   bool check_file_tables(const Image& image);
   void walk(const Image& image);
-  void check_directory(const Image& image, FileId id);
+  void check_directory(const Image& image, FileId id, EntryTally& tally);
   void check_entry(const Image& image, FileId directory, FileId child);
   void check_file(const Image& image, const File& file);
   void check_reparse_data(const Image& image, const File& file);
@@ -175,24 +176,20 @@ void Check::check_for_spare_files(const std::string& directory) {
 // by file id is no larger than the image.
 bool Check::check_file_tables(const Image& image) {
   const BaseImage tables(image);
-  std::uint64_t records = 0;
-  bool complete = true;
+  bool any = false;
   for (std::uint32_t i = 0; i < tables.file_table_count(); ++i) {
-    complete &= attempt([&] { records += tables.file_table(i).records.size(); });
-  }
-  std::uint64_t metadata = 0;
-  for (const RegionInfo& region : regions_) {
-    if (region.type == RegionType::metadata) metadata += region.size;
+    any |= attempt([&] { tables.file_table(i); });
   }
   // A missing table proves nothing about its ids; they cost what 1024 records would.
-  if (records > metadata || std::uint64_t{image.file_id_limit()} * sizeof(Reached) > metadata) {
+  if (std::uint64_t{image.file_id_limit()} * sizeof(Reached) > tables.metadata_size()) {
     error("file tables overlap: they claim more records than the metadata can hold");
     return false;
   }
-  return complete || records > 0;
+  return any;
 }
 
 void Check::walk(const Image& image) {
+  EntryTally tally(image);
   reached_.resize(std::size_t{image.file_id_limit()} + 1);
   Reached& root = reached_.at(image.root());
   root.seen = true;
@@ -202,18 +199,19 @@ void Check::walk(const Image& image) {
   while (!pending_.empty()) {
     const FileId id = std::exchange(pending_.back(), 0);
     pending_.pop_back();
-    attempt([&] { check_directory(image, id); });
+    attempt([&] { check_directory(image, id, tally); });
   }
   result_.unused = image.file_id_limit() - result_.files;
 }
 
-void Check::check_directory(const Image& image, FileId id) {
+void Check::check_directory(const Image& image, FileId id, EntryTally& tally) {
   const Directory directory = image.entries(image.file(id));
   EntryName names[2];
   for (std::uint32_t i = 0; i < directory.size(); ++i) {
     EntryName& name = names[i % 2];
     const EntryName& previous = names[(i + 1) % 2];
     const FileId child = image.entry(directory, i, name);
+    tally.add(name.view());
     if (i > 0) {
       const auto order = format::compare_names(previous.view(), name.view(), image.upcase_table());
       if (std::is_eq(order)) error(fmt::format("directory {}: entry {}: same name twice", id, i));

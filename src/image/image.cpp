@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <unordered_set>
 
 #include <cim/image.h>
@@ -18,6 +19,7 @@
 #include "format/link_table.h"
 #include "format/upcase.h"
 #include "image/base.h"
+#include "image/entry_tally.h"
 #include "image/region.h"
 
 namespace cim {
@@ -181,6 +183,8 @@ struct Image::Impl {
         "file table directory entry");
   }
 
+  std::uint64_t metadata_size() const;
+  void prove_file_tables() const;
   FileTable file_table(std::uint32_t table) const;
   File file(FileId id) const;
   format::LinkTable link_table(const File& directory) const;
@@ -191,7 +195,7 @@ struct Image::Impl {
   std::optional<ExtensionHeader> read_extension(const Image& image, Stream& stream) const;
   const std::vector<LinkCount>& all_link_counts(const Image& image) const;
   std::optional<std::vector<LinkCount>> recorded_link_counts(const Image& image) const;
-  std::vector<LinkCount> walked_link_counts() const;
+  std::vector<LinkCount> walked_link_counts(const Image& image) const;
 };
 
 void Image::Impl::open(const std::string& image_path) {
@@ -237,7 +241,30 @@ void Image::Impl::open_filesystem() {
   const std::uint64_t limit =
       std::uint64_t{tables - 1} * format::files_per_table + file_table_entry(tables - 1).count;
   if (limit > UINT32_MAX) throw Error(Errc::corrupt, "more file tables than file ids");
+  prove_file_tables();
   file_id_limit = static_cast<FileId>(limit);
+}
+
+std::uint64_t Image::Impl::metadata_size() const {
+  std::set<std::string_view> counted;
+  std::uint64_t size = 0;
+  for (const Region& each : regions) {
+    if (each.type == RegionType::metadata && counted.insert(each.path).second) size += each.size;
+  }
+  return size;
+}
+
+// So that work and memory for each file id are no more than the image is large.
+void Image::Impl::prove_file_tables() const {
+  std::uint64_t records = 0;
+  for (std::uint32_t table = 0; table < filesystem.file_table_directory_length; ++table) {
+    const format::FileTableDirectoryEntry entry = file_table_entry(table);
+    records += std::uint64_t{entry.count} * entry.entry_size;
+  }
+  if (records > metadata_size()) {
+    throw Error(Errc::corrupt,
+                "file tables overlap: they claim more records than the metadata can hold");
+  }
 }
 
 FileTable Image::Impl::file_table(std::uint32_t table) const {
@@ -460,7 +487,7 @@ const std::vector<LinkCount>& Image::Impl::all_link_counts(const Image& image) c
       recorded = recorded_link_counts(image);
     } catch (const Error&) {  // broken ones are no better than none
     }
-    link_counts = recorded ? std::move(*recorded) : walked_link_counts();
+    link_counts = recorded ? std::move(*recorded) : walked_link_counts(image);
   });
   return link_counts;
 }
@@ -506,7 +533,8 @@ std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Im
 
 // Counts the names of every file that can be reached. Directories that break the format count as
 // empty: reading them reports it.
-std::vector<LinkCount> Image::Impl::walked_link_counts() const {
+std::vector<LinkCount> Image::Impl::walked_link_counts(const Image& image) const {
+  EntryTally tally(image);
   std::vector<FileId> names;  // the file of each name in the image
   std::vector<LinkCount> counts;
   std::vector<FileId> pending = {filesystem.root_directory};
@@ -519,8 +547,8 @@ std::vector<LinkCount> Image::Impl::walked_link_counts() const {
     try {
       const format::LinkTable table = link_table(file(id));
       for (std::uint32_t i = 0; i < table.size(); ++i) {
-        table.name(i,
-                   name.data());  // ends the walk of a table that claims entries it does not have
+        // Either ends the walk of a table that claims entries it does not have.
+        tally.add({name.data(), table.name(i, name.data())});
         const auto child = table.value<FileId>(i);
         if (!file(child).is_directory()) {
           names.push_back(child);
@@ -661,6 +689,8 @@ std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t off
 std::vector<format::RegionSet> BaseImage::region_sets() const { return image_.impl_->header.sets; }
 
 std::size_t BaseImage::region_count() const { return image_.impl_->regions.size(); }
+
+std::uint64_t BaseImage::metadata_size() const { return image_.impl_->metadata_size(); }
 
 format::RegionOffset BaseImage::upcase_table() const {
   return image_.impl_->filesystem.upcase_table;

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "format/upcase.h"
 #include "posix/attributes.h"
 
@@ -56,12 +58,16 @@ bool is_safe_name(std::string_view name) {
          name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
+// A path of max_path_units takes at most three bytes for each, and two units for each name.
+constexpr std::size_t max_path_bytes = 3 * max_path_units;
+constexpr std::size_t max_depth = max_path_units / 2 + 1;
+
 bool is_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }
 
 }  // namespace
 
 ImageWalk::ImageWalk(const Image& image, const Selection& selection, EntryOrder order)
-    : image_(image), order_(order) {
+    : image_(image), order_(order), tally_(image) {
   if (selection.empty()) selection_.whole = true;
   for (const std::u16string& path : selection) select(path);
 }
@@ -103,6 +109,10 @@ ImageWalk::Step ImageWalk::visit(const Entry& entry) {
   name_ = entry.name;
   if (!path_.empty()) path_ += '/';
   path_ += name_;
+  if (path_.size() > max_path_bytes || levels_.size() > max_depth) {
+    throw Error(Errc::corrupt, fmt::format("{}: {}...: a path of more than {} characters",
+                                           image_.path(), path_.substr(0, 80), max_path_units));
+  }
   const bool is_root = levels_.empty();
   if (!is_root && !is_safe_name(name_)) {
     throw Error(Errc::corrupt, image_.path() + ": " + path_ + ": no file may have such a name");
@@ -124,9 +134,10 @@ void ImageWalk::enter(const SelectionTree* selection) {
   levels_.push_back({std::move(entries), 0, path_.size()});
 }
 
-std::vector<ImageWalk::Entry> ImageWalk::all_entries() const {
+std::vector<ImageWalk::Entry> ImageWalk::all_entries() {
   std::vector<Entry> entries;
   for_each_entry(image_, file_, [&](std::u16string_view name, FileId id) {
+    tally_.add(name);
     entries.push_back({image_to_linux_name(name), id, nullptr});
     return true;
   });

@@ -8,6 +8,8 @@
 
 #include <cim/image.h>
 
+#include "image/entry_tally.h"
+
 namespace cim::transfer {
 
 // Which files of an image something is about: those at these paths (see cim/name.h) with all below
@@ -40,8 +42,9 @@ class ImageWalk {
   // the image.
   ImageWalk(const Image& image, const Selection& selection, EntryOrder order = EntryOrder::image);
 
-  // Moves on. Throws Error (corrupt), also for a directory that is met a second time and a name
-  // that no Linux file may have.
+  // Moves on. Throws Error (corrupt), also for a directory that is met a second time, a name that
+  // no Linux file may have, a path that is longer than any may be, and more entries than the
+  // metadata can hold.
   Step next();
 
   const Image& image() const noexcept { return image_; }
@@ -80,11 +83,12 @@ class ImageWalk {
   void select(const std::u16string& path);
   Step visit(const Entry& entry);
   void enter(const SelectionTree* selection);
-  std::vector<Entry> all_entries() const;
+  std::vector<Entry> all_entries();
   std::vector<Entry> selected_entries(const SelectionTree& selection) const;
 
   const Image& image_;
   const EntryOrder order_;
+  EntryTally tally_;
   SelectionTree selection_;
   bool started_ = false;
   std::vector<Level> levels_;

@@ -1,6 +1,7 @@
 // Images put together by hand, to be as other writers' or as broken as a test needs.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -66,6 +67,17 @@ class ForgedImage {
     return {.data = add_data(text), .length_and_type = text.size()};
   }
 
+  // The records of `depth` directories, each the only entry, `d`, of the one before; that of the
+  // last is `end`.
+  std::vector<format::File> directory_chain(FileId depth, FileId end) {
+    std::vector<format::File> files(depth);
+    for (FileId id = 1; id <= depth; ++id) {
+      files[id - 1] = {.default_stream = directory({{u"d", id < depth ? id + 1 : end}}),
+                       .parent = std::max<FileId>(id - 1, 1)};
+    }
+    return files;
+  }
+
   // Writes everything into `directory` as `forged.cim`; `files` are the records of ids 1, 2, … in
   // tables of records of `entry_size` bytes. Returns the path.
   std::string write(const std::string& directory, const std::vector<format::File>& files,
@@ -77,6 +89,7 @@ class ForgedImage {
       tables.push_back(add_file_table(part, entry_size));
       left = left.subspan(part.size());
     } while (!left.empty());
+    tables.resize(tables.size() + extra_file_tables, tables.back());
     filesystem.file_table_directory = add_metadata(std::as_bytes(std::span(tables)));
     filesystem.file_table_directory_length = static_cast<std::uint32_t>(tables.size());
     if (filesystem.upcase_table == 0) {
@@ -98,6 +111,7 @@ class ForgedImage {
 
   format::FilesystemHeader header = {};
   format::Filesystem filesystem = {};
+  std::size_t extra_file_tables = 0;  // how often the last file table is listed once more
 
  private:
   format::FileTableDirectoryEntry add_file_table(std::span<const format::File> files,
