@@ -1,12 +1,11 @@
 // Broken images: every use of one ends in an Error that names it, or in a correct answer.
 #include <fstream>
-#include <functional>
-#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "image/explorer.h"
 #include "image/forged_image.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -14,74 +13,10 @@
 namespace cim {
 namespace {
 
+using test::Explorer;
 using test::ForgedImage;
 using testing::AllOf;
 using testing::HasSubstr;
-
-// Reads all that can be reached. Counts the errors; checks that each names the image.
-class Explorer {
- public:
-  explicit Explorer(const std::string& path) : path_(path) {}
-
-  int explore() {
-    attempt([&] {
-      const Image image(path_);
-      visit(image, image.root());
-      for (FileId id = 1; id <= std::min<FileId>(image.file_id_limit(), 64); ++id) {
-        attempt([&] { image.link_count(image.file(id)); });
-      }
-      attempt([&] { image.files_of_last_fork(); });
-    });
-    return errors_;
-  }
-
- private:
-  void attempt(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      ++errors_;
-      EXPECT_THAT(error.what(), testing::AnyOf(HasSubstr("a.cim"), HasSubstr("region_"),
-                                               HasSubstr("forged.cim")));
-    }
-  }
-
-  void visit(const Image& image, FileId id) {
-    if (!seen_.insert(id).second) return;
-    attempt([&] {
-      const File file = image.file(id);
-      attempt([&] { image.metadata(file); });
-      attempt([&] {
-        for (const NamedStream& stream : image.named_streams(file)) read(image, stream.stream);
-      });
-      if (!file.is_directory()) return read(image, file.stream);
-      const Directory directory = image.entries(file);
-      EntryName name;
-      for (std::uint32_t i = 0; i < std::min<std::uint32_t>(directory.size(), 1000); ++i) {
-        attempt([&] {
-          const FileId child = image.entry(directory, i, name);
-          image.find(file, name.view());
-          visit(image, child);
-        });
-      }
-    });
-  }
-
-  void read(const Image& image, const Stream& stream) {
-    attempt([&] {
-      std::array<std::byte, 4096> buffer;
-      for (std::uint64_t offset : {std::uint64_t{0}, stream.length / 2, stream.length - 1}) {
-        image.read(stream, offset, buffer);
-        image.seek(stream, offset, true);
-        image.seek(stream, offset, false);
-      }
-    });
-  }
-
-  std::string path_;
-  std::set<FileId> seen_;
-  int errors_ = 0;
-};
 
 std::string slurp(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
