@@ -1,6 +1,7 @@
 // What the user, the disk or an attacker can get wrong: one clear line each, exit status 1, and
 // everything as it was.
 #include <atomic>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <thread>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli_test.h"
+#include "image/forged_image.h"
 
 namespace cim::cli {
 namespace {
@@ -346,6 +348,31 @@ TEST_F(BadInput, ControlCharactersInAMessage) {
   create_image();
   EXPECT_EQ(fail({"ls", "app.cim", "a\n\033[2Jb"}),
             "cim: app.cim: a\\n\\033[2Jb: no such file or directory");
+}
+
+TEST_F(BadInput, CyclesAmongDirectoriesEnd) {
+  test::ForgedImage forged;
+  forged.write(directory(), forged.directory_chain(2, 1));
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"ls", "-lR", "forged.cim"},
+                                             {"tree", "forged.cim"},
+                                             {"du", "forged.cim"},
+                                             {"extract", "forged.cim", "out"},
+                                             {"export", "forged.cim"},
+                                             {"diff", "forged.cim", "forged.cim"}}) {
+    const Result result = cim(arguments);
+    EXPECT_EQ(result.status, arguments[0] == "diff" ? 2 : 1) << arguments[0];
+    EXPECT_NE(result.err.find("more than one name"), std::string::npos) << result.err;
+  }
+}
+
+TEST_F(BadInput, AHundredThousandLevelsEnd) {
+  test::ForgedImage forged;
+  forged.write(directory(), forged.directory_chain(100'000, 1));
+  EXPECT_NE(fail({"du", "forged.cim"}), "");
+  EXPECT_NE(fail({"extract", "forged.cim", "out"}), "");
+  // Paths below may be too long for the destructor.
+  EXPECT_EQ(std::system(("rm -rf " + path("out")).c_str()), 0);
 }
 
 }  // namespace

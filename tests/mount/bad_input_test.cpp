@@ -1,5 +1,6 @@
 // What the daemon says to what it cannot mount, and what a mount does with what is broken.
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
@@ -11,6 +12,7 @@
 #include "fixture.h"
 #include "format/layout.h"
 #include "image/file_descriptor.h"
+#include "image/forged_image.h"
 #include "support/image_content.h"
 
 namespace cim::test {
@@ -195,6 +197,15 @@ TEST_F(BadInputTest, ABrokenFileFailsAloneAndTheDirectoryIsStillListed) {
   EXPECT_EQ(-1, access((mount_point + "/broken").c_str(), F_OK));
   EXPECT_EQ(EIO, errno);
   EXPECT_TRUE(read_file(mount_point + "/sound") == random_content(100000));
+}
+
+TEST_F(BadInputTest, AWalkOfACycleAmongDirectoriesEndsWithAnError) {
+  ForgedImage forged;
+  forged.write(fs::path(image_path()).parent_path().string(), forged.directory_chain(3, 2));
+  const std::string mount_point = mount("forged.cim");
+  EXPECT_EQ(0, access((mount_point + "/d").c_str(), F_OK));
+  const int status = std::system(("timeout 60 find " + mount_point + " >/dev/null 2>&1").c_str());
+  EXPECT_EQ(1, WEXITSTATUS(status));
 }
 
 TEST_F(BadInputTest, DataThatIsNotThereIsAnErrorToItsReader) {
