@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <mutex>
+#include <string_view>
 
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace cim {
@@ -23,8 +25,9 @@ struct MappedFile {
 
 using MappedFiles = std::map<const std::byte*, MappedFile, std::greater<>>;  // by address
 
-// The signal handler locks it, too. It can: a fault is the doing of the thread that it hits, while
-// that reads a Mapping, which nobody does with the lock held.
+// Of the list of mapped files and the zeroed pages. The signal handlers lock it, too. They can: a
+// fault is the doing of the thread that it hits, while that reads a Mapping, which nobody does with
+// the lock held.
 std::mutex mutex;
 
 MappedFiles& mapped_files() {
@@ -48,6 +51,7 @@ std::size_t page_size() noexcept {
   return size;
 }
 
+// Needs the lock.
 MappedFiles::const_iterator mapped_file_at(const std::byte* address) noexcept {
   const auto file = mapped_files().lower_bound(address);  // the last that starts at or before it
   const bool inside = file != mapped_files().end() && address < file->first + file->second.size;
@@ -82,22 +86,42 @@ bool zero_page_at(std::byte* address) noexcept {
          MAP_FAILED;
 }
 
-// The access is made again, and ends the process this time.
-void give_up() noexcept { std::signal(SIGBUS, SIG_DFL); }
+// Whether the thread has met a page that cannot be had. A signal that somebody has sent may hit one
+// that has the lock.
+bool is_fault(const siginfo_t& info) noexcept { return info.si_code == BUS_ADRERR; }
+
+// Lets the signal end the process: the access is made again, or what was sent is sent again.
+void give_up(const siginfo_t& info) noexcept {
+  std::signal(SIGBUS, SIG_DFL);
+  if (info.si_code <= 0) raise(SIGBUS);
+}
 
 void survive(int, siginfo_t* info, void*) {
   const int error = errno;
-  if (!zero_page_at(static_cast<std::byte*>(info->si_addr))) give_up();
+  const bool survived = is_fault(*info) && zero_page_at(static_cast<std::byte*>(info->si_addr));
+  if (!survived) give_up(*info);
   errno = error;
 }
 
 const char* program_name = "";
 const int* exit_status = nullptr;
 
+iovec part(std::string_view text) noexcept { return {const_cast<char*>(text.data()), text.size()}; }
+
+// One line, whole even where other threads write, too.
+void complain(const std::string& path) noexcept {
+  iovec parts[] = {part(program_name), part(": "),   part(path),
+                   part(": "),         part(reason), part("\n")};
+  if (writev(STDERR_FILENO, parts, std::size(parts)) < 0) return;  // nobody to tell
+}
+
+// Keeps the lock: a thread that meets the next fault waits for the end of the process.
 void complain_and_exit(int, siginfo_t* info, void*) {
+  if (!is_fault(*info)) return give_up(*info);
+  const std::lock_guard lock(mutex);
   const auto file = mapped_file_at(static_cast<std::byte*>(info->si_addr));
-  if (file == mapped_files().end()) return give_up();
-  dprintf(STDERR_FILENO, "%s: %s: %s\n", program_name, file->second.path.c_str(), reason);
+  if (file == mapped_files().end()) return give_up(*info);
+  complain(file->second.path);
   _exit(*exit_status);
 }
 
