@@ -16,8 +16,8 @@
 namespace cim {
 namespace {
 
-// Keeps answers back that were made of metadata that could not be read. libfuse sends all of a
-// thread's answers through it.
+// Keeps answers back that were made of metadata that could not be read, or with data missing.
+// libfuse sends all of a thread's answers through it.
 class Answer {
  public:
   // To be called before a request is processed for the `attempt`th time.
@@ -26,6 +26,7 @@ class Answer {
     answering_ = true;
     last_attempt_ = attempt + 1 == max_attempts;
     repeat_ = false;
+    min_size_ = 0;
   }
 
   // To be called when it has been. Returns whether it must be once more.
@@ -34,18 +35,30 @@ class Answer {
     return repeat_;
   }
 
-  // Whether the answer may be sent. The prefetcher's are none to a request.
+  // See expect_data().
+  void expect(std::size_t size, const std::string& subject) noexcept {
+    min_size_ = sizeof(fuse_out_header) + size;
+    subject_ = &subject;
+  }
+
+  // Whether what was read for the answer is right. The prefetcher's are none to a request.
   bool is_sound() const noexcept {
     return !answering_ || watch_.outcome() == FaultWatch::Outcome::sound;
   }
 
+  // Whether an answer of `size` bytes, header included, may be sent.
+  bool is_complete(std::size_t size) const noexcept { return is_sound() && size >= min_size_; }
+
   // In the place of one that may not: fails the request `unique`, or has it processed once more.
   void replace(int connection, std::uint64_t unique) {
-    if (watch_.outcome() == FaultWatch::Outcome::disturbed && !last_attempt_) {
+    const FaultWatch::Outcome outcome = watch_.outcome();
+    if (outcome == FaultWatch::Outcome::disturbed && !last_attempt_) {
       repeat_ = true;
       return;
     }
-    log_error_once(FaultWatch::complaint());
+    log_error_once(outcome == FaultWatch::Outcome::sound
+                       ? *subject_ + ": a region file has become shorter"
+                       : FaultWatch::complaint());
     const fuse_out_header failure = {.len = sizeof(failure), .error = -EIO, .unique = unique};
     if (write(connection, &failure, sizeof(failure)) < 0) return;  // interrupted: nobody waits
   }
@@ -62,34 +75,38 @@ class Answer {
   bool answering_ = false;
   bool last_attempt_ = false;
   bool repeat_ = false;
+  std::size_t min_size_ = 0;              // bytes, header included
+  const std::string* subject_ = nullptr;  // the image whose data is expected
 };
 
-std::uint64_t request_of(const void* answer) noexcept {
+fuse_out_header header_of(const void* answer) noexcept {
   fuse_out_header header;
   std::memcpy(&header, answer, sizeof(header));
-  return header.unique;
+  return header;
 }
 
 ssize_t send_parts(int connection, iovec* parts, int count, void*) {
   Answer& answer = Answer::of_this_thread();
-  if (answer.is_sound()) return writev(connection, parts, count);
-  answer.replace(connection, request_of(parts[0].iov_base));
-  ssize_t size = 0;
-  for (int i = 0; i < count; ++i) size += static_cast<ssize_t>(parts[i].iov_len);
-  return size;
+  std::size_t size = 0;
+  for (int i = 0; i < count; ++i) size += parts[i].iov_len;
+  const fuse_out_header header = header_of(parts[0].iov_base);
+  const bool may_be_sent = header.error != 0 ? answer.is_sound() : answer.is_complete(size);
+  if (may_be_sent) return writev(connection, parts, count);
+  answer.replace(connection, header.unique);
+  return static_cast<ssize_t>(size);
 }
 
 ssize_t send_pipe(int pipe, off_t* from, int connection, off_t* to, std::size_t size,
                   unsigned flags, void*) {
   Answer& answer = Answer::of_this_thread();
-  if (answer.is_sound()) {
+  if (answer.is_complete(size)) {
     const ssize_t sent = splice(pipe, from, connection, to, size, flags);
     // The reader was interrupted and waits no more. The pipe is empty all the same.
     return sent < 0 && errno == ENOENT ? static_cast<ssize_t>(size) : sent;
   }
   std::vector<char> content(size);
   if (read(pipe, content.data(), size) < static_cast<ssize_t>(sizeof(fuse_out_header))) return -1;
-  answer.replace(connection, request_of(content.data()));
+  answer.replace(connection, header_of(content.data()).unique);
   return static_cast<ssize_t>(size);
 }
 
@@ -101,6 +118,10 @@ constexpr fuse_custom_io checked_io = {
     .writev = send_parts, .read = receive, .splice_receive = nullptr, .splice_send = send_pipe};
 
 }  // namespace
+
+void expect_data(std::size_t size, const std::string& image) noexcept {
+  Answer::of_this_thread().expect(size, image);
+}
 
 bool is_sound() noexcept { return Answer::of_this_thread().is_sound(); }
 

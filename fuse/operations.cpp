@@ -13,7 +13,6 @@
 
 #include "checked_answers.h"
 #include "format/upcase.h"
-#include "image/region.h"
 #include "inode.h"
 #include "log.h"
 #include "posix/acl.h"
@@ -63,13 +62,6 @@ void reply_negative_entry(fuse_req_t request) {
   fuse_entry_param none = {};
   none.entry_timeout = forever;
   fuse_reply_entry(request, &none);
-}
-
-// Of a file that has become shorter, libfuse would send what there is, and the kernel take the rest
-// for zeros.
-void check_is_there(const Extent& extent, const std::string& image) {
-  if (file_size(extent.fd, image) >= extent.position + extent.length) return;
-  throw Error(Errc::io_error, image + ": a region file has become shorter");
 }
 
 void reply_splice(fuse_req_t request, const Extent& extent) {
@@ -387,8 +379,8 @@ void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_
   if (length >= splice_threshold) {
     const Extent extent = image_.extent(stream, position, length);
     if (extent.fd >= 0 && extent.length == length) {
-      check_is_there(extent, image_.path());
       read_around_.prepare_next(extent, rest - length);
+      expect_data(length, image_.path());
       reply_splice(request, extent);
       return;
     }
