@@ -8,7 +8,7 @@ namespace cim {
 
 // FUSE wants the root directory to be inode 1, so that number and the root's FileId swap places;
 // any other file's inode number is its FileId. Being its own inverse, and without state, the
-// mapping is good for as long as the image.
+// mapping is good for as long as the image, and in any number of threads.
 constexpr std::uint64_t swap_root(std::uint64_t number, FileId root) noexcept {
   if (number == root) return FUSE_ROOT_ID;
   if (number == FUSE_ROOT_ID) return root;

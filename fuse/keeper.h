@@ -15,7 +15,7 @@ class Keeper {
   // Call it while there is one thread. Throws Error.
   Keeper(const std::function<void()>& task, int kept);
 
-  // Has the task run. Returns when it is done.
+  // Has the task run. Returns when it is done. To be called once, by any thread.
   void run() noexcept;
 
  private:

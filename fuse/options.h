@@ -1,4 +1,4 @@
-// The command line of cimfs and mount.cimfs.
+// The command line of cimfs and mount.cimfs. Not thread-safe: getopt_long(3) is not.
 #pragma once
 
 #include <stdexcept>

@@ -11,7 +11,8 @@
 namespace cim {
 
 // What the threads share that answer the requests of a session. Unlike libfuse's own loop, it stops
-// its threads only between two requests: none is lost.
+// its threads only between two requests: none is lost. All functions may be called from many
+// threads at once.
 class RequestLoop {
  public:
   // Throws Error.

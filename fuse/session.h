@@ -22,7 +22,7 @@ struct MountRequest {
 
 // Mounts on construction and unmounts on destruction, unless somebody else has by then, or has
 // mounted something over it. From the one to the other SIGINT, SIGTERM and SIGHUP make serve()
-// return.
+// return. For the thread that made it.
 class Session {
  public:
   // `file_system` must outlive the session. Throws Error if the mount fails.

@@ -1,4 +1,5 @@
-// The one exception type that the library throws.
+// The one exception type that the library throws. The functions may be called from many threads at
+// once.
 #pragma once
 
 #include <stdexcept>

@@ -1,4 +1,5 @@
-// Reading composite images.
+// Reading composite images. Everything but Image is a value, which threads may share while none
+// changes it.
 #pragma once
 
 #include <cstddef>

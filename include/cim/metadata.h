@@ -1,4 +1,5 @@
-// The Windows metadata of a file, as cimfs.h and the image format know it.
+// The Windows metadata of a file, as cimfs.h and the image format know it. Values, which threads
+// may share while none changes them.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,8 @@
 //   - a character that is itself one of those U+F000 + byte is written as its UTF-8 bytes, each
 //     as U+DC00 + byte, so that the mapping stays one-to-one.
 //
+// All functions may be called from many threads at once.
+//
 // In the C++ API a path inside an image is UTF-16 with `\` between names, as on Windows; the
 // empty path is the root directory.
 #pragma once

@@ -22,7 +22,8 @@ class Writer;
 // A stream has the size that it was created with: it can be written up to that, not past it, and
 // whatever is never written reads as zero and takes no space. Closing it early is fine.
 //
-// Move-only; the destructor closes it. Must not outlive its Writer. Not thread-safe.
+// Move-only; the destructor closes it. Must not outlive its Writer. It and its Writer are for one
+// thread at a time.
 class CIM_API WriteStream {
  public:
   WriteStream(WriteStream&& other) noexcept;
@@ -62,7 +63,8 @@ class CIM_API WriteStream {
 //
 // Until commit() nothing is visible; without it, everything is discarded, by the destructor or by
 // the kernel if the process dies. One Writer may exist per directory at a time, across processes.
-// Paths are image paths as in cim/name.h. Not thread-safe.
+// Paths are image paths as in cim/name.h. A Writer is for one thread at a time; each thread may
+// have one of its own, for another directory.
 //
 // An Error from a call that names a path leaves the image as it was before the call; after an
 // io_error or disk_full only destruction is useful, and commit() throws.

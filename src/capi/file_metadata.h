@@ -1,4 +1,5 @@
-// Checking a CIMFS_FILE_METADATA before it goes into an image.
+// Checking a CIMFS_FILE_METADATA before it goes into an image. May be called from many threads at
+// once.
 #pragma once
 
 #include <cstdint>

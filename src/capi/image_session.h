@@ -13,8 +13,9 @@ namespace cim::capi {
 
 class StreamSession;
 
-// An image being written. Calls wait for each other. It is freed, and uncommitted changes are
-// discarded, when both its handle and that of its open stream are closed: each owns a part of it.
+// An image being written. May be called from many threads at once: calls wait for each other. It is
+// freed, and uncommitted changes are discarded, when both its handle and that of its open stream
+// are closed: each owns a part of it.
 class ImageSession : public std::enable_shared_from_this<ImageSession> {
  public:
   // Throws what Writer's constructor throws.
@@ -53,7 +54,8 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
   bool committed_ = false;
 };
 
-// An open stream of an ImageSession, which it keeps alive.
+// An open stream of an ImageSession, which it keeps alive. May be called from many threads at once:
+// calls wait for each other and for those of the image.
 class StreamSession {
  public:
   explicit StreamSession(std::shared_ptr<ImageSession> image) noexcept : image_(std::move(image)) {}

@@ -1,4 +1,5 @@
-// The strings of the C API: paths inside an image, and names on the host.
+// The strings of the C API: paths inside an image, and names on the host. May be called from many
+// threads at once.
 #pragma once
 
 #include <string>

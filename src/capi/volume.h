@@ -1,4 +1,6 @@
-// Volumes: images that CimMountImage has mounted under a GUID.
+// Volumes: images that CimMountImage has mounted under a GUID. May be called from many threads at
+// once; a lock on the directory of the mount points makes calls of all processes wait for each
+// other.
 #pragma once
 
 #include <string>

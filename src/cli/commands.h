@@ -1,4 +1,5 @@
-// The subcommands of cim, by what they do.
+// The subcommands of cim, by what they do. The program runs them in one thread, and none of its
+// parts is made for more.
 #pragma once
 
 #include <functional>

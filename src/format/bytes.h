@@ -1,4 +1,5 @@
-// Taking values out of bytes that nobody has checked, and putting them into buffers.
+// Taking values out of bytes that nobody has checked, and putting them into buffers. May be called
+// from many threads at once, for different buffers.
 #pragma once
 
 #include <cstring>

@@ -1,4 +1,5 @@
-// Lists of FILE_FULL_EA_INFORMATION.
+// Lists of FILE_FULL_EA_INFORMATION. A reader or builder is for one thread at a time; the function
+// may be called from many.
 #pragma once
 
 #include <optional>

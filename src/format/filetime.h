@@ -1,4 +1,5 @@
-// FILETIME, the time of Windows: 100 ns since 1601-01-01 UTC.
+// FILETIME, the time of Windows: 100 ns since 1601-01-01 UTC. May be called from many threads at
+// once.
 #pragma once
 
 #include <cstdint>

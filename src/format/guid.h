@@ -1,4 +1,4 @@
-// GUIDs in the Windows order.
+// GUIDs in the Windows order. May be called from many threads at once.
 #pragma once
 
 #include <optional>

@@ -2,7 +2,8 @@
 // file knows an offset. docs/format.md describes them in prose.
 //
 // All integers are little-endian and all structures packed, so on the little-endian machines that
-// we build for a structure is copied from the image as it is.
+// we build for a structure is copied from the image as it is. They are values, which threads may
+// share while none changes them.
 #pragma once
 
 #include <bit>

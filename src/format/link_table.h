@@ -16,7 +16,7 @@
 namespace cim::format {
 
 // A view of a link table read from an image. Its header is checked on construction, each entry
-// when it is asked for. Valid as long as the bytes.
+// when it is asked for. Valid as long as the bytes. May be read by many threads at once.
 class LinkTable {
  public:
   // An empty table.
@@ -62,7 +62,8 @@ constexpr std::uint64_t link_table_entry_size(std::size_t value_size, std::size_
   return value_size + sizeof(std::uint32_t) + sizeof(std::uint16_t) + units * sizeof(char16_t);
 }
 
-// Builds a link table. Entries are added in order; the bytes are appended to a buffer.
+// Builds a link table. Entries are added in order; the bytes are appended to a buffer. For one
+// thread at a time.
 class LinkTableBuilder {
  public:
   explicit LinkTableBuilder(std::size_t value_size) : value_size_(value_size) {}

@@ -1,4 +1,5 @@
-// Reparse points: symbolic links, junctions and the special files of Linux.
+// Reparse points: symbolic links, junctions and the special files of Linux. May be called from many
+// threads at once.
 #pragma once
 
 #include <optional>

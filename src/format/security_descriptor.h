@@ -1,4 +1,5 @@
-// Self-relative security descriptors: opaque to us, but checked before they go into an image.
+// Self-relative security descriptors: opaque to us, but checked before they go into an image. May
+// be called from many threads at once.
 #pragma once
 
 #include <cim/metadata.h>

@@ -1,4 +1,5 @@
-// Upcase tables: which names are the same when case does not count.
+// Upcase tables: which names are the same when case does not count. May be called from many threads
+// at once; the tables never change.
 #pragma once
 
 #include <array>

@@ -16,7 +16,7 @@ struct FileTable {
   ByteView records;  // entry.count records of entry.entry_size bytes; valid as long as the Image
 };
 
-// A view of `image`, which must outlive it.
+// A view of `image`, which must outlive it. May be used by many threads at once.
 class BaseImage {
  public:
   explicit BaseImage(const Image& image) : image_(image) {}

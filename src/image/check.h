@@ -1,4 +1,5 @@
-// Verifying an image: everything that can be wrong with it, without stopping at the first.
+// Verifying an image: everything that can be wrong with it, without stopping at the first. May be
+// called from many threads at once, with an observer each.
 #pragma once
 
 #include <cstdint>

@@ -15,6 +15,7 @@ namespace cim {
 using Digest = std::array<std::uint8_t, format::digest_size>;
 
 // Computes the SHA-256 of a sequence of bytes, cut to the length that object ids have. Reusable.
+// For one thread at a time.
 class Hasher {
  public:
   Hasher();

@@ -13,7 +13,7 @@ namespace cim {
 
 // Counts the entries that a walk meets. Directories may claim one link table, and entries one name,
 // many times over; each entry of a sound image has bytes of its own. So work and memory of a walk
-// that counts stay proportional to the metadata.
+// that counts stay proportional to the metadata. For one thread at a time.
 class EntryTally {
  public:
   explicit EntryTally(const Image& image)

@@ -7,7 +7,7 @@
 
 namespace cim {
 
-// Closes its descriptor when destroyed. Move-only.
+// Closes its descriptor when destroyed. Move-only. Threads may share it while none moves it.
 class FileDescriptor {
  public:
   FileDescriptor() = default;

@@ -7,7 +7,7 @@
 
 namespace cim {
 
-// Unmaps when destroyed. Move-only.
+// Unmaps when destroyed. Move-only. Threads may share it while none moves it.
 class Mapping {
  public:
   Mapping() = default;

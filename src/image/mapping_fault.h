@@ -1,6 +1,7 @@
 // What happens when a mapped page cannot be had: the file has become shorter, or its disk fails.
 // The kernel sends SIGBUS, which ends a process that is not prepared. How to be is a program's
-// choice, never the library's.
+// choice, never the library's; it makes it while it has one thread. All else here may be called
+// from many threads at once.
 #pragma once
 
 #include <cstddef>

@@ -10,7 +10,8 @@
 
 namespace cim {
 
-// An open object id file. What its entries say is unchecked. Move-only.
+// An open object id file. What its entries say is unchecked. Move-only. Threads may share it while
+// none moves it.
 class ObjectIds {
  public:
   // Opens object id file `index` of `set` in the directory `directory_fd`, whose path is

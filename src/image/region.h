@@ -1,4 +1,5 @@
-// The files of an image, opened and checked: the filesystem file and region files.
+// The files of an image, opened and checked: the filesystem file and region files. May be called
+// from many threads at once.
 #pragma once
 
 #include <optional>

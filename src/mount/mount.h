@@ -1,4 +1,5 @@
-// Mounting images through the cimfs daemon, and what the kernel says is mounted.
+// Mounting images through the cimfs daemon, and what the kernel says is mounted. May be called from
+// many threads at once.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // POSIX access control lists: the extended attribute that the kernel keeps one in, and its text.
+// May be called from many threads at once.
 #pragma once
 
 #include <compare>

@@ -1,7 +1,7 @@
 // What a file of an image is to Linux: stat(2), readlink(2), extended attributes.
 //
 // Linux metadata is stored by the conventions of the Windows Subsystem for Linux; what an image
-// made on Windows lacks comes from MountDefaults.
+// made on Windows lacks comes from MountDefaults. May be called from many threads at once.
 #pragma once
 
 #include <optional>

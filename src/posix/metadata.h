@@ -1,4 +1,5 @@
-// What a Linux file is to an image: the other direction of posix/attributes.h.
+// What a Linux file is to an image: the other direction of posix/attributes.h. May be called from
+// many threads at once; values may be shared while none changes them.
 #pragma once
 
 #include <string>

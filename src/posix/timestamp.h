@@ -1,4 +1,4 @@
-// Times as people and build systems write them.
+// Times as people and build systems write them. May be called from many threads at once.
 #pragma once
 
 #include <ctime>

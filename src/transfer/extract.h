@@ -1,4 +1,4 @@
-// An image -> a tree on disk.
+// An image -> a tree on disk. May be called from many threads at once, with a Progress each.
 #pragma once
 
 #include <string>

@@ -27,7 +27,7 @@ enum class EntryOrder {
 //   for (auto step = walk.next(); step != ImageWalk::Step::end; step = walk.next()) ...
 //
 // A link to a directory, as Windows has them, is a file here. The walk ends even in an image that
-// is made to be endless, with an Error.
+// is made to be endless, with an Error. For one thread at a time.
 class ImageWalk {
  public:
   enum class Step {

@@ -1,4 +1,5 @@
-// A tree on disk -> an image.
+// A tree on disk -> an image. May be called from many threads at once, with a Writer and a Progress
+// each.
 #pragma once
 
 #include <set>

@@ -11,7 +11,7 @@ namespace cim::transfer {
 
 // Counts the files of a transfer whose time is finer than the 100 ns that an image holds: nearly
 // all that a Linux kernel has stamped, so that they are worth one warning together and not one
-// each.
+// each. For one thread at a time.
 class InexactTimes {
  public:
   // Notes that the file `path` of the source has the modification time `time`. One that is beyond

@@ -1,4 +1,5 @@
-// Metadata that files get in an image instead of their own.
+// Metadata that files get in an image instead of their own. May be called from many threads at
+// once.
 #pragma once
 
 #include <ctime>

@@ -37,7 +37,7 @@ std::vector<std::string> read_patterns(const std::string& path);
 //
 // Keeps one descriptor and one list of names per level. Every file is reached through its
 // directory's descriptor, so a directory that is renamed or replaced meanwhile does not lead the
-// walk astray.
+// walk astray. For one thread at a time.
 class SourceWalk {
  public:
   // `directory` is open on the directory `path`, which names it in errors. What an `exclude`

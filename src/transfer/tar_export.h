@@ -1,4 +1,4 @@
-// An image -> a tar archive.
+// An image -> a tar archive. May be called from many threads at once, with a Progress each.
 #pragma once
 
 #include <cstdint>

@@ -48,7 +48,8 @@ struct TarImportOptions {
 // archive that is damaged or cut short; path_not_found for a hard link to a file that is not there;
 // not_a_directory for a member below one that is no directory (as a symbolic link, none of which is
 // followed); already_exists for names that the image would take for one; and what Writer throws.
-// The writer should then be destroyed without commit().
+// The writer should then be destroyed without commit(). Not thread-safe: the C library looks up the
+// users in access control lists in static memory.
 std::uint64_t import_tar(Writer& writer, int fd, const std::string& name,
                          const TarImportOptions& options, Progress& progress);
 

@@ -38,7 +38,8 @@ struct Difference {
 // Walks an old and a new tree side by side. Memory is needed for the directories on the way down
 // and for the files with several names, not for the trees and not for data.
 //
-// Files of two images that share them, as a fork and its parent do, are not read.
+// Files of two images that share them, as a fork and its parent do, are not read. It and the trees
+// are for one thread at a time.
 class TreeComparison {
  public:
   // The trees have not been walked; they must outlive the comparison.

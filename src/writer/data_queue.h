@@ -20,7 +20,7 @@ namespace cim {
 // faster. What goes wrong there is thrown by a later call, and again by each one after that.
 //
 // Memory is bounded: a caller who is too fast waits. The destructor drops what is not stored yet.
-// To be used by one thread at a time.
+// For one thread at a time.
 class DataQueue {
  public:
   // `store` must outlive this.

@@ -13,7 +13,8 @@
 
 namespace cim {
 
-// What all streams of an image being written share.
+// What all streams of an image being written share. It and the streams are for one thread at a
+// time.
 class DataStore {
  public:
   // All must outlive this. `base` may be null.

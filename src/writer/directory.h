@@ -1,4 +1,4 @@
-// The directory that images are written in.
+// The directory that images are written in. May be called from many threads at once.
 #pragma once
 
 #include <string>

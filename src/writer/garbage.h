@@ -13,7 +13,7 @@ namespace cim {
 
 // The region and object id files of a directory that no image in it refers to, and the files that
 // writers left there when they were killed. While it exists, it is the directory's one writer.
-// Images count under whatever name, also symbolic links to images.
+// Images count under whatever name, also symbolic links to images. For one thread at a time.
 class Garbage {
  public:
   struct File {

@@ -13,7 +13,8 @@ namespace cim {
 // and the Filesystem object. File tables of the base image without changes are shared with it.
 //
 // New files get their ids in the order in which a walk meets them, all entries of a directory
-// together, so that walking the image reads its file tables from front to back.
+// together, so that walking the image reads its file tables from front to back. For one thread at a
+// time, with its tree and regions.
 class MetadataWriter {
  public:
   // All must outlive this. `small_data` takes the extension stream. `is_fork`: the image is not a

@@ -33,7 +33,7 @@ struct ObjectIdHash {
 
 // The objects of the image being written, and those of the images that it builds on. The latter
 // come from object id files, which may be missing, foreign or wrong: they are hints, and whoever
-// uses one compares the data.
+// uses one compares the data. For one thread at a time.
 class ObjectIndex {
  public:
   // `base` may be null. Object id files that cannot be read are passed over.

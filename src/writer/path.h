@@ -1,4 +1,4 @@
-// Paths that a writer accepts.
+// Paths that a writer accepts. May be called from many threads at once.
 #pragma once
 
 #include <string_view>

@@ -10,7 +10,7 @@ namespace cim {
 
 // A new file in a directory. Where the file system can (O_TMPFILE) it has no name until it is
 // published, so that even a killed process leaves nothing behind; elsewhere it has a temporary name
-// until then. Unless published, the destructor removes it. Move-only.
+// until then. Unless published, the destructor removes it. Move-only. For one thread at a time.
 class PendingFile {
  public:
   // `directory` names the directory `directory_fd` in errors; the descriptor must outlive this.

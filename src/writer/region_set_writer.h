@@ -14,7 +14,8 @@
 namespace cim {
 
 // Creates region files as they are needed, and at the end gives all files of the set their names.
-// Unless published, everything is removed by the destructor.
+// Unless published, everything is removed by the destructor. It and its regions are for one thread
+// at a time.
 class RegionSetWriter {
  public:
   // `base_regions` is the number of region files of the images built on. The descriptor must

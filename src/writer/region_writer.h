@@ -13,7 +13,8 @@
 namespace cim {
 
 // Appends objects to a new region file. Small objects are collected in a buffer; extents of larger
-// ones are reserved and then written in place, any part that is never written staying a hole.
+// ones are reserved and then written in place, any part that is never written staying a hole. For
+// one thread at a time.
 class RegionWriter {
  public:
   // `index_in_set` is the file's index among the region files of its set, `region_index` its index

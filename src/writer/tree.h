@@ -54,7 +54,7 @@ struct TreeEntry {
   FileId id;   // of the base image, where node is null
 };
 
-// Nodes live as long as the tree. Not thread-safe.
+// Nodes live as long as the tree. It and they are for one thread at a time.
 class Tree {
  public:
   // `base` may be null: the tree then is an empty root directory. Both must outlive the tree.
