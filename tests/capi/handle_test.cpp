@@ -3,6 +3,8 @@
 #include <atomic>
 #include <thread>
 
+#include <sys/stat.h>
+
 #include "fixture.h"
 
 namespace cim::capi_test {
@@ -168,6 +170,29 @@ TEST_F(HandleTest, ManyThreadsMayUseAndCloseTheSameHandles) {
   run_in_threads([&] { CimCloseImage(image()); });
   expect_no_image(image());
   EXPECT_EQ(1u << 20, file_at(open_image("a.cim"), u"f").stream.length);
+}
+
+TEST_F(HandleTest, ManyThreadsBuildAndReadImagesOfTheirOwn) {
+  std::atomic<int> threads = 0;
+  run_in_threads([&] {
+    const std::string place = directory() + "/" + std::to_string(++threads);
+    ASSERT_EQ(0, mkdir(place.c_str(), 0700));
+    for (std::size_t round = 0; round < 20; ++round) {
+      ImageHandle own;
+      ASSERT_EQ(S_OK, CimCreateImage(to_utf16(place).c_str(), round == 0 ? nullptr : u"own.cim",
+                                     round == 0 ? u"own.cim" : nullptr, own.out()));
+      const std::string text(1 + round * 10000, static_cast<char>('a' + round));
+      const auto metadata = file_metadata(static_cast<INT64>(text.size()));
+      StreamHandle stream;
+      ASSERT_EQ(S_OK, CimCreateFile(own.get(), u"f", &metadata, stream.out()));
+      ASSERT_EQ(S_OK, CimWriteStream(stream.get(), text.data(), static_cast<UINT32>(text.size())));
+      stream.close();
+      ASSERT_EQ(S_OK, CimCommitImage(own.get()));
+      own.close();
+      EXPECT_EQ(text, contents(Image(place + "/own.cim"), u"f"));
+    }
+  });
+  EXPECT_EQ(4, threads);
 }
 
 }  // namespace
