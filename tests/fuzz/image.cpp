@@ -1,21 +1,17 @@
 // An image. The input is a list of edits to the files of a good one, so that the headers survive
 // and the fuzzer gets deep. An edit is 16 bytes: which file, how, two spare, u32 where, u64 value.
-#include <array>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <vector>
 
-#include <cim/image.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "fuzz/input.h"
+#include "image/explorer.h"
 #include "image/file_descriptor.h"
-#include "posix/attributes.h"
-#include "support/image_content.h"
+#include "image/sample_image.h"
 #include "support/temporary_directory.h"
-#include "transfer/image_walk.h"
 
 namespace cim::fuzz {
 namespace {
@@ -33,7 +29,7 @@ struct ImageFile {
 class GoodImage {
  public:
   GoodImage() {
-    write();
+    test::write_sample_image(directory_.string());
     std::vector<std::string> paths;
     for (const auto& entry : boost::filesystem::directory_iterator(directory_.path())) {
       if (!entry.path().filename().string().starts_with("objectid")) {
@@ -86,93 +82,9 @@ class GoodImage {
     return value + by;
   }
 
-  void write() {
-    const std::array<std::uint8_t, 20> descriptor = {1, 0, 0, 0x80};
-    const std::array<std::uint8_t, 13> reparse = {0x1D, 0, 0, 0xA0, 5, 0, 0, 0, 2, 0, 0, 0, 'x'};
-    const std::array<std::uint8_t, 12> attributes = {0, 0, 0, 0, 0, 1, 2, 0, 'N', 0, 'v', 'w'};
-    Writer writer({.directory = directory_.string(), .existing = {}, .name = "a.cim"});
-    writer.create_directory(u"d", {.security_descriptor = std::as_bytes(std::span(descriptor))});
-    writer.create_directory(u"d\\e", {});
-    test::put(writer, u"d\\e\\file", "content",
-              {.extended_attributes = std::as_bytes(std::span(attributes))});
-    test::put(writer, u"d\\large", std::string(5000, 'x'));
-    writer.create_hard_link(u"link", u"d\\e\\file");
-    test::put(writer, u"symlink", "", {.reparse_data = std::as_bytes(std::span(reparse))});
-    writer.create_named_stream(u"link", u"stream", 100).write(test::bytes("stream"));
-    writer.create_file(u"sparse", {}, 1 << 20).close();
-    writer.commit();
-  }
-
   test::TemporaryDirectory directory_;
   std::vector<ImageFile> files_;
 };
-
-void attempt(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error&) {
-  }
-}
-
-// Reads where a stream starts, has its middle, and ends: it may claim to be 2^48 bytes long.
-void read(const Image& image, const Stream& stream) {
-  std::array<std::byte, 4096> buffer;
-  for (const std::uint64_t offset : {std::uint64_t{0}, stream.length / 2, stream.length - 1}) {
-    attempt([&] {
-      image.read(stream, offset, buffer);
-      image.seek(stream, offset, true);
-      image.seek(stream, offset, false);
-    });
-  }
-}
-
-void list(const Image& image, const File& directory) {
-  const Directory entries = image.entries(directory);
-  EntryName name;
-  for (std::uint32_t i = 0; i < entries.size(); ++i) {
-    image.entry(entries, i, name);
-    image.find(directory, name.view());
-  }
-}
-
-void look_at(const Image& image, const File& file) {
-  attempt([&] { image.metadata(file); });
-  attempt([&] { posix::attributes(image, file, {}); });
-  attempt([&] { posix::symlink_target(image, file); });
-  attempt([&] {
-    for (const std::string& name : posix::list_xattrs(image, file)) {
-      posix::get_xattr(image, file, name);
-    }
-  });
-  for (const char* name : {"system.ntfs_attrib", "system.ntfs_acl", "system.ntfs_reparse_data",
-                           "system.ntfs_ea", "system.ntfs_times", "user.stream"}) {
-    attempt([&] { posix::get_xattr(image, file, name); });
-  }
-  attempt([&] {
-    for (const NamedStream& stream : image.named_streams(file)) read(image, stream.stream);
-  });
-  if (file.is_directory()) {
-    attempt([&] { list(image, file); });
-  } else {
-    read(image, file.stream);
-  }
-}
-
-void explore(const std::string& path) {
-  attempt([&] {
-    const Image image(path);
-    attempt([&] { image.files_of_last_fork(); });
-    attempt([&] { image.link_counts(); });
-    attempt([&] {
-      transfer::ImageWalk walk(image, {});
-      while (walk.next() != transfer::ImageWalk::Step::end) {
-      }
-    });
-    for (FileId id = 1; id <= std::min<FileId>(image.file_id_limit(), 32); ++id) {
-      attempt([&] { look_at(image, image.file(id)); });
-    }
-  });
-}
 
 }  // namespace
 }  // namespace cim::fuzz
@@ -181,7 +93,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static cim::fuzz::GoodImage image;
   cim::fuzz::Input input(data, size);
   while (!input.empty()) image.edit(input);
-  cim::fuzz::explore(image.path());
+  cim::test::Explorer(image.path()).explore();
+  cim::test::errors_of_check(image.path());
   image.restore();
   return 0;
 }

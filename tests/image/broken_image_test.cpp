@@ -7,7 +7,7 @@
 
 #include "image/explorer.h"
 #include "image/forged_image.h"
-#include "support/image_content.h"
+#include "image/sample_image.h"
 #include "support/temporary_directory.h"
 
 namespace cim {
@@ -28,23 +28,10 @@ void spill(const std::string& path, std::string_view content) {
       .write(content.data(), static_cast<std::streamsize>(content.size()));
 }
 
-// A good image with something of everything.
 class BrokenImageTest : public testing::Test {
  protected:
   BrokenImageTest() {
-    const std::array<std::uint8_t, 20> descriptor = {1, 0, 0, 0x80};
-    const std::array<std::uint8_t, 13> reparse = {0x1D, 0, 0, 0xA0, 5, 0, 0, 0, 2, 0, 0, 0, 'x'};
-    const std::array<std::uint8_t, 12> attributes = {0, 0, 0, 0, 0, 1, 2, 0, 'N', 0, 'v', 'w'};
-    Writer writer({.directory = directory_.string(), .existing = {}, .name = "a.cim"});
-    writer.create_directory(u"d", {.security_descriptor = std::as_bytes(std::span(descriptor))});
-    test::put(writer, u"d\\file", "content",
-              {.extended_attributes = std::as_bytes(std::span(attributes))});
-    test::put(writer, u"d\\large", std::string(20000, 'x'));
-    writer.create_hard_link(u"link", u"d\\file");
-    test::put(writer, u"symlink", "", {.reparse_data = std::as_bytes(std::span(reparse))});
-    writer.create_named_stream(u"link", u"stream", 100).write(test::bytes("stream"));
-    writer.create_file(u"sparse", {}, 1 << 20).close();
-    writer.commit();
+    test::write_sample_image(directory_.string());
     for (const auto& entry : boost::filesystem::directory_iterator(directory_.path())) {
       const std::string name = entry.path().filename().string();
       if (!name.starts_with("objectid")) files_.push_back(directory_ / name);

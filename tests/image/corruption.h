@@ -1,0 +1,34 @@
+// The sample image with one field broken, for each field of each structure: the one table of what
+// there is to break, for the tests that try it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace cim::test {
+
+// A field with a wrong value.
+struct Corruption {
+  const char* field;
+  std::string path;      // of the file that holds it
+  std::uint64_t offset;  // in that file
+  std::size_t size;      // bytes, at most 8
+  std::uint64_t original;
+  std::uint64_t value;
+};
+
+std::ostream& operator<<(std::ostream& out, const Corruption& corruption);
+
+// All corruptions of the sample image at `path`, object id files included, field by field.
+std::vector<Corruption> all_corruptions(const std::string& path);
+
+// Calls try_out(corruption) for every `step`th of all_corruptions(path), each of which is there
+// during the call. If the environment variable BROKEN_IMAGES_SECONDS is set: for all of them, in
+// random order, as many as that time allows. Returns how many.
+int try_corruptions(const std::string& path, std::size_t step,
+                    const std::function<void(const Corruption&)>& try_out);
+
+}  // namespace cim::test
