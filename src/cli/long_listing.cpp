@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "cli/file_fields.h"
+#include "posix/acl.h"
 #include "posix/attributes.h"
 
 namespace cim::cli {
@@ -39,9 +40,8 @@ struct Widths {
 
 bool has_acl(const Image& image, const FileInfo& file) {
   if (S_ISLNK(file.status.st_mode)) return false;
-  return std::ranges::any_of(posix::list_xattrs(image, file.file), [](const std::string& name) {
-    return name == "system.posix_acl_access" || name == "system.posix_acl_default";
-  });
+  return posix::get_xattr(image, file.file, posix::access_acl_xattr) ||
+         posix::get_xattr(image, file.file, posix::default_acl_xattr);
 }
 
 // With the time of day if it is less than half a year ago, else with the year.

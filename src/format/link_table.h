@@ -28,6 +28,9 @@ class LinkTable {
 
   std::uint32_t size() const noexcept { return count_; }
 
+  // The bytes of the whole table.
+  std::size_t byte_size() const noexcept { return table_.size(); }
+
   // Copies the name of entry `index` (< size()) to `out`, which has room for max_name_units.
   // Returns its units. Throws Error (corrupt) for a name that is not within the table, is empty
   // or too long, or is one that no file may have: `.`, `..`, or with NUL, `/` or `\`.

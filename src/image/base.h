@@ -1,4 +1,4 @@
-// What a writer needs of the image that it builds on, beyond what readers see.
+// What writers, checks and walks need of an image, beyond what readers see.
 #pragma once
 
 #include <optional>
@@ -41,6 +41,13 @@ class BaseImage {
   // The link counts that the image records, sorted by id; nothing if it records none or they are
   // malformed.
   std::optional<std::vector<LinkCount>> recorded_link_counts() const;
+
+  // The bytes of the table of alternate streams of `file`; 0 if it has none, or none that can be
+  // read.
+  std::uint64_t stream_table_size(const File& file) const noexcept;
+
+  // What `stream`, of type pe_image, points at. Throws Error (corrupt).
+  format::PeImage pe_image(const Stream& stream) const;
 
   // Table `index`, which holds the ids from index * files_per_table + 1. Throws Error (corrupt).
   FileTable file_table(std::uint32_t index) const;

@@ -20,7 +20,7 @@
 #include "format/upcase.h"
 #include "image/base.h"
 #include "image/digest.h"
-#include "image/entry_tally.h"
+#include "image/metadata_tally.h"
 #include "image/object_ids.h"
 #include "image/region.h"
 
@@ -54,7 +54,7 @@ class Check {
   void check_for_spare_files(const std::string& directory);
   bool check_file_tables(const Image& image);
   void walk(const Image& image);
-  void check_directory(const Image& image, FileId id, EntryTally& tally);
+  void check_directory(const Image& image, FileId id);
   void check_entry(const Image& image, FileId directory, FileId child);
   void check_file(const Image& image, const File& file);
   void check_reparse_data(const Image& image, const File& file);
@@ -80,6 +80,7 @@ class Check {
   std::vector<std::byte> buffer_ = std::vector<std::byte>(std::size_t{1} << 20);
   Hasher hasher_;
   std::vector<FileId> pending_;  // directories that are still to be walked
+  std::optional<MetadataTally> tally_;
 };
 
 void Check::tell(bool is_error, std::string message) {
@@ -189,7 +190,7 @@ bool Check::check_file_tables(const Image& image) {
 }
 
 void Check::walk(const Image& image) {
-  EntryTally tally(image);
+  tally_.emplace(image);
   reached_.resize(std::size_t{image.file_id_limit()} + 1);
   Reached& root = reached_.at(image.root());
   root.seen = true;
@@ -199,19 +200,19 @@ void Check::walk(const Image& image) {
   while (!pending_.empty()) {
     const FileId id = std::exchange(pending_.back(), 0);
     pending_.pop_back();
-    attempt([&] { check_directory(image, id, tally); });
+    attempt([&] { check_directory(image, id); });
   }
   result_.unused = image.file_id_limit() - result_.files;
 }
 
-void Check::check_directory(const Image& image, FileId id, EntryTally& tally) {
+void Check::check_directory(const Image& image, FileId id) {
   const Directory directory = image.entries(image.file(id));
   EntryName names[2];
   for (std::uint32_t i = 0; i < directory.size(); ++i) {
     EntryName& name = names[i % 2];
     const EntryName& previous = names[(i + 1) % 2];
     const FileId child = image.entry(directory, i, name);
-    tally.add(name.view());
+    tally_->add_entry(name.view());
     if (i > 0) {
       const auto order = format::compare_names(previous.view(), name.view(), image.upcase_table());
       if (std::is_eq(order)) error(fmt::format("directory {}: entry {}: same name twice", id, i));
@@ -279,10 +280,17 @@ void Check::check_reparse_data(const Image& image, const File& file) {
 }
 
 void Check::check_stream(const Image& image, const Stream& stream) {
-  const std::size_t home = format::region_index(stream.region_offset);
-  const bool has_data = stream.type == StreamType::data && !stream.sparse && stream.length > 0;
-  if (has_data && home < regions_.size() && regions_[home].type == RegionType::metadata) {
-    throw Error(Errc::corrupt, "is in a metadata region");
+  if (stream.type != StreamType::link_table && !stream.sparse && stream.length > 0) {
+    format::RegionOffset data = stream.region_offset;
+    if (stream.type == StreamType::pe_image) {
+      const format::PeImage executable = BaseImage(image).pe_image(stream);
+      data = executable.data;
+      tally_->add_part_of_file(executable.mapping_count * sizeof(format::PeImageMapping));
+    }
+    const std::size_t home = format::region_index(data);
+    if (home < regions_.size() && regions_[home].type == RegionType::metadata) {
+      throw Error(Errc::corrupt, "is in a metadata region");
+    }
   }
   for (std::uint64_t offset = 0; offset < stream.length;) {
     const Extent part = image.extent(stream, offset, stream.length - offset);
@@ -292,6 +300,7 @@ void Check::check_stream(const Image& image, const Stream& stream) {
 }
 
 void Check::check_named_streams(const Image& image, const File& file) {
+  tally_->add_part_of_file(BaseImage(image).stream_table_size(file));
   const std::vector<NamedStream> streams = image.named_streams(file);
   for (std::size_t i = 0; i < streams.size(); ++i) {
     if (i > 0 && !std::is_lt(format::compare_names(streams[i - 1].name, streams[i].name,

@@ -19,7 +19,7 @@
 #include "format/link_table.h"
 #include "format/upcase.h"
 #include "image/base.h"
-#include "image/entry_tally.h"
+#include "image/metadata_tally.h"
 #include "image/region.h"
 
 namespace cim {
@@ -189,6 +189,7 @@ struct Image::Impl {
   File file(FileId id) const;
   format::LinkTable link_table(const File& directory) const;
   format::LinkTable stream_table(const File& file) const;
+  format::PeImage pe_image(const Stream& stream) const;
   Extent pe_extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
 
   std::optional<Stream> find_stream(const File& file, std::u16string_view name) const;
@@ -443,9 +444,14 @@ std::vector<NamedStream> Image::named_streams(const File& file) const {
   return impl_->within(
       [&] {
         std::vector<NamedStream> streams;
+        std::uint64_t unclaimed = table.byte_size();
         EntryName name;
         for (std::uint32_t i = 0; i < table.size(); ++i) {
           name.size_ = static_cast<std::uint16_t>(table.name(i, name.units_));
+          const std::uint64_t size =
+              format::link_table_entry_size(sizeof(format::Stream), name.view().size());
+          if (size > unclaimed) throw Error(Errc::corrupt, "names overlap");
+          unclaimed -= size;
           if (file.id == root() && name.view() == extension_stream) continue;
           streams.push_back(
               {std::u16string(name.view()), decode_stream(table.value<format::Stream>(i))});
@@ -534,7 +540,7 @@ std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Im
 // Counts the names of every file that can be reached. Directories that break the format count as
 // empty: reading them reports it.
 std::vector<LinkCount> Image::Impl::walked_link_counts(const Image& image) const {
-  EntryTally tally(image);
+  MetadataTally tally(image);
   std::vector<FileId> names;  // the file of each name in the image
   std::vector<LinkCount> counts;
   std::vector<FileId> pending = {filesystem.root_directory};
@@ -548,7 +554,7 @@ std::vector<LinkCount> Image::Impl::walked_link_counts(const Image& image) const
       const format::LinkTable table = link_table(file(id));
       for (std::uint32_t i = 0; i < table.size(); ++i) {
         // Either ends the walk of a table that claims entries it does not have.
-        tally.add({name.data(), table.name(i, name.data())});
+        tally.add_entry({name.data(), table.name(i, name.data())});
         const auto child = table.value<FileId>(i);
         if (!file(child).is_directory()) {
           names.push_back(child);
@@ -630,12 +636,16 @@ Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t l
       "data at {:#x}", stream.region_offset);
 }
 
+format::PeImage Image::Impl::pe_image(const Stream& stream) const {
+  return format::load<format::PeImage>(metadata_from(stream.region_offset), 0, "PE image");
+}
+
 // Sections of an executable are moved apart in the region: the last mapping at or before an offset
 // says by how much.
 Extent Image::Impl::pe_extent(const Stream& stream, std::uint64_t offset,
                               std::uint64_t length) const {
   const ByteView object = metadata_from(stream.region_offset);
-  const auto image = format::load<format::PeImage>(object, 0, "PE image");
+  const format::PeImage image = pe_image(stream);
   const ByteView mappings =
       format::slice(object, sizeof(image), image.mapping_count * sizeof(format::PeImageMapping),
                     "PE image mappings");
@@ -709,6 +719,19 @@ std::optional<FileId> BaseImage::first_own_file() const {
 
 std::optional<std::vector<LinkCount>> BaseImage::recorded_link_counts() const {
   return image_.impl_->recorded_link_counts(image_);
+}
+
+std::uint64_t BaseImage::stream_table_size(const File& file) const noexcept {
+  try {
+    return image_.impl_->stream_table(file).byte_size();
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+format::PeImage BaseImage::pe_image(const Stream& stream) const {
+  return image_.impl_->within([&] { return image_.impl_->pe_image(stream); }, "data at {:#x}",
+                              stream.region_offset);
 }
 
 FileTable BaseImage::file_table(std::uint32_t index) const {

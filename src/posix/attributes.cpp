@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -338,12 +339,12 @@ std::vector<std::string> list_xattrs(const Image& image, const File& file) {
   std::vector<std::string> names =
       decode_for(image, file, image.extended_attributes(file), stored_xattr_names);
   if (file.stream_table_offset == 0) return names;
+  const std::unordered_set<std::string> stored(names.begin(), names.end());
   for (const NamedStream& stream : image.named_streams(file)) {
     std::string name = std::string(stream_xattr_prefix) + image_to_linux_name(stream.name);
     // A name over the limit could be listed but never asked for.
     if (name.size() > XATTR_NAME_MAX) continue;
-    const bool stored = std::find(names.begin(), names.end(), name) != names.end();
-    if (!stored) names.push_back(std::move(name));
+    if (!stored.contains(name)) names.push_back(std::move(name));
   }
   return names;
 }

@@ -118,6 +118,7 @@ ImageWalk::Step ImageWalk::visit(const Entry& entry) {
     throw Error(Errc::corrupt, image_.path() + ": " + path_ + ": no file may have such a name");
   }
   file_ = image_.file(entry.id);
+  tally_.add_part_of_file(BaseImage(image_).stream_table_size(file_));
   selected_ = entry.selection == nullptr || entry.selection->whole;
   if (!is_directory(file_)) return Step::file;
   enter(selected_ ? nullptr : entry.selection);
@@ -137,7 +138,7 @@ void ImageWalk::enter(const SelectionTree* selection) {
 std::vector<ImageWalk::Entry> ImageWalk::all_entries() {
   std::vector<Entry> entries;
   for_each_entry(image_, file_, [&](std::u16string_view name, FileId id) {
-    tally_.add(name);
+    tally_.add_entry(name);
     entries.push_back({image_to_linux_name(name), id, nullptr});
     return true;
   });

@@ -8,7 +8,7 @@
 
 #include <cim/image.h>
 
-#include "image/entry_tally.h"
+#include "image/metadata_tally.h"
 
 namespace cim::transfer {
 
@@ -43,8 +43,8 @@ class ImageWalk {
   ImageWalk(const Image& image, const Selection& selection, EntryOrder order = EntryOrder::image);
 
   // Moves on. Throws Error (corrupt), also for a directory that is met a second time, a name that
-  // no Linux file may have, a path that is longer than any may be, and more entries than the
-  // metadata can hold.
+  // no Linux file may have, a path that is longer than any may be, and more entries or alternate
+  // streams than the metadata can hold.
   Step next();
 
   const Image& image() const noexcept { return image_; }
@@ -88,7 +88,7 @@ class ImageWalk {
 
   const Image& image_;
   const EntryOrder order_;
-  EntryTally tally_;
+  MetadataTally tally_;
   SelectionTree selection_;
   bool started_ = false;
   std::vector<Level> levels_;

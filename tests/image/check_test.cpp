@@ -139,6 +139,18 @@ TEST_F(CheckImage, FindsDataInAMetadataRegion) {
               ElementsAre(HasSubstr("file 2: data: is in a metadata region")));
 }
 
+TEST_F(CheckImage, FindsDataOfAnExecutableInAMetadataRegion) {
+  const auto check_executable = [&](format::RegionOffset data) {
+    const format::PeImage executable = {.data = data, .data_length = 4, .image_length = 4};
+    return check_file(
+        {.default_stream = {.data = forged_.add_metadata(format::bytes_of(executable)),
+                            .length_and_type = 4 | std::uint64_t{2} << format::stream_type_shift}});
+  };
+  EXPECT_THAT(check_executable(forged_.add_data("text")), IsEmpty());
+  EXPECT_THAT(check_executable(forged_.add_metadata(test::bytes("text"))),
+              ElementsAre(HasSubstr("file 2: data: is in a metadata region")));
+}
+
 TEST_F(CheckImage, FindsMetadataInADataRegion) {
   EXPECT_THAT(check_file({.security_descriptor = forged_.add_data("text")}),
               ElementsAre(HasSubstr("is not in a metadata region")));

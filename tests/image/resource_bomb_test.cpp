@@ -1,29 +1,27 @@
 // What an image claims costs no time and no memory before it is proven. The bombs here would take
 // minutes, or gigabytes, of a reader that believes them.
-#include <algorithm>
 #include <ctime>
+#include <numeric>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include "image/check.h"
+#include "format/bytes.h"
+#include "image/explorer.h"
 #include "image/forged_image.h"
+#include "posix/attributes.h"
 #include "support/temporary_directory.h"
 #include "transfer/image_walk.h"
 
 namespace cim {
 namespace {
 
+using test::errors_of_check;
 using test::ForgedImage;
 using testing::HasSubstr;
 using transfer::ImageWalk;
-
-struct Silence : CheckObserver {
-  void found(bool, const std::string&) override {}
-  void expect(std::uint64_t, std::uint64_t) override {}
-  void advance(std::uint64_t, std::uint64_t) override {}
-};
 
 // Directories share link tables and entries share names, as no writer makes them.
 class ResourceBomb : public testing::Test {
@@ -36,24 +34,46 @@ class ResourceBomb : public testing::Test {
     EXPECT_LT(usage.ru_maxrss, 1024 * 1024) << "KiB of memory";
   }
 
+  // A link table of entries that are all called `name`.
+  template <typename T>
+  static std::vector<std::byte> table_of_one_name(const std::vector<T>& values,
+                                                  std::u16string_view name) {
+    std::vector<std::byte> table(sizeof(format::LinkTableHeader) +
+                                 values.size() * (sizeof(T) + sizeof(std::uint32_t)));
+    const auto name_offset = static_cast<std::uint32_t>(table.size());
+    const std::vector<std::uint32_t> name_offsets(values.size(), name_offset);
+    const auto units = static_cast<std::uint16_t>(name.size());
+    format::append(table, format::bytes_of(units));
+    format::append(table, std::as_bytes(std::span(name)));
+    const format::LinkTableHeader header = {.length = static_cast<std::uint32_t>(table.size()),
+                                            .count = static_cast<std::uint32_t>(values.size())};
+    std::memcpy(table.data(), &header, sizeof(header));
+    std::byte* const after_header = table.data() + sizeof(header);
+    std::memcpy(after_header, values.data(), values.size() * sizeof(T));
+    std::memcpy(after_header + values.size() * sizeof(T), name_offsets.data(),
+                name_offsets.size() * sizeof(std::uint32_t));
+    return table;
+  }
+
   // A directory of entries that are all called `name` and lead to first, first + 1, ...
   format::Stream same_names(std::size_t count, std::u16string_view name, FileId first) {
-    std::vector<std::uint32_t> table(2 + 2 * count);
-    const auto names = static_cast<std::uint32_t>(table.size() * sizeof(std::uint32_t));
-    const std::size_t length = names + sizeof(std::uint16_t) + name.size() * sizeof(char16_t);
-    table[0] = static_cast<std::uint32_t>(length);
-    table[1] = static_cast<std::uint32_t>(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      table[2 + i] = first + static_cast<FileId>(i);
-      table[2 + count + i] = names;
-    }
-    const auto units = static_cast<std::uint16_t>(name.size());
-    std::vector<std::byte> bytes(length);
-    std::memcpy(bytes.data(), table.data(), names);
-    std::memcpy(&bytes[names], &units, sizeof(units));
-    std::memcpy(&bytes[names + sizeof(units)], name.data(), name.size() * sizeof(char16_t));
-    return {.data = forged_.add_metadata(bytes),
-            .length_and_type = length | std::uint64_t{1} << format::stream_type_shift};
+    std::vector<FileId> ids(count);
+    std::iota(ids.begin(), ids.end(), first);
+    const std::vector<std::byte> table = table_of_one_name(ids, name);
+    return {.data = forged_.add_metadata(table),
+            .length_and_type = table.size() | std::uint64_t{1} << format::stream_type_shift};
+  }
+
+  static std::u16string numbered_name(std::size_t number) {
+    return linux_to_image_name(fmt::format("{:08}", number));
+  }
+
+  // A sound table of `count` alternate streams.
+  format::RegionOffset stream_table(std::size_t count) {
+    std::vector<std::pair<std::u16string, format::Stream>> streams;
+    for (std::size_t i = 0; i < count; ++i)
+      streams.emplace_back(numbered_name(i), format::Stream());
+    return forged_.add_metadata(forged_.link_table(streams));
   }
 
   // A root whose `count` directories have one link table, which names `count` files.
@@ -65,21 +85,18 @@ class ResourceBomb : public testing::Test {
     return forged_.write(directory_.string(), files);
   }
 
+  // Walks as the commands do that need the extended attributes of all files.
   static std::string message_of_walk(const Image& image) {
     ImageWalk walk(image, {});
     try {
-      while (walk.next() != ImageWalk::Step::end) {
+      for (auto step = walk.next(); step != ImageWalk::Step::end; step = walk.next()) {
+        if (step != ImageWalk::Step::leave_directory) posix::list_xattrs(image, walk.file());
       }
     } catch (const Error& error) {
       EXPECT_EQ(Errc::corrupt, error.code());
       return error.what();
     }
     return "(ends)";
-  }
-
-  static std::uint64_t errors_of_check(const std::string& path) {
-    Silence silence;
-    return check_image(path, false, silence).errors;
   }
 
   const test::TemporaryDirectory directory_;
@@ -176,6 +193,74 @@ TEST_F(ResourceBomb, AHundredThousandLevelsEnd) {
   EXPECT_THAT(message_of_walk(image), HasSubstr("a path of more than 32767 characters"));
   image.link_counts();
   EXPECT_GT(errors_of_check(path), 0u);
+}
+
+TEST_F(ResourceBomb, FilesThatShareATableOfStreams) {
+  constexpr std::size_t count = 30'000;
+  std::vector<format::File> files(1 + count);
+  files[0].default_stream = same_names(count, u"f", 2);
+  const format::RegionOffset shared = stream_table(count);
+  for (std::size_t i = 1; i <= count; ++i) files[i].stream_table = shared;
+  const std::string path = forged_.write(directory_.string(), files);
+  EXPECT_THAT(message_of_walk(Image(path)), HasSubstr("files overlap"));
+  EXPECT_GT(errors_of_check(path), 0u);
+}
+
+TEST_F(ResourceBomb, NamesOfAFileWithManyStreams) {
+  constexpr std::size_t count = 30'000;
+  std::vector<std::pair<std::u16string, FileId>> names;
+  for (std::size_t i = 0; i < count; ++i) names.emplace_back(numbered_name(i), 2);
+  std::vector<format::File> files(2);
+  files[0].default_stream = forged_.directory(names);
+  files[1].stream_table = stream_table(count);
+  const std::string path = forged_.write(directory_.string(), files);
+  EXPECT_THAT(message_of_walk(Image(path)), HasSubstr("files overlap"));
+  errors_of_check(path);
+}
+
+TEST_F(ResourceBomb, StreamsThatAreOneName) {
+  constexpr std::size_t count = 2'000'000;
+  std::vector<format::File> files(1);
+  files[0].default_stream = forged_.directory({});
+  files[0].stream_table = forged_.add_metadata(
+      table_of_one_name(std::vector<format::Stream>(count), std::u16string(255, u'\u4E00')));
+  const std::string path = forged_.write(directory_.string(), files);
+  EXPECT_THAT(message_of_walk(Image(path)), HasSubstr("names overlap"));
+  EXPECT_GT(errors_of_check(path), 0u);
+}
+
+// Not a bomb, but slow if each name were compared with all before it.
+TEST_F(ResourceBomb, AFileWithManyStreamsIsListed) {
+  constexpr std::size_t count = 200'000;
+  std::vector<format::File> files(1);
+  files[0].default_stream = forged_.directory({});
+  files[0].stream_table = stream_table(count);
+  const Image image(forged_.write(directory_.string(), files));
+  EXPECT_EQ(count, posix::list_xattrs(image, image.file(1)).size());
+}
+
+TEST_F(ResourceBomb, ExecutablesThatShareTheirMappings) {
+  constexpr std::size_t count = 30'000;
+  constexpr std::uint16_t mappings = UINT16_MAX;
+  std::vector<std::byte> executable(sizeof(format::PeImage) +
+                                    mappings * sizeof(format::PeImageMapping));
+  const format::PeImage header = {.data = forged_.add_data(std::string(mappings, 'x')),
+                                  .data_length = mappings,
+                                  .image_length = mappings,
+                                  .mapping_count = mappings,
+                                  .flags = 0};
+  std::memcpy(executable.data(), &header, sizeof(header));
+  for (std::uint32_t i = 0; i < mappings; ++i) {
+    const format::PeImageMapping mapping = {.file_offset = i, .delta = 0};
+    std::memcpy(&executable[sizeof(header) + i * sizeof(mapping)], &mapping, sizeof(mapping));
+  }
+  std::vector<format::File> files(1 + count);
+  files[0].default_stream = same_names(count, u"f", 2);
+  const format::Stream shared = {
+      .data = forged_.add_metadata(executable),
+      .length_and_type = mappings | std::uint64_t{2} << format::stream_type_shift};
+  for (std::size_t i = 1; i <= count; ++i) files[i].default_stream = shared;
+  EXPECT_GT(errors_of_check(forged_.write(directory_.string(), files)), 0u);
 }
 
 }  // namespace

@@ -1,0 +1,55 @@
+// A bound on walks over an image that may be hostile.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <cim/image.h>
+
+#include "format/link_table.h"
+#include "image/base.h"
+
+namespace cim {
+
+// Counts the metadata that a walk meets. Directories may claim one link table, entries one name and
+// files one table of streams many times over; in a sound image each has bytes of its own. So work
+// and memory of a walk that counts stay proportional to the metadata.
+class MetadataTally {
+ public:
+  explicit MetadataTally(const Image& image)
+      : path_(image.path()),
+        unclaimed_by_directories_(BaseImage(image).metadata_size()),
+        unclaimed_by_files_(unclaimed_by_directories_ * max_times_met) {}
+
+  // Counts an entry of a directory that is called `name`. Throws Error (corrupt), then and ever
+  // after, if the metadata is too small for all that were counted.
+  void add_entry(std::u16string_view name) {
+    claim(unclaimed_by_directories_, format::link_table_entry_size(sizeof(FileId), name.size()),
+          "directories overlap: they have more entries");
+  }
+
+  // Counts `size` bytes that belong to one file: a table of alternate streams, or the mappings of
+  // an executable. Throws as add_entry().
+  void add_part_of_file(std::uint64_t size) {
+    claim(unclaimed_by_files_, size,
+          "files overlap: they have more alternate streams and executables");
+  }
+
+ private:
+  // A walk may meet what a file has once for each name of the file.
+  static constexpr std::uint64_t max_times_met = 16;
+
+  void claim(std::uint64_t& unclaimed, std::uint64_t size, const char* what) const {
+    if (size > unclaimed) {
+      unclaimed = 0;
+      throw Error(Errc::corrupt, path_ + ": " + what + " than the metadata can hold");
+    }
+    unclaimed -= size;
+  }
+
+  std::string path_;
+  std::uint64_t unclaimed_by_directories_;  // bytes of metadata that nothing was counted for
+  std::uint64_t unclaimed_by_files_;
+};
+
+}  // namespace cim
