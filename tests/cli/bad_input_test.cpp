@@ -8,7 +8,6 @@
 
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -21,25 +20,9 @@ namespace cim::cli {
 namespace {
 
 namespace fs = boost::filesystem;
-using Json = nlohmann::json;
 
 class BadInput : public CliTest {
  protected:
-  void create_image() const {
-    write("src/small", "x");
-    write("src/large", std::string(100000, 'x'));
-    succeed({"create", "app.cim", "src"});
-  }
-
-  // The region file of app.cim whose type is `type`.
-  std::string region(const std::string& type) const {
-    const Json info = Json::parse(succeed({"info", "--json", "app.cim"}));
-    for (const Json& entry : info["region_sets"][0]["regions"]) {
-      if (entry["type"] == type) return path(entry["path"]);
-    }
-    return "(none)";
-  }
-
   // Overwrites a byte of app.cim.
   void patch(std::streamoff offset, char byte) const {
     std::fstream file(path("app.cim"), std::ios::in | std::ios::out | std::ios::binary);
@@ -174,14 +157,14 @@ TEST_F(BadInput, AnEmptyFileAndADirectory) {
 }
 
 TEST_F(BadInput, AnotherVersion) {
-  create_image();
+  create_sample();
   patch(16, 9);
   EXPECT_EQ(fail({"ls", "app.cim"}),
             "cim: app.cim: has format version 9.0; versions 2 and 3 are supported");
 }
 
 TEST_F(BadInput, AMissingRegion) {
-  create_image();
+  create_sample();
   const std::string missing = region("data");
   fs::remove(missing);
   const std::string message = fail({"cat", "app.cim", "small"});
@@ -190,7 +173,7 @@ TEST_F(BadInput, AMissingRegion) {
 }
 
 TEST_F(BadInput, ATruncatedDataRegion) {
-  create_image();
+  create_sample();
   fs::resize_file(region("data"), 50000);
   EXPECT_TRUE(fail({"cat", "app.cim", "large"}).starts_with("cim: app.cim: large: "));
   EXPECT_TRUE(fail({"extract", "app.cim", "out"}).starts_with("cim: app.cim: large: "));
@@ -199,7 +182,7 @@ TEST_F(BadInput, ATruncatedDataRegion) {
 }
 
 TEST_F(BadInput, ATruncatedMetadataRegion) {
-  create_image();
+  create_sample();
   const std::string metadata = region("metadata");
   for (const std::uintmax_t size :
        {std::uintmax_t{0}, std::uintmax_t{100}, fs::file_size(metadata) / 2}) {
@@ -237,7 +220,7 @@ TEST_F(FullDisk, WhileExtracting) {
 }
 
 TEST_F(BadInput, AFullDiskForTheOutput) {
-  create_image();
+  create_sample();
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
   const std::string command =
       "cd " + directory() + " && \"$CIM\" cat app.cim large >/dev/full 2>err";
@@ -306,7 +289,7 @@ TEST_F(BadInput, NamesThatCollideWithoutCaseInTheBase) {
 }
 
 TEST_F(BadInput, APathThatLeavesTheImage) {
-  create_image();
+  create_sample();
   write("file", "x");
   for (const std::vector<std::string>& command : {std::vector<std::string>{"ls", "app.cim", "../x"},
                                                   {"cat", "app.cim", "a/../../x"},
@@ -323,7 +306,7 @@ TEST_F(BadInput, APathThatLeavesTheImage) {
 }
 
 TEST_F(BadInput, ANameOver255Units) {
-  create_image();
+  create_sample();
   write("file", "x");
   const std::string name(256, 'n');
   for (const std::vector<std::string>& command :
@@ -337,7 +320,7 @@ TEST_F(BadInput, ANameOver255Units) {
 }
 
 TEST_F(BadInput, AMissingPathInTheImage) {
-  create_image();
+  create_sample();
   const std::string expected = "cim: app.cim: etc/passwd: no such file or directory";
   EXPECT_EQ(fail({"ls", "app.cim", "etc/passwd"}), expected);
   EXPECT_EQ(fail({"stat", "app.cim", "etc/passwd"}), expected);
@@ -345,7 +328,7 @@ TEST_F(BadInput, AMissingPathInTheImage) {
 }
 
 TEST_F(BadInput, ControlCharactersInAMessage) {
-  create_image();
+  create_sample();
   EXPECT_EQ(fail({"ls", "app.cim", "a\n\033[2Jb"}),
             "cim: app.cim: a\\n\\033[2Jb: no such file or directory");
 }

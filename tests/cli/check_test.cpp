@@ -4,8 +4,10 @@
 
 #include <boost/filesystem.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "cli_test.h"
+#include "support/failing_disk.h"
 
 namespace cim::cli {
 namespace {
@@ -15,19 +17,7 @@ using Json = nlohmann::json;
 
 class CheckCommand : public CliTest {
  protected:
-  CheckCommand() {
-    write("src/small", "x");
-    write("src/large", std::string(100000, 'x'));
-    succeed({"create", "app.cim", "src"});
-  }
-
-  std::string region(const std::string& type) const {
-    const Json info = Json::parse(succeed({"info", "--json", "app.cim"}));
-    for (const Json& entry : info["region_sets"][0]["regions"]) {
-      if (entry["type"] == type) return path(entry["path"]);
-    }
-    return "(none)";
-  }
+  CheckCommand() { create_sample(); }
 };
 
 TEST_F(CheckCommand, FindsNothingWrongWithAGoodImage) {
@@ -55,6 +45,23 @@ TEST_F(CheckCommand, FindsChangedDataByItsDigestOnly) {
   EXPECT_EQ(result.status, 4);
   EXPECT_NE(result.err.find("cim: app.cim: "), std::string::npos) << result.err;
   EXPECT_NE(result.err.find("digest"), std::string::npos) << result.err;
+}
+
+TEST_F(CheckCommand, FindsAFailingDiskOnlyWhenItReadsTheData) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make a file system on a loop device";
+  fs::create_directory(path("disk"));
+  const test::FailingDisk disk(path("file"), path("disk"));
+  if (!disk.mounted()) GTEST_SKIP() << "no loop device";
+  succeed({"create", "disk/app.cim", "src"});
+  const std::string data = region("data", "disk/app.cim");
+  ASSERT_TRUE(disk.fail({data}));
+  const Result quick = cim({"check", "disk/app.cim"});
+  EXPECT_EQ(quick.status, 0) << quick.err;
+  const Result result = cim({"check", "--data", "disk/app.cim"});
+  EXPECT_EQ(result.status, 4);
+  EXPECT_NE(result.err.find(fs::path(data).filename().string() + ": Input/output error"),
+            std::string::npos)
+      << result.err;
 }
 
 TEST_F(CheckCommand, NamesEveryMissingRegionFile) {

@@ -10,6 +10,7 @@
 
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ namespace {
 namespace fs = boost::filesystem;
 
 constexpr uid_t nobody = 65534;
+constexpr unsigned max_seconds = 100;  // of one command, for none to hang
 
 // An unnamed file that collects the output of a program.
 FileDescriptor output_file() {
@@ -55,6 +57,7 @@ Result run(const std::vector<std::string>& arguments, const std::string& directo
     dup2(out.get(), STDOUT_FILENO);
     dup2(err.get(), STDERR_FILENO);
     if (chdir(directory.c_str()) != 0) _exit(126);
+    alarm(max_seconds);
     if (user && (setgid(*user) != 0 || setuid(*user) != 0)) _exit(126);
     fexecve(program.get(), argv.data(), environ);
     _exit(127);
@@ -116,6 +119,20 @@ std::string CliTest::read(const std::string& name) const {
   std::ifstream file(path(name), std::ios::binary);
   if (!file) return "(none)";
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void CliTest::create_sample() const {
+  write("src/small", "x");
+  write("src/large", std::string(100000, 'x'));
+  succeed({"create", "app.cim", "src"});
+}
+
+std::string CliTest::region(const std::string& type, const std::string& image) const {
+  const auto info = nlohmann::json::parse(succeed({"info", "--json", image}));
+  for (const auto& entry : info["region_sets"][0]["regions"]) {
+    if (entry["type"] == type) return path(entry["path"]);
+  }
+  return "(none)";
 }
 
 std::set<std::string> CliTest::files() const {

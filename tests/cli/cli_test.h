@@ -41,6 +41,12 @@ class CliTest : public testing::Test {
   void write(const std::string& name, const std::string& content) const;
   std::string read(const std::string& name) const;
 
+  // Creates app.cim of a small and a large file: `small` of one byte, `large` of 100,000.
+  void create_sample() const;
+
+  // The path of the region file of `image` whose type `cim info` calls `type`.
+  std::string region(const std::string& type, const std::string& image = "app.cim") const;
+
   // The names of the files in directory(), directories left out.
   std::set<std::string> files() const;
 

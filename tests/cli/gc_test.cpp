@@ -19,11 +19,7 @@ const std::string spare_set = "00112233-4455-6677-8899-aabbccddeeff";
 
 class GcCommand : public CliTest {
  protected:
-  GcCommand() {
-    write("src/small", "x");
-    write("src/large", std::string(100000, 'x'));
-    succeed({"create", "app.cim", "src"});
-  }
+  GcCommand() { create_sample(); }
 
   // Makes an image, removes its filesystem file and returns the files that it leaves.
   Names make_garbage() const {

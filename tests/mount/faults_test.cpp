@@ -20,6 +20,7 @@
 #include "fixture.h"
 #include "image/file_descriptor.h"
 #include "mount/mount.h"
+#include "support/failing_disk.h"
 #include "support/image_content.h"
 
 namespace cim::test {
@@ -207,30 +208,20 @@ TEST_F(FaultsTest, ReplacedFilesAreServedAsTheyWere) {
 // A file system on a disk of which nothing can be read any more.
 TEST_F(FaultsTest, AFailingDiskIsAnError) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can make a file system on a loop device";
-  const std::string disk = image_path("disk");
   const std::string on_disk = make_directory("disk");
-  std::ofstream(disk).close();
-  fs::resize_file(disk, 64 << 20);
-  const auto made = run_program(
-      {"sh", "-c", "mkfs.ext4 -q -F \"$1\" && mount -o loop \"$1\" \"$2\"", "sh", disk, on_disk});
-  if (!made || made->exit_status != 0) GTEST_SKIP() << "no loop device: " << made->message;
-  const auto unmount_disk = [](const std::string* path) { umount2(path->c_str(), MNT_DETACH); };
-  const std::unique_ptr<const std::string, decltype(unmount_disk)> mounted(&on_disk, unmount_disk);
+  const FailingDisk disk(image_path("disk"), on_disk);
+  if (!disk.mounted()) GTEST_SKIP() << "no loop device";
   {
     Writer writer({.directory = on_disk, .existing = {}, .name = "a.cim"});
     fill(writer);
     writer.commit();
   }
-  ASSERT_EQ(0, run_program({"mount", "-o", "remount,ro", on_disk})->exit_status);
   const std::string mount_point = make_directory();
   ForegroundDaemon daemon(on_disk + "/a.cim", mount_point);
   EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
-  // What is in memory can still be read.
-  for (const auto& file : fs::directory_iterator(on_disk)) {
-    const FileDescriptor fd(open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
-    if (fd) posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
-  }
-  fs::resize_file(disk, 4096);
+  std::vector<std::string> files;
+  for (const auto& file : fs::directory_iterator(on_disk)) files.push_back(file.path().string());
+  ASSERT_TRUE(disk.fail(files));
   EXPECT_EQ(EIO, error_of_reading(mount_point + "/large"));
   int lost = 0;
   for (int i = 1; i < file_count; ++i) {
