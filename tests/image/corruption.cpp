@@ -52,15 +52,14 @@ const Fields filesystem_header_fields = {
     FIELD(FilesystemHeader, reserved2), FIELD(FilesystemHeader, parent_count)};
 const Fields region_header_fields = {FIELD(RegionHeader, index), FIELD(RegionHeader, type),
                                      FIELD(RegionHeader, reserved), FIELD(RegionHeader, reserved2)};
-const Fields object_id_header_fields = {FIELD(ObjectIdHeader, index),
-                                        FIELD(ObjectIdHeader, type),
-                                        FIELD(ObjectIdHeader, reserved),
-                                        FIELD(ObjectIdHeader, reserved2),
-                                        FIELD(ObjectIdHeader, table_offset),
-                                        FIELD(ObjectIdHeader, count)};
-const Fields object_id_fields = {FIELD(ObjectIdEntry, length),
-                                 {"start of ObjectIdEntry.digest", offsetof(ObjectIdEntry, digest), 8},
-                                 FIELD(ObjectIdEntry, byte_offset)};
+const Fields object_id_header_fields = {
+    FIELD(ObjectIdHeader, index),        FIELD(ObjectIdHeader, type),
+    FIELD(ObjectIdHeader, reserved),     FIELD(ObjectIdHeader, reserved2),
+    FIELD(ObjectIdHeader, table_offset), FIELD(ObjectIdHeader, count)};
+const Fields object_id_fields = {
+    FIELD(ObjectIdEntry, length),
+    {"start of ObjectIdEntry.digest", offsetof(ObjectIdEntry, digest), 8},
+    FIELD(ObjectIdEntry, byte_offset)};
 const Fields filesystem_fields = {
     FIELD(Filesystem, upcase_table), FIELD(Filesystem, file_table_directory),
     FIELD(Filesystem, file_table_directory_length), FIELD(Filesystem, root_directory)};
@@ -104,9 +103,9 @@ const Fields reparse_fields = {FIELD(ReparseDataBuffer, tag),
                                FIELD(ReparseDataBuffer, reserved),
                                {"symbolic link version", sizeof(ReparseDataBuffer), 4}};
 const Fields byte_count_fields = {{"byte count", 0, 2}};
-const Fields descriptor_fields = {
-    {"descriptor revision", 0, 1}, {"descriptor control", 2, 2}, {"descriptor owner", 4, 4},
-    {"descriptor group", 8, 4},    {"descriptor SACL", 12, 4},   {"descriptor DACL", 16, 4}};
+const Fields descriptor_fields = {{"descriptor revision", 0, 1}, {"descriptor control", 2, 2},
+                                  {"descriptor owner", 4, 4},    {"descriptor group", 8, 4},
+                                  {"descriptor SACL", 12, 4},    {"descriptor DACL", 16, 4}};
 const Fields extension_fields = {FIELD(ExtensionHeader, file_table_directory),
                                  FIELD(ExtensionHeader, first_own_file),
                                  FIELD(ExtensionHeader, link_counts)};
@@ -128,7 +127,8 @@ class Places {
     add_files();
     const RegionOffset filesystem = read_object<FilesystemHeader>(path_, 0).filesystem;
     add_object(filesystem_fields, filesystem);
-    add_object(file_table_directory_entry_fields, load<Filesystem>(filesystem).file_table_directory);
+    add_object(file_table_directory_entry_fields,
+               load<Filesystem>(filesystem).file_table_directory);
     for (FileId id = 1; id <= image_.file_id_limit(); ++id) add_file(id);
     add_extension();
   }
@@ -291,8 +291,7 @@ std::vector<Corruption> all_corruptions(const std::string& path) {
   for (const Place& place : places.get()) {
     const std::uint64_t original = value_at(place);
     for (const std::uint64_t value : places.wrong_values(original, place.size)) {
-      corruptions.push_back(
-          {place.name, place.path, place.offset, place.size, original, value});
+      corruptions.push_back({place.name, place.path, place.offset, place.size, original, value});
     }
   }
   return corruptions;

@@ -1,0 +1,64 @@
+// Images with a broken field: the daemon refuses to mount them, or serves what it can and lives.
+#include <sys/statvfs.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fixture.h"
+#include "image/corruption.h"
+#include "image/sample_image.h"
+#include "mount/mount.h"
+
+namespace cim::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class BrokenImagesTest : public MountTest {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    if (!IsSkipped()) write_sample_image(fresh().directory);
+  }
+
+  // Has ordinary tools look at all that is there. It does not matter what they fail with, as long as
+  // they come to an end and a daemon has answered.
+  static void look_at_everything(const std::string& mount_point) {
+    // A broken file may claim 2^48 bytes, which are too many zeros for cat.
+    const std::string tools =
+        "find . -ls >/dev/null;"
+        "getfattr --recursive --physical --dump --match=- . >/dev/null;"
+        "find . -type f -exec head --quiet --bytes=1M {} + >/dev/null;"
+        "exit 0";
+    const ProgramResult result =
+        run_program({"timeout", "--signal=KILL", "60", "env", "--chdir=" + mount_point, "sh", "-c",
+                     tools})
+            .value();
+    EXPECT_EQ(0, result.exit_status) << result.message;
+    EXPECT_THAT(result.message, Not(HasSubstr("not connected")));
+    struct statvfs status;
+    EXPECT_EQ(0, statvfs(mount_point.c_str(), &status)) << "the daemon does not answer";
+  }
+
+  void mount_and_look() const {
+    const ProgramResult result = run_daemon({image_path(), mount_point_});
+    if (result.exit_status == 0) {
+      look_at_everything(mount_point_);
+      unmount_image(mount_point_);
+    } else {
+      EXPECT_EQ(1, result.exit_status);
+      EXPECT_THAT(result.message, HasSubstr(image_path()));
+    }
+    EXPECT_FALSE(is_mounted(mount_point_));
+  }
+
+  const std::string mount_point_ = make_directory();
+};
+
+TEST_F(BrokenImagesTest, AreRefusedOrServed) {
+  EXPECT_GT(try_corruptions(image_path(), 41, [&](const Corruption&) { mount_and_look(); }), 0);
+}
+
+}  // namespace
+}  // namespace cim::test
