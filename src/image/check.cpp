@@ -77,7 +77,7 @@ class Check {
   std::vector<RegionInfo> regions_;
   std::vector<std::optional<ObjectIds>> object_ids_;  // by region
   std::vector<Reached> reached_;                      // by file id
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(std::size_t{1} << 20);
+  std::vector<std::byte> buffer_;                     // of what is read of the data
   Hasher hasher_;
   std::vector<FileId> pending_;  // directories that are still to be walked
   std::optional<MetadataTally> tally_;
@@ -360,6 +360,7 @@ void Check::check_order(const ObjectIds& ids) {
 }
 
 void Check::check_data(bool compare) {
+  buffer_.resize(std::size_t{1} << 20);
   for (std::size_t i = 0; i < regions_.size(); ++i) {
     const auto& ids = object_ids_[i];
     attempt([&] { check_region_data(regions_[i], compare && ids ? &*ids : nullptr); });

@@ -152,14 +152,14 @@ struct TarReader::Input {
   // As read(2).
   ssize_t fill() {
     for (;;) {
-      const ssize_t length = ::read(fd, buffer.data(), buffer.size());
+      const ssize_t length = ::read(fd, buffer.get(), buffer_size);
       if (length >= 0 || errno != EINTR) return length;
     }
   }
 
   static la_ssize_t callback(archive* reader, void* input, const void** bytes) {
     auto& self = *static_cast<Input*>(input);
-    *bytes = self.buffer.data();
+    *bytes = self.buffer.get();
     const ssize_t length = self.fill();
     if (length < 0) archive_set_error(reader, errno, "%s", std::strerror(errno));
     return length;
@@ -171,7 +171,8 @@ struct TarReader::Input {
   }
 
   int fd;
-  std::vector<std::byte> buffer = std::vector<std::byte>(buffer_size);
+  // Not filled with zeros first, which would take longer than to read a small archive.
+  std::unique_ptr<std::byte[]> buffer = std::make_unique_for_overwrite<std::byte[]>(buffer_size);
 };
 
 void TarReader::CloseArchive::operator()(archive* reader) const noexcept {

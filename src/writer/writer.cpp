@@ -311,7 +311,7 @@ FileDescriptor Writer::Impl::lock_target() const {
 // What tells this image's region set from others: a digest of all that it holds.
 Digest Writer::Impl::identity() {
   Hasher& hasher = data.identity();
-  std::vector<std::byte> chunk(1 << 20);
+  std::vector<std::byte> chunk(std::min<std::uint64_t>(1 << 20, metadata_region.end()));
   for (std::uint64_t offset = 0; offset < metadata_region.end(); offset += chunk.size()) {
     chunk.resize(std::min<std::uint64_t>(chunk.size(), metadata_region.end() - offset));
     metadata_region.read_at(offset, chunk);

@@ -29,7 +29,9 @@ class Session {
     switch (input.take<std::uint8_t>() % 11) {
       case 0: {
         PCWSTR existing = image_name(input);
-        CimCreateImage(directory_name_.c_str(), existing, image_name(input), &image_);
+        CIMFS_IMAGE_HANDLE image;
+        CimCreateImage(directory_name_.c_str(), existing, image_name(input), &image);
+        open(image, image_, images_);
         break;
       }
       case 1:
@@ -37,7 +39,9 @@ class Session {
         break;
       case 2: {
         PCWSTR name = path(input);
-        CimCreateAlternateStream(image_, name, input.take<std::uint16_t>(), &stream_);
+        CIMFS_STREAM_HANDLE stream;
+        CimCreateAlternateStream(image_, name, input.take<std::uint16_t>(), &stream);
+        open(stream, stream_, streams_);
         break;
       }
       case 3: {
@@ -73,13 +77,21 @@ class Session {
     }
   }
 
+  // Closes whatever is still open.
   void close() {
-    CimCloseStream(stream_);
-    CimCloseImage(image_);
-    CimCloseImage(other_image_);
+    for (const CIMFS_STREAM_HANDLE stream : streams_) CimCloseStream(stream);
+    for (const CIMFS_IMAGE_HANDLE image : images_) CimCloseImage(image);
   }
 
  private:
+  // Uses the handle `opened` from now on, if it is one.
+  template <typename Handle>
+  static void open(Handle opened, Handle& current, std::vector<Handle>& all) {
+    if (opened == nullptr) return;
+    current = opened;
+    all.push_back(opened);
+  }
+
   void create_file(Input& input) {
     PCWSTR name = path(input);
     CIMFS_FILE_METADATA metadata = {};
@@ -96,7 +108,9 @@ class Session {
     buffer(metadata.SecurityDescriptorBuffer, metadata.SecurityDescriptorSize);
     buffer(metadata.ReparseDataBuffer, metadata.ReparseDataSize);
     buffer(metadata.EaBuffer, metadata.EaBufferSize);
-    CimCreateFile(image_, name, &metadata, &stream_);
+    CIMFS_STREAM_HANDLE stream;
+    CimCreateFile(image_, name, &metadata, &stream);
+    open(stream, stream_, streams_);
   }
 
   test::TemporaryDirectory directory_;
@@ -105,6 +119,8 @@ class Session {
   CIMFS_IMAGE_HANDLE image_ = nullptr;
   CIMFS_IMAGE_HANDLE other_image_ = nullptr;
   CIMFS_STREAM_HANDLE stream_ = nullptr;
+  std::vector<CIMFS_IMAGE_HANDLE> images_;  // all that were opened
+  std::vector<CIMFS_STREAM_HANDLE> streams_;
 };
 
 }  // namespace

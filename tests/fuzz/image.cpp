@@ -93,8 +93,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static cim::fuzz::GoodImage image;
   cim::fuzz::Input input(data, size);
   while (!input.empty()) image.edit(input);
-  cim::test::Explorer(image.path()).explore();
-  cim::test::errors_of_check(image.path());
+  cim::test::Explorer explorer(image.path());
+  explorer.explore();
+  // Otherwise a check mostly looks for tens of thousands of region files.
+  if (explorer.opened()) cim::test::errors_of_check(image.path());
   image.restore();
   return 0;
 }

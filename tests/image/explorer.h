@@ -24,6 +24,7 @@ class Explorer {
   int explore() {
     attempt([&] {
       const Image image(path_);
+      opened_ = true;
       attempt([&] { image.files_of_last_fork(); });
       attempt([&] { image.link_counts(); });
       attempt([&] {
@@ -37,6 +38,9 @@ class Explorer {
     });
     return errors_;
   }
+
+  // Whether the image could be opened at all.
+  bool opened() const { return opened_; }
 
  private:
   void attempt(const std::function<void()>& action) {
@@ -101,6 +105,7 @@ class Explorer {
 
   std::string path_;
   int errors_ = 0;
+  bool opened_ = false;
 };
 
 // How many errors cim check would tell of.

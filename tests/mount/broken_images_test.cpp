@@ -1,8 +1,7 @@
 // Images with a broken field: the daemon refuses to mount them, or serves what it can and lives.
-#include <sys/statvfs.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/statvfs.h>
 
 #include "fixture.h"
 #include "image/corruption.h"
@@ -22,8 +21,8 @@ class BrokenImagesTest : public MountTest {
     if (!IsSkipped()) write_sample_image(fresh().directory);
   }
 
-  // Has ordinary tools look at all that is there. It does not matter what they fail with, as long as
-  // they come to an end and a daemon has answered.
+  // Has ordinary tools look at all that is there. It does not matter what they fail with, as long
+  // as they come to an end and a daemon has answered.
   static void look_at_everything(const std::string& mount_point) {
     // A broken file may claim 2^48 bytes, which are too many zeros for cat.
     const std::string tools =
@@ -31,10 +30,9 @@ class BrokenImagesTest : public MountTest {
         "getfattr --recursive --physical --dump --match=- . >/dev/null;"
         "find . -type f -exec head --quiet --bytes=1M {} + >/dev/null;"
         "exit 0";
-    const ProgramResult result =
-        run_program({"timeout", "--signal=KILL", "60", "env", "--chdir=" + mount_point, "sh", "-c",
-                     tools})
-            .value();
+    const ProgramResult result = run_program({"timeout", "--signal=KILL", "60", "env",
+                                              "--chdir=" + mount_point, "sh", "-c", tools})
+                                     .value();
     EXPECT_EQ(0, result.exit_status) << result.message;
     EXPECT_THAT(result.message, Not(HasSubstr("not connected")));
     struct statvfs status;
