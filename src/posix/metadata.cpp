@@ -84,14 +84,20 @@ class XattrReader {
 
  private:
   ssize_t list() {
-    ssize_t length = flistxattr(fd_, names_.data(), names_.size());
+    // Most files have none, and asking only that takes no kernel memory.
+    ssize_t length = list_into(nullptr, 0);
     if (length < 0 && errno == EBADF) {
       proc_path_ = "/proc/self/fd/" + std::to_string(fd_);
-      length = listxattr(proc_path_->c_str(), names_.data(), names_.size());
+      length = list_into(nullptr, 0);
     }
+    if (length > 0) length = list_into(names_.data(), names_.size());
     if (length < 0 && errno == ENOTSUP) return 0;
     if (length < 0) throw system_error(errno, subject_ + ": extended attributes");
     return length;
+  }
+
+  ssize_t list_into(char* names, std::size_t size) const {
+    return proc_path_ ? listxattr(proc_path_->c_str(), names, size) : flistxattr(fd_, names, size);
   }
 
   std::string get(const std::string& name) {
