@@ -20,9 +20,6 @@ constexpr FileId max_gap = 16;
 
 constexpr std::size_t max_pending = 16;
 
-// Metadata of a few hundred thousand files, which a disk reads in the time of a few seeks.
-constexpr std::uint64_t metadata_ahead = 32 << 20;
-
 // The files whose data is small enough to be sent. Nothing is to be sent of an empty one.
 bool is_small(const File& file) {
   return file.stream.type == StreamType::data && file.reparse_tag == 0 && !file.stream.sparse &&
@@ -135,8 +132,8 @@ void Prefetcher::send(fuse_session* session, const Range& range, const std::stop
 }
 
 void Prefetcher::run(fuse_session* session, std::stop_token stop) {
+  image_.read_metadata_ahead();
   if (max_files_ == 0) return;
-  image_.read_metadata_ahead(metadata_ahead);
   while (!stop.stop_requested()) {
     std::unique_lock lock(mutex_);
     if (!work_.wait(lock, stop, [this] { return !pending_.empty(); })) return;

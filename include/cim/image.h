@@ -202,9 +202,11 @@ class CIM_API Image {
   // link table, io_error.
   std::size_t read(const Stream& stream, std::uint64_t offset, std::span<std::byte> out) const;
 
-  // Asks the system to have the first `length` bytes of the newest metadata in memory soon, so that
-  // a walk does not wait for one page after the other. Returns at once (madvise(2)).
-  void read_metadata_ahead(std::uint64_t length) const noexcept;
+  // To be called before much of the image is looked at: asks the system to have the metadata, or
+  // the first 32 MiB of the newest, in memory soon, and from now on to read what is around a page
+  // that it reads, so that a walk does not wait for one page after the other. Until then pages are
+  // read alone, which suits a look at a few files. Returns at once (madvise(2)).
+  void read_metadata_ahead() const noexcept;
 
   // The extent of `stream` that starts at `offset`: its first at most `length` contiguous bytes;
   // length 0 at or past the end of the stream. Does not allocate. Throws Error: is_a_directory for

@@ -114,6 +114,7 @@ CheckResult Check::run(bool data) {
   open_object_ids(directory_fd.get(), directory);
   attempt([&] {
     const Image image(path_);
+    image.read_metadata_ahead();
     if (!check_file_tables(image)) return;
     const bool known_digests = BaseImage(image).first_own_file().has_value();
     if (data && !known_digests) warning("made by another writer: its digests are not compared");

@@ -26,9 +26,16 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
   return *this;
 }
 
+void Mapping::read_pages_alone() const noexcept { advise(bytes_.size(), MADV_RANDOM); }
+
+void Mapping::read_pages_around() const noexcept { advise(bytes_.size(), MADV_NORMAL); }
+
 void Mapping::read_ahead(std::size_t length) const noexcept {
-  if (bytes_.empty()) return;
-  madvise(const_cast<std::byte*>(bytes_.data()), std::min(length, bytes_.size()), MADV_WILLNEED);
+  advise(std::min(length, bytes_.size()), MADV_WILLNEED);
+}
+
+void Mapping::advise(std::size_t length, int advice) const noexcept {
+  if (!bytes_.empty()) madvise(const_cast<std::byte*>(bytes_.data()), length, advice);
 }
 
 Mapping::~Mapping() {

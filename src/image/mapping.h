@@ -21,10 +21,17 @@ class Mapping {
 
   ByteView bytes() const noexcept { return bytes_; }
 
+  // From now on, a page that is touched is read without those around it, or with them, as the
+  // system does unless told otherwise.
+  void read_pages_alone() const noexcept;
+  void read_pages_around() const noexcept;
+
   // Asks the system to read the first `length` bytes soon.
   void read_ahead(std::size_t length) const noexcept;
 
  private:
+  void advise(std::size_t length, int advice) const noexcept;
+
   ByteView bytes_;
 };
 

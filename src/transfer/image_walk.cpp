@@ -68,6 +68,7 @@ bool is_directory(const File& file) { return file.is_directory() && !posix::is_s
 
 ImageWalk::ImageWalk(const Image& image, const Selection& selection, EntryOrder order)
     : image_(image), order_(order), tally_(image) {
+  image.read_metadata_ahead();
   if (selection.empty()) selection_.whole = true;
   for (const std::u16string& path : selection) select(path);
 }

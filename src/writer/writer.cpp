@@ -139,7 +139,9 @@ namespace {
 std::optional<Image> open_base(const Writer::Options& options) {
   if (!options.existing) return std::nullopt;
   check_image_name(*options.existing);
-  return Image(options.directory + "/" + *options.existing);
+  Image base(options.directory + "/" + *options.existing);
+  base.read_metadata_ahead();
+  return base;
 }
 
 const std::string& target_name(const Writer::Options& options) {
