@@ -41,9 +41,17 @@ class Waiter {
   FileDescriptor events_;
 };
 
-// How long to look for the next request of somebody who lists directories. Most come within this
-// time, and waking up for each would take about as long as answering it.
+// How long to look for the next request of somebody who lists directories, or opens file after
+// file. Most come within this time, and waking up for each would take about as long as answering
+// it.
 constexpr std::chrono::microseconds patience(100);
+
+// Whether the next request may come that soon. Reads that no lookup precedes are those of files
+// that have been listed; there, the prefetcher has better use for the processor.
+bool is_soon_followed(std::uint32_t opcode, std::uint32_t previous) noexcept {
+  return opcode == FUSE_READDIRPLUS || opcode == FUSE_READDIR || opcode == FUSE_LOOKUP ||
+         (opcode == FUSE_READ && previous == FUSE_LOOKUP);
+}
 
 // The buffer of a thread, which libfuse allocates at its first request.
 struct Request : fuse_buf {
@@ -52,10 +60,7 @@ struct Request : fuse_buf {
   Request& operator=(const Request&) = delete;
   ~Request() { std::free(mem); }
 
-  bool is_listing() const noexcept {
-    const auto* const header = static_cast<const fuse_in_header*>(mem);
-    return header->opcode == FUSE_READDIRPLUS || header->opcode == FUSE_READDIR;
-  }
+  std::uint32_t opcode() const noexcept { return static_cast<const fuse_in_header*>(mem)->opcode; }
 };
 
 }  // namespace
@@ -90,6 +95,7 @@ int RequestLoop::serve(const std::stop_token& stop) {
   Request request;
   int result = 0;
   bool expects_more = false;
+  std::uint32_t previous = 0;  // the opcode of the request before
   while (!stop.stop_requested()) {
     result = expects_more ? look_for(request) : fuse_session_receive_buf(session_, &request);
     expects_more = false;
@@ -99,7 +105,8 @@ int RequestLoop::serve(const std::stop_token& stop) {
       continue;
     }
     if (result <= 0) break;
-    expects_more = request.is_listing();
+    expects_more = is_soon_followed(request.opcode(), previous);
+    previous = request.opcode();
     process_request(session_, request);
     result = 0;
   }
