@@ -76,7 +76,7 @@ WIM = Builder(
 BUILDERS = (CIM, TAR, TAR_SYNCED, EROFS, SQUASHFS, WIM)
 
 PEERS = (
-    Peer(CIMFS, "cimfs", CIM, ("cim", "mount", "{image}", "{mount}")),
+    Peer(CIMFS, "cimfs", CIM, ("cimfs", "{image}", "{mount}")),
     Peer("erofs", "erofs-utils", EROFS,
          ("mount", "-t", "erofs", "-o", "loop,ro", "{image}", "{mount}"), "erofs"),
     Peer("squashfs", "squashfs-tools", SQUASHFS,
