@@ -98,6 +98,7 @@ TEST_F(LifecycleTest, BusyMountsStay) {
 class SignalTest : public LifecycleTest, public testing::WithParamInterface<int> {};
 
 TEST_P(SignalTest, UnmountsAndEndsWell) {
+  std::signal(GetParam(), SIG_DFL);  // under nohup(1) the daemon would rightly ignore it
   make_image();
   const std::string mount_point = make_directory();
   ForegroundDaemon daemon(image_path(), mount_point);
