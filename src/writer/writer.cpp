@@ -139,9 +139,7 @@ namespace {
 std::optional<Image> open_base(const Writer::Options& options) {
   if (!options.existing) return std::nullopt;
   check_image_name(*options.existing);
-  Image base(options.directory + "/" + *options.existing);
-  base.read_metadata_ahead();
-  return base;
+  return Image(options.directory + "/" + *options.existing);
 }
 
 const std::string& target_name(const Writer::Options& options) {
