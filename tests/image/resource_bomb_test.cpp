@@ -99,6 +99,15 @@ class ResourceBomb : public testing::Test {
     return "(ends)";
   }
 
+  // What looks at all files of the image at `path` comes to an end: walks with `message`, checks
+  // with errors, and link counts without.
+  static void expect_walks_end(const std::string& path, const std::string& message) {
+    const Image image(path);
+    EXPECT_THAT(message_of_walk(image), HasSubstr(message));
+    image.link_counts();
+    EXPECT_GT(errors_of_check(path), 0u);
+  }
+
   const test::TemporaryDirectory directory_;
   ForgedImage forged_;
 
@@ -145,20 +154,14 @@ TEST_F(ResourceBomb, FileTablesThatAreOneTableAreRefused) {
 
 TEST_F(ResourceBomb, DirectoriesThatAreOneLinkTable) {
   const std::string path = shared_link_table(30'000);
-  const Image image(path);
-  EXPECT_THAT(message_of_walk(image), HasSubstr("directories overlap"));
-  image.link_counts();
-  EXPECT_GT(errors_of_check(path), 0u);
+  expect_walks_end(path, "directories overlap");
 }
 
 TEST_F(ResourceBomb, EntriesThatAreOneName) {
   std::vector<format::File> files(1);
   files[0].default_stream = same_names(2'000'000, std::u16string(255, u'\u4E00'), 1);
   const std::string path = forged_.write(directory_.string(), files);
-  const Image image(path);
-  EXPECT_THAT(message_of_walk(image), HasSubstr("directories overlap"));
-  image.link_counts();
-  EXPECT_GT(errors_of_check(path), 0u);
+  expect_walks_end(path, "directories overlap");
 }
 
 // More metadata by naming the same region files again is no way around the bound.
@@ -180,19 +183,13 @@ TEST_F(ResourceBomb, CyclesEnd) {
   for (const FileId length : {1, 2, 100}) {
     ForgedImage forged;
     const std::string path = forged.write(directory_.string(), forged.directory_chain(length, 1));
-    const Image image(path);
-    EXPECT_THAT(message_of_walk(image), HasSubstr("more than one name"));
-    image.link_counts();
-    EXPECT_GT(errors_of_check(path), 0u);
+    expect_walks_end(path, "more than one name");
   }
 }
 
 TEST_F(ResourceBomb, AHundredThousandLevelsEnd) {
   const std::string path = forged_.write(directory_.string(), forged_.directory_chain(100'000, 1));
-  const Image image(path);
-  EXPECT_THAT(message_of_walk(image), HasSubstr("a path of more than 32767 characters"));
-  image.link_counts();
-  EXPECT_GT(errors_of_check(path), 0u);
+  expect_walks_end(path, "a path of more than 32767 characters");
 }
 
 TEST_F(ResourceBomb, FilesThatShareATableOfStreams) {
