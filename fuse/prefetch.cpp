@@ -10,7 +10,7 @@ namespace cim {
 namespace {
 
 // What one read may cause to be sent.
-constexpr std::uint64_t max_bytes = 1 << 20;
+constexpr std::uint64_t max_bytes = 4 << 20;
 
 // 2 << confidence files are sent ahead.
 constexpr unsigned max_confidence = 5;
@@ -31,9 +31,18 @@ bool is_small(const File& file) {
 Prefetcher::Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files)
     : image_(image), read_around_(read_around), max_files_(max_files) {}
 
-Prefetcher::Run& Prefetcher::run_of(FileId directory) noexcept {
-  constexpr std::uint32_t golden_ratio = 0x9E3779B9;  // spreads neighbouring ids
-  return runs_[(directory * golden_ratio) >> 26];
+// The run that a read of the file continues, if there is one.
+Prefetcher::Run* Prefetcher::run_at(FileId id) noexcept {
+  const auto run = std::find_if(runs_.begin(), runs_.end(), [id](const Run& candidate) {
+    return candidate.next != 0 && id > candidate.last_read && id <= candidate.next + max_gap;
+  });
+  return run == runs_.end() ? nullptr : &*run;
+}
+
+Prefetcher::Run& Prefetcher::oldest_run() noexcept {
+  return *std::min_element(runs_.begin(), runs_.end(), [](const Run& left, const Run& right) {
+    return left.number < right.number;
+  });
 }
 
 // Whether a reader in order would read no other file of the directory before `file`.
@@ -46,40 +55,28 @@ bool Prefetcher::starts_directory(const File& file) const {
   return file.id <= max_gap;
 }
 
-// The last sibling to send after `file`, which itself stands for none.
-FileId Prefetcher::last_to_send(const File& file) const {
-  const FileId files = std::min(max_files_, 2U << confidence_);
-  const FileId end = std::min(image_.file_id_limit(), file.id + files);
-  std::uint64_t bytes = 0;
-  FileId last = file.id;
-  while (last < end) {
-    const File next = image_.file(last + 1);
-    if (next.parent != file.parent) break;
-    if (is_small(next)) bytes += next.stream.length;
-    if (bytes > max_bytes) break;
-    ++last;
-  }
-  return last;
-}
-
 void Prefetcher::observe(const File& file) {
-  Run& run = run_of(file.parent);
-  const bool known = run.directory == file.parent;
-  if (known && file.id > run.last_read && file.id < run.next) {
-    run.last_read = file.id;  // the reader was faster than we are
+  Run* run = run_at(file.id);
+  if (run != nullptr && file.id < run->next) {
+    run->last_read = file.id;  // the reader was faster than we are
+    run->number = ++reads_;
     return;
   }
-  if (known && file.id >= run.next && file.id <= run.next + max_gap) {
+  if (run != nullptr) {
     confidence_ = std::min(confidence_ + 1, max_confidence);
-  } else if (known || !starts_directory(file)) {
-    confidence_ /= 2;
+  } else {
+    if (!starts_directory(file)) confidence_ /= 2;
+    run = &oldest_run();
   }
-  run = {.directory = file.parent, .last_read = file.id, .next = file.id + 1};
+  run->last_read = file.id;
+  run->next = file.id + 1;
+  run->number = ++reads_;
   if (confidence_ == 0 || pending_.size() == max_pending) return;
-  const FileId last = last_to_send(file);
-  if (last == file.id) return;
-  run.next = last + 1;
-  pending_.push_back({file.id + 1, last});
+  const FileId files = std::min(max_files_, 2U << confidence_);
+  const FileId end = std::min(image_.file_id_limit(), file.id + files);
+  if (end == file.id) return;
+  run->next = end + 1;
+  pending_.push_back({file.id + 1, end, run});
   work_.notify_one();
 }
 
@@ -90,7 +87,7 @@ void Prefetcher::note_read(const File& file) noexcept {
   try {
     observe(file);
   } catch (const std::exception&) {
-    // A sibling that is broken: whoever reads that one is told.
+    // One of the next files is broken: whoever reads that one is told.
   }
 }
 
@@ -100,11 +97,25 @@ void Prefetcher::give_up_for_now() {
   pending_.clear();
 }
 
-// So that the disk is not waited for file by file.
-void Prefetcher::read_ahead(const Range& range) {
+// Takes it that files from `end` on are not sent after all.
+void Prefetcher::end_early(const Range& range, FileId end) {
+  const std::lock_guard lock(mutex_);
+  if (range.run->next == range.last + 1) range.run->next = end;
+}
+
+// So that the disk is not waited for file by file. Shortens the range to what may be sent at once.
+void Prefetcher::read_ahead(Range& range) {
+  std::uint64_t bytes = 0;
   for (FileId id = range.first; id <= range.last; ++id) {
     const File file = image_.file(id);
-    if (is_small(file)) read_around_.prepare(image_.extent(file.stream, 0, file.stream.length));
+    if (!is_small(file)) continue;
+    bytes += file.stream.length;
+    if (bytes > max_bytes) {
+      end_early(range, id);
+      range.last = id - 1;
+      return;
+    }
+    read_around_.prepare(image_.extent(file.stream, 0, file.stream.length));
   }
 }
 
@@ -122,12 +133,17 @@ bool Prefetcher::send(fuse_session* session, const File& file) {
                                     fuse_buf_copy_flags{}) == 0;
 }
 
-void Prefetcher::send(fuse_session* session, const Range& range, const std::stop_token& stop) {
+void Prefetcher::send(fuse_session* session, Range range, const std::stop_token& stop) {
   read_ahead(range);
+  const FileId directory = image_.file(range.first - 1).parent;
   for (FileId id = range.first; id <= range.last && !stop.stop_requested(); ++id) {
+    const FileId last_read = range.run->last_read;
+    if (id <= last_read && last_read <= range.last) continue;
     const File file = image_.file(id);
-    if (!is_small(file)) continue;
-    if (!send(session, file)) return give_up_for_now();
+    if (!is_small(file) || send(session, file)) continue;
+    // Nobody has listed its directory yet, or the one that is being read was not listed.
+    if (file.parent != directory) return end_early(range, id);
+    return give_up_for_now();
   }
 }
 

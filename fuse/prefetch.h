@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -15,13 +16,13 @@
 
 namespace cim {
 
-// Watches which files are read. While they are read in the order of their directory, the files that
-// come next are stored in the page cache, so that reading those takes no request at all. How far
-// ahead follows from how well that went: it doubles while reads go on where the last push ended,
-// and halves with each read that comes from elsewhere, down to nothing.
+// Watches which files are read. While they are read in the order of their ids, the files that come
+// next are stored in the page cache, so that reading those takes no request at all. How far ahead
+// follows from how well that went: it doubles while reads go on where the last push ended, and
+// halves with each read that comes from elsewhere, down to nothing.
 //
-// That files of a directory have consecutive ids is a habit of writers, not a rule of the format.
-// An image that is numbered otherwise is served without prefetching.
+// That the ids of files follow the walk of the tree is a habit of writers, not a rule of the
+// format. An image that is numbered otherwise is served without prefetching.
 class Prefetcher {
  public:
   // At most `max_files` files are sent ahead of a reader; 0: none ever. The others must outlive it.
@@ -36,28 +37,30 @@ class Prefetcher {
   void run(fuse_session* session, std::stop_token stop);
 
  private:
-  // Siblings with the ids `first` to `last`.
+  // How far somebody's reading has come.
+  struct Run {
+    std::atomic<FileId> last_read = 0;
+    FileId next = 0;           // the first id that is not to be sent yet
+    std::uint64_t number = 0;  // of the read that was seen last
+  };
+
+  // Files with the ids `first` to `last`, for a run.
   struct Range {
     FileId first;
     FileId last;
+    Run* run;
   };
 
-  // How far the reading of one directory has come.
-  struct Run {
-    FileId directory = 0;
-    FileId last_read = 0;
-    FileId next = 0;  // the first id that has not been sent
-  };
+  static constexpr std::size_t max_runs = 16;
 
-  static constexpr std::size_t max_runs = 64;
-
-  Run& run_of(FileId directory) noexcept;
+  Run* run_at(FileId id) noexcept;
+  Run& oldest_run() noexcept;
   bool starts_directory(const File& file) const;
   void observe(const File& file);
-  FileId last_to_send(const File& file) const;
-  void read_ahead(const Range& range);
-  void send(fuse_session* session, const Range& range, const std::stop_token& stop);
+  void read_ahead(Range& range);
+  void send(fuse_session* session, Range range, const std::stop_token& stop);
   bool send(fuse_session* session, const File& file);
+  void end_early(const Range& range, FileId end);
   void give_up_for_now();
 
   const Image& image_;
@@ -68,6 +71,7 @@ class Prefetcher {
   std::condition_variable_any work_;
   std::deque<Range> pending_;
   std::array<Run, max_runs> runs_ = {};
+  std::uint64_t reads_ = 0;
   unsigned confidence_ = 1;
 
   std::vector<std::byte> buffer_;  // of run()

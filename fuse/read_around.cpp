@@ -7,44 +7,72 @@
 namespace cim {
 namespace {
 
-constexpr std::uint64_t small_block = 128 * 1024;
-constexpr std::uint64_t large_block = 4 << 20;
+// Each level's blocks are eight of the level below.
+constexpr std::uint64_t small_block_size = 128 * 1024;
+constexpr unsigned level_shift = 3;
+
+constexpr std::uint64_t next_block_size = 4 << 20;
+
+std::uint64_t block_size(unsigned level) noexcept {
+  return small_block_size << (level * level_shift);
+}
 
 void ask_for(int fd, std::uint64_t begin, std::uint64_t end) noexcept {
   posix_fadvise(fd, static_cast<off_t>(begin), static_cast<off_t>(end - begin),
                 POSIX_FADV_WILLNEED);
 }
 
+// Of a block of a file; never 0, which is that of an empty slot.
+std::uint64_t key_of(int fd, std::uint64_t number) noexcept {
+  constexpr unsigned fd_shift = 48;
+  return (static_cast<std::uint64_t>(fd) << fd_shift) + number + 1;
+}
+
 }  // namespace
 
-// Whether the block has not been asked for lately. Takes it that it is now.
-bool ReadAround::is_new(int fd, std::uint64_t block_size, std::uint64_t block) noexcept {
-  constexpr unsigned fd_shift = 48;
-  const std::uint64_t key =
-      (static_cast<std::uint64_t>(fd) << fd_shift | block * block_size) + block_size;
-  std::atomic<std::uint64_t>& slot = asked_[(block + static_cast<unsigned>(fd)) % asked_.size()];
-  if (slot.load(std::memory_order_relaxed) == key) return false;
-  slot.store(key, std::memory_order_relaxed);
+bool ReadAround::Blocks::contains(int fd, std::uint64_t number) const noexcept {
+  const std::uint64_t key = key_of(fd, number);
+  return slots_[key % slots_.size()].load(std::memory_order_relaxed) == key;
+}
+
+bool ReadAround::Blocks::insert(int fd, std::uint64_t number) noexcept {
+  const std::uint64_t key = key_of(fd, number);
+  return slots_[key % slots_.size()].exchange(key, std::memory_order_relaxed) != key;
+}
+
+// Returns whether there was something to ask for.
+bool ReadAround::ask_around(int fd, std::uint64_t small_block) noexcept {
+  const auto number = [small_block](unsigned level) { return small_block >> level * level_shift; };
+  for (unsigned level = 0; level < levels; ++level) {
+    if (asked_[level].contains(fd, number(level))) return false;
+  }
+  unsigned level = 0;
+  while (level + 1 < levels && !wanted_[level + 1].insert(fd, number(level + 1))) ++level;
+  asked_[level].insert(fd, number(level));
+  const std::uint64_t begin = number(level) * block_size(level);
+  ask_for(fd, begin, begin + block_size(level));
   return true;
 }
 
-void ReadAround::prepare(const Extent& extent) noexcept {
-  if (extent.fd < 0 || extent.length == 0) return;
-  const std::uint64_t last = (extent.position + extent.length - 1) / small_block;
-  for (std::uint64_t block = extent.position / small_block; block <= last; ++block) {
-    if (!is_new(extent.fd, small_block, block)) continue;
-    ask_for(extent.fd, block * small_block, (block + 1) * small_block);
+bool ReadAround::prepare(const Extent& extent) noexcept {
+  if (extent.fd < 0 || extent.length == 0) return false;
+  bool has_asked = false;
+  const std::uint64_t last = (extent.position + extent.length - 1) / small_block_size;
+  for (std::uint64_t block = extent.position / small_block_size; block <= last; ++block) {
+    has_asked |= ask_around(extent.fd, block);
   }
+  return has_asked;
 }
 
 void ReadAround::prepare_next(const Extent& extent, std::uint64_t rest) noexcept {
   const std::uint64_t position = extent.position + extent.length;
   const std::uint64_t file_end = position + rest;
-  const std::uint64_t first = position / large_block;
-  for (std::uint64_t block = first; block <= first + 1 && block * large_block < file_end; ++block) {
-    if (!is_new(extent.fd, large_block, block)) continue;
-    ask_for(extent.fd, std::max(block * large_block, extent.position),
-            std::min((block + 1) * large_block, file_end));
+  const std::uint64_t first = position / next_block_size;
+  for (std::uint64_t block = first; block <= first + 1 && block * next_block_size < file_end;
+       ++block) {
+    if (!asked_next_.insert(extent.fd, block)) continue;
+    ask_for(extent.fd, std::max(block * next_block_size, extent.position),
+            std::min((block + 1) * next_block_size, file_end));
   }
 }
 

@@ -11,26 +11,47 @@ namespace cim {
 
 // A disk reads a hundred kilobytes in about the time of four, and whoever reads one small file is
 // likely to read others that are stored beside it, in whatever order. So what is around a small
-// file is asked of the system with it, and of a large file that is read in order what comes next.
+// file is asked of the system with it: a block, once two blocks of an area of eight were wanted the
+// area, and so on. What is asked for is thus a bounded multiple of the blocks that were wanted, and
+// a tree that is read as a whole is soon in memory. Of a large file that is read in order, what
+// comes next is asked for.
+//
 // Thread-safe, without locks.
 class ReadAround {
  public:
   // Files up to this size, in bytes, are small.
-  static constexpr std::uint64_t max_small_file = 64 * 1024;
+  static constexpr std::uint64_t max_small_file = 512 * 1024;
 
-  // To be called before `extent`, all of a small file, is read.
-  void prepare(const Extent& extent) noexcept;
+  // To be called before `extent`, all of a small file, is read. Returns whether the disk may have
+  // to be waited for.
+  bool prepare(const Extent& extent) noexcept;
 
   // To be called before `extent` is read by a request as large as only the kernel's own read-ahead
   // makes, so by somebody who reads in order. `rest` bytes of the file follow it.
   void prepare_next(const Extent& extent, std::uint64_t rest) noexcept;
 
  private:
-  bool is_new(int fd, std::uint64_t block_size, std::uint64_t block) noexcept;
+  // Which blocks of one size were noted last, one a slot. What has been forgotten may be asked for
+  // again, and what has left the page cache since is read without its neighbours.
+  class Blocks {
+   public:
+    // `number` counts blocks from the beginning of the file.
+    bool contains(int fd, std::uint64_t number) const noexcept;
 
-  // The blocks that were asked for last, one a slot. What has left the page cache since is read
-  // without its neighbours.
-  std::array<std::atomic<std::uint64_t>, 4096> asked_ = {};
+    // Returns whether the block was not there.
+    bool insert(int fd, std::uint64_t number) noexcept;
+
+   private:
+    std::array<std::atomic<std::uint64_t>, 4096> slots_ = {};
+  };
+
+  static constexpr unsigned levels = 3;
+
+  bool ask_around(int fd, std::uint64_t small_block) noexcept;
+
+  std::array<Blocks, levels> asked_;   // what the system was asked for
+  std::array<Blocks, levels> wanted_;  // of which a part was
+  Blocks asked_next_;                  // by prepare_next()
 };
 
 }  // namespace cim

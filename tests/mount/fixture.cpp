@@ -15,11 +15,14 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "image/file_descriptor.h"
+#include "image/mapping.h"
 #include "mount/mount.h"
 #include "posix/metadata.h"
 #include "support/image_content.h"
@@ -136,6 +139,18 @@ std::string read_file(const std::string& path) {
   EXPECT_FALSE(file.bad()) << path;
   return content;
 }
+
+std::size_t cached_bytes(const std::string& path, std::size_t limit) {
+  constexpr std::size_t page_size = 4096;
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Mapping file(fd.get(), limit, path);
+  std::vector<unsigned char> states((limit + page_size - 1) / page_size);
+  EXPECT_EQ(mincore(const_cast<std::byte*>(file.bytes().data()), limit, states.data()), 0);
+  const auto cached = [](unsigned char state) { return (state & 1) != 0; };
+  return page_size * std::count_if(states.begin(), states.end(), cached);
+}
+
+bool is_cached(const std::string& path) { return cached_bytes(path, 1) != 0; }
 
 struct stat status_of(const std::string& path) {
   struct stat status = {};

@@ -86,6 +86,13 @@ bool is_mounted(const std::string& mount_point);
 // The content of the file at `path`; a test failure if it cannot be read.
 std::string read_file(const std::string& path);
 
+// How many bytes of the file at `path` are in the page cache, of its first `limit` at most. Reads
+// none.
+std::size_t cached_bytes(const std::string& path, std::size_t limit);
+
+// Whether the first page of the file at `path` is in the page cache.
+bool is_cached(const std::string& path);
+
 // lstat(2); a test failure if it fails.
 struct stat status_of(const std::string& path);
 

@@ -3,19 +3,13 @@
 #include <chrono>
 #include <fstream>
 #include <functional>
-#include <sstream>
 #include <thread>
 #include <vector>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "fixture.h"
-#include "image/file_descriptor.h"
-#include "image/mapping.h"
 #include "support/image_content.h"
 
 namespace cim::test {
@@ -29,22 +23,6 @@ std::string name_of(int number) { return fmt::format("{:03}", number); }
 
 // Different in length and in bytes for each file.
 std::string content_of(int number) { return std::string(100 + number, static_cast<char>(number)); }
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// Whether the first page of the file is in the page cache. Does not read it.
-bool is_cached(const std::string& path) {
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  const Mapping page(fd.get(), 1, path);
-  unsigned char state = 0;
-  EXPECT_EQ(mincore(const_cast<std::byte*>(page.bytes().data()), 1, &state), 0);
-  return (state & 1) != 0;
-}
 
 bool becomes_true(const std::function<bool()>& condition) {
   for (int i = 0; i < 500; ++i) {
@@ -85,6 +63,48 @@ TEST_F(PrefetchTest, FilesReadInOrderAreThereBeforeTheyAreRead) {
     EXPECT_EQ(read_file(directory + name_of(next)), content_of(next));
     EXPECT_TRUE(becomes_true([&] { return is_cached(directory + name_of(next + sent)); })) << next;
     ++next;
+  }
+}
+
+constexpr int directory_count = 50;
+
+std::string path_in(const std::string& root, int directory, int file) {
+  return root + name_of(directory) + "/" + name_of(file);
+}
+
+void put_directories(Writer& writer) {
+  for (int i = 0; i < directory_count; ++i) {
+    writer.create_directory(linux_to_image_path(name_of(i)), {});
+    for (int j = 0; j < 2; ++j) {
+      put(writer, linux_to_image_path(path_in("", i, j)), content_of(2 * i + j));
+    }
+  }
+}
+
+std::ptrdiff_t list(const std::string& path) {
+  return std::distance(boost::filesystem::directory_iterator(path), {});
+}
+
+TEST_F(PrefetchTest, SmallDirectoriesAreReadAheadAcross) {
+  const std::string root = mount_of(put_directories);
+  for (int i = 0; i < directory_count; ++i) ASSERT_EQ(list(root + name_of(i)), 2);
+  int next = 0;
+  for (const int sent : {4, 8, 16, 32}) {
+    const auto path = [&](int file) { return path_in(root, file / 2, file % 2); };
+    while (is_cached(path(next))) ++next;
+    EXPECT_EQ(read_file(path(next)), content_of(next));
+    EXPECT_TRUE(becomes_true([&] { return is_cached(path(next + sent)); })) << next;
+    ++next;
+  }
+}
+
+// What cannot be sent yet, as its directory has not been listed, does not end it.
+TEST_F(PrefetchTest, DirectoriesThatAreListedOneByOneAreReadAhead) {
+  const std::string root = mount_of(put_directories);
+  for (int i = 0; i < directory_count; ++i) {
+    ASSERT_EQ(list(root + name_of(i)), 2);
+    EXPECT_EQ(read_file(path_in(root, i, 0)), content_of(2 * i));
+    EXPECT_TRUE(becomes_true([&] { return is_cached(path_in(root, i, 1)); })) << i;
   }
 }
 
@@ -134,7 +154,7 @@ TEST_F(PrefetchTest, TheDaemonEndsAtASignalInTheMiddleOfReading) {
   ForegroundDaemon daemon(image_path(), directory);
   const std::jthread reader([&](std::stop_token stop) {
     for (int i = 0; !stop.stop_requested(); i = (i + 1) % file_count) {
-      read_file(directory + "/" + name_of(i));
+      std::ifstream(directory + "/" + name_of(i)).get();  // until the mount is gone
     }
   });
   ASSERT_TRUE(becomes_true([&] { return is_cached(directory + "/" + name_of(9)); }));
