@@ -16,6 +16,7 @@
 #include "inode.h"
 #include "log.h"
 #include "posix/acl.h"
+#include "request_loop.h"
 
 namespace cim {
 namespace {
@@ -379,14 +380,16 @@ void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_
   if (length >= splice_threshold) {
     const Extent extent = image_.extent(stream, position, length);
     if (extent.fd >= 0 && extent.length == length) {
+      RequestLoop::let_others_watch();
       read_around_.prepare_next(extent, rest - length);
       expect_data(length, image_.path());
       reply_splice(request, extent);
       return;
     }
   }
-  if (stream.length <= ReadAround::max_small_file) {
-    read_around_.prepare(image_.extent(stream, position, length));
+  if (stream.length > ReadAround::max_small_file ||
+      read_around_.prepare(image_.extent(stream, position, length))) {
+    RequestLoop::let_others_watch();
   }
   const std::span<char> buffer = reply_buffer(length);
   const std::size_t read = image_.read(stream, position, std::as_writable_bytes(buffer));

@@ -7,8 +7,8 @@
 #include <cim/error.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <sched.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "checked_answers.h"
@@ -16,35 +16,18 @@
 namespace cim {
 namespace {
 
-// Lets a thread wait for a request, or for the end. A request wakes one of those who wait.
-class Waiter {
- public:
-  Waiter(int connection, int ended) : events_(epoll_create1(EPOLL_CLOEXEC)) {
-    if (!events_) throw system_error(errno, "epoll");
-    add(connection, EPOLLIN | EPOLLEXCLUSIVE);
-    add(ended, EPOLLIN);
-  }
-
-  void wait() const noexcept {
-    epoll_event event;
-    epoll_wait(events_.get(), &event, 1, -1);
-  }
-
- private:
-  void add(int fd, std::uint32_t events) const {
-    epoll_event event = {.events = events, .data = {}};
-    if (epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-      throw system_error(errno, "epoll");
-    }
-  }
-
-  FileDescriptor events_;
-};
+using Clock = std::chrono::steady_clock;
 
 // How long to look for the next request of somebody who lists directories, or opens file after
 // file. Most come within this time, and waking up for each would take about as long as answering
 // it.
 constexpr std::chrono::microseconds patience(100);
+
+// A request that takes longer than this, or at most twice as long, no longer holds up others.
+constexpr std::chrono::milliseconds minding_interval(5);
+
+// After so many requests that were there before they were looked for, another thread helps.
+constexpr unsigned max_backlog = 4;
 
 // Whether the next request may come that soon. Reads that no lookup precedes are those of files
 // that have been listed; there, the prefetcher has better use for the processor.
@@ -53,17 +36,21 @@ bool is_soon_followed(std::uint32_t opcode, std::uint32_t previous) noexcept {
          (opcode == FUSE_READ && previous == FUSE_LOOKUP);
 }
 
+}  // namespace
+
 // The buffer of a thread, which libfuse allocates at its first request.
-struct Request : fuse_buf {
-  Request() : fuse_buf() {}
+struct RequestLoop::Request : fuse_buf {
+  explicit Request(RequestLoop& its_loop) : fuse_buf(), loop(its_loop) {}
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
   ~Request() { std::free(mem); }
 
   std::uint32_t opcode() const noexcept { return static_cast<const fuse_in_header*>(mem)->opcode; }
+
+  RequestLoop& loop;
 };
 
-}  // namespace
+thread_local const RequestLoop::Request* RequestLoop::current_ = nullptr;
 
 RequestLoop::RequestLoop(fuse_session* session)
     : session_(session), ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -77,41 +64,99 @@ RequestLoop::RequestLoop(fuse_session* session)
 
 void RequestLoop::end() noexcept { eventfd_write(ended_.get(), 1); }
 
-// Looks for a request without sleeping, for a short while. Returns as fuse_session_receive_buf(3).
-int RequestLoop::look_for(fuse_buf& request) {
-  if (is_looked_for_.exchange(true)) return -EAGAIN;
-  int result = -EAGAIN;
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (result == -EAGAIN && std::chrono::steady_clock::now() < end) {
-    sched_yield();  // whoever has something to do goes first
-    result = fuse_session_receive_buf(session_, &request);
+// Waits until nobody watches, or `stop`.
+void RequestLoop::take_watch(const Request& request, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  if (unwatched_.wait(lock, stop, [this] { return watcher_ == nullptr; })) watcher_ = &request;
+}
+
+void RequestLoop::leave_watch(const Request& request) noexcept {
+  if (!watches(request)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!watches(request)) return;
+    watcher_ = nullptr;
   }
-  is_looked_for_ = false;
-  return result;
+  unwatched_.notify_one();
+}
+
+void RequestLoop::let_others_watch() noexcept {
+  if (current_ != nullptr) current_->loop.leave_watch(*current_);
+}
+
+void RequestLoop::note_begin(const Request& request) {
+  current_ = &request;
+  if (!watches(request)) return;
+  answered_ = &request;
+  ++taken_;
+  if (is_minded_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    is_minded_ = true;
+  }
+  busy_.notify_one();
+}
+
+void RequestLoop::note_end(const Request& request) noexcept {
+  current_ = nullptr;
+  const Request* expected = &request;
+  answered_.compare_exchange_strong(expected, nullptr);
+}
+
+void RequestLoop::mind(std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  while (busy_.wait(lock, stop, [this] { return is_minded_.load(); })) {
+    const std::uint64_t taken = taken_;
+    busy_.wait_for(lock, stop, minding_interval, [] { return false; });
+    if (watcher_ != nullptr && answered_ == watcher_ && taken_ == taken) {
+      watcher_ = nullptr;
+      unwatched_.notify_one();
+      continue;
+    }
+    is_minded_ = false;
+    if (taken_ != taken) is_minded_ = true;  // looked at last, as note_begin() does the reverse
+  }
+}
+
+// Until there is a request, or the end.
+void RequestLoop::sleep() const noexcept {
+  pollfd sources[] = {{.fd = fuse_session_fd(session_), .events = POLLIN, .revents = 0},
+                      {.fd = ended_.get(), .events = POLLIN, .revents = 0}};
+  poll(sources, std::size(sources), -1);
 }
 
 int RequestLoop::serve(const std::stop_token& stop) {
-  const Waiter waiter(fuse_session_fd(session_), ended_.get());
-  Request request;
-  int result = 0;
-  bool expects_more = false;
+  Request request(*this);
+  Clock::time_point patient_until;
+  unsigned backlog = 0;
   std::uint32_t previous = 0;  // the opcode of the request before
   while (!stop.stop_requested()) {
-    result = expects_more ? look_for(request) : fuse_session_receive_buf(session_, &request);
-    expects_more = false;
+    const int result = fuse_session_receive_buf(session_, &request);
     if (result == -EAGAIN || result == -EINTR) {
-      waiter.wait();
-      result = 0;
+      backlog = 0;
+      if (!watches(request)) {
+        take_watch(request, stop);
+      } else if (Clock::now() < patient_until) {
+        sched_yield();  // whoever has something to do goes first
+      } else {
+        sleep();
+      }
       continue;
     }
-    if (result <= 0) break;
-    expects_more = is_soon_followed(request.opcode(), previous);
-    previous = request.opcode();
+    if (result <= 0) {
+      end();
+      return -result;
+    }
+    if (++backlog > max_backlog) leave_watch(request);
+    note_begin(request);
     process_request(session_, request);
-    result = 0;
+    note_end(request);
+    if (is_soon_followed(request.opcode(), previous)) patient_until = Clock::now() + patience;
+    previous = request.opcode();
   }
+  leave_watch(request);
   end();
-  return -result;
+  return 0;
 }
 
 }  // namespace cim

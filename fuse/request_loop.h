@@ -2,6 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
 #include <stop_token>
 
 #include <fuse_lowlevel.h>
@@ -13,6 +16,10 @@ namespace cim {
 // What the threads share that answer the requests of a session. Unlike libfuse's own loop, it stops
 // its threads only between two requests: none is lost. All functions may be called from many
 // threads at once.
+//
+// One thread watches the connection, and answers what it takes by itself: so the kernel never wakes
+// a thread for a request that another is about to take. It leaves the watch to another before what
+// may take long, and when requests come faster than it answers them.
 class RequestLoop {
  public:
   // Throws Error.
@@ -22,18 +29,41 @@ class RequestLoop {
   // Returns 0, or the errno that ended it.
   int serve(const std::stop_token& stop);
 
-  // Wakes everybody who waits in serve() or on ended().
+  // Sees to it, until `stop`, that others go on when the thread that watches is held up.
+  void mind(std::stop_token stop);
+
+  // Wakes everybody who waits for a request or on ended().
   void end() noexcept;
 
   // Readable once end() was called or a serve() has returned.
   int ended() const noexcept { return ended_.get(); }
 
+  // To be called before the request that the calling thread answers waits for a disk or moves much
+  // data. Nothing happens in a thread that does not watch.
+  static void let_others_watch() noexcept;
+
  private:
-  int look_for(fuse_buf& request);
+  struct Request;
+
+  bool watches(const Request& request) const noexcept { return watcher_ == &request; }
+  void take_watch(const Request& request, const std::stop_token& stop);
+  void leave_watch(const Request& request) noexcept;
+  void note_begin(const Request& request);
+  void note_end(const Request& request) noexcept;
+  void sleep() const noexcept;
+
+  static thread_local const Request* current_;  // what the thread answers
 
   fuse_session* session_;
-  FileDescriptor ended_;                     // eventfd(2)
-  std::atomic<bool> is_looked_for_ = false;  // by one thread at most
+  FileDescriptor ended_;  // eventfd(2)
+
+  std::mutex mutex_;
+  std::condition_variable_any unwatched_;
+  std::condition_variable_any busy_;
+  std::atomic<const Request*> watcher_ = nullptr;   // changed with the mutex held
+  std::atomic<const Request*> answered_ = nullptr;  // by the thread that watches
+  std::atomic<std::uint64_t> taken_ = 0;            // requests, by threads that watched
+  std::atomic<bool> is_minded_ = false;             // changed with the mutex held
 };
 
 }  // namespace cim

@@ -186,6 +186,7 @@ void Session::serve() {
   const SignalBlock signals;
   std::vector<std::jthread> threads;
   for (unsigned i = 0; i < thread_count; ++i) threads.emplace_back(answer);
+  threads.emplace_back([&](std::stop_token stop) { loop.mind(std::move(stop)); });
   std::jthread prefetcher(
       [this](std::stop_token stop) { file_system_.prefetch(session_, std::move(stop)); });
 

@@ -1,9 +1,11 @@
 // Mounts whose image is damaged, whose daemon is killed, and that are loaded heavily.
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <thread>
 
 #include <cim/image.h>
@@ -27,6 +29,7 @@ namespace cim::test {
 namespace {
 
 namespace fs = boost::filesystem;
+using namespace std::chrono_literals;
 
 constexpr int file_count = 3000;
 constexpr std::size_t large_size = 4 << 20;
@@ -116,6 +119,60 @@ class CapturedErrors {
   std::string path_;
   FileDescriptor before_;
 };
+
+// Whether `action` ends within some seconds. If not, `otherwise` must make it end.
+bool ends(const std::function<void()>& action, const std::function<void()>& otherwise) {
+  std::future<void> future = std::async(std::launch::async, action);
+  const bool in_time = future.wait_for(10s) == std::future_status::ready;
+  if (!in_time) otherwise();
+  future.wait();
+  return in_time;
+}
+
+// The image lies on a mount whose daemon is stopped: a disk that does not answer for a while.
+// Whoever needs it waits; all others are served.
+TEST_F(FaultsTest, ADiskThatDoesNotAnswerHoldsUpNobodyElse) {
+  Writer writer(fresh("disk.cim"));
+  for (const auto& entry : fs::directory_iterator(fs::path(image_path()).parent_path())) {
+    if (entry.path().filename().string().starts_with("disk")) continue;
+    put(writer, linux_to_image_path(entry.path().filename().string()),
+        test::read_file(entry.path().string()));
+  }
+  writer.commit();
+  const std::string disk_directory = make_directory("disk");
+  ForegroundDaemon disk(image_path("disk.cim"), disk_directory);
+  const std::string mount_point = make_directory();
+  ForegroundDaemon daemon(disk_directory + "/a.cim", mount_point, {"-o", "prefetch=0"});
+  const auto missing = [&](int number) {
+    return mount_point + "/d/missing" + std::to_string(number);
+  };
+  for (int i = 0; i < file_count; ++i) status_of(file_in(mount_point, i));  // all of the metadata
+
+  // The first file has its neighbours read with it; then they are forgotten.
+  EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
+  for (const RegionSetInfo& set : Image(disk_directory + "/a.cim").region_sets()) {
+    for (const RegionInfo& region : set.regions) {
+      if (region.type == RegionType::metadata) continue;
+      const FileDescriptor file(open(region.path.c_str(), O_RDONLY | O_CLOEXEC));
+      posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+    }
+  }
+  disk.signal(SIGSTOP);
+  siginfo_t stopped;
+  ASSERT_EQ(0, waitid(P_PID, disk.pid(), &stopped, WSTOPPED));
+  std::future<std::string> reads[] = {
+      std::async(std::launch::async, [&] { return read_file(file_in(mount_point, 7)); }),
+      std::async(std::launch::async, [&] { return read_file(mount_point + "/large"); })};
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(ends([&] { EXPECT_FALSE(fs::exists(missing(i))); }, [&] { disk.signal(SIGCONT); }));
+    if (HasFailure()) break;
+    std::this_thread::sleep_for(1ms);
+  }
+  for (const auto& read : reads) EXPECT_EQ(std::future_status::timeout, read.wait_for(0s));
+  disk.signal(SIGCONT);
+  EXPECT_EQ(content_of(7), reads[0].get());
+  EXPECT_TRUE(reads[1].get() == random_content(large_size));
+}
 
 TEST_F(FaultsTest, LostMetadataIsAnErrorThatIsLoggedOnce) {
   const std::string metadata = regions(RegionType::metadata).at(0);
