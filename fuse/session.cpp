@@ -143,12 +143,7 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
   fuse_set_log_func(keep_complaint);
   session_ = new_session(file_system, request);
   if (session_ == nullptr) throw_cannot_mount(request);
-  if (fuse_set_signal_handlers(session_) != 0) {
-    fuse_session_destroy(session_);
-    throw_cannot_mount(request);
-  }
   if (fuse_session_mount(session_, request.mount_point.c_str()) != 0) {
-    fuse_remove_signal_handlers(session_);
     fuse_session_destroy(session_);
     throw_cannot_mount(request);
   }
@@ -159,7 +154,6 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
 
 Session::~Session() {
   if (!keeper_) unmount();
-  fuse_remove_signal_handlers(session_);
   fuse_session_destroy(session_);
   if (keeper_) keeper_->run();
 }
@@ -182,7 +176,7 @@ void Session::serve() {
   const auto answer = [&](std::stop_token stop) {
     if (const int result = loop.serve(stop); result != 0) error = result;
   };
-  // Only this thread gets signals, and only while it waits.
+  // Only this thread gets other signals, and only while it waits.
   const SignalBlock signals;
   std::vector<std::jthread> threads;
   for (unsigned i = 0; i < thread_count; ++i) threads.emplace_back(answer);
@@ -190,9 +184,9 @@ void Session::serve() {
   std::jthread prefetcher(
       [this](std::stop_token stop) { file_system_.prefetch(session_, std::move(stop)); });
 
-  pollfd ended = {.fd = loop.ended(), .events = POLLIN, .revents = 0};
-  while (!fuse_session_exited(session_) && ended.revents == 0) {
-    ppoll(&ended, 1, nullptr, &signals.before());
+  pollfd ends[] = {{.fd = loop.ended(), .events = POLLIN, .revents = 0},
+                   {.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
+  while (ppoll(ends, std::size(ends), nullptr, &signals.before()) <= 0) {
   }
   // The prefetcher may wait for a page that a request, still to be answered, has locked.
   prefetcher.request_stop();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "ending_signals.h"
 #include "keeper.h"
 
 struct fuse_session;
@@ -43,6 +44,7 @@ class Session {
   FileSystem& file_system_;
   void unmount() noexcept;
 
+  EndingSignals signals_;
   std::string mount_point_;
   std::optional<int> mount_id_;
   fuse_session* session_;
