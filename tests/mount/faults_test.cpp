@@ -70,13 +70,7 @@ class FaultsTest : public MountTest {
 
   // The region files of a type.
   std::vector<std::string> regions(RegionType type) const {
-    std::vector<std::string> paths;
-    for (const RegionSetInfo& set : Image(image_path()).region_sets()) {
-      for (const RegionInfo& region : set.regions) {
-        if (region.type == type) paths.push_back(region.path);
-      }
-    }
-    return paths;
+    return region_paths(image_path(), type);
   }
 
   // Cuts the region files of a type off behind their first page.
@@ -136,7 +130,7 @@ TEST_F(FaultsTest, ADiskThatDoesNotAnswerHoldsUpNobodyElse) {
   for (const auto& entry : fs::directory_iterator(fs::path(image_path()).parent_path())) {
     if (entry.path().filename().string().starts_with("disk")) continue;
     put(writer, linux_to_image_path(entry.path().filename().string()),
-        test::read_file(entry.path().string()));
+        read_file(entry.path().string()));
   }
   writer.commit();
   const std::string disk_directory = make_directory("disk");
@@ -150,12 +144,8 @@ TEST_F(FaultsTest, ADiskThatDoesNotAnswerHoldsUpNobodyElse) {
 
   // The first file has its neighbours read with it; then they are forgotten.
   EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
-  for (const RegionSetInfo& set : Image(disk_directory + "/a.cim").region_sets()) {
-    for (const RegionInfo& region : set.regions) {
-      if (region.type == RegionType::metadata) continue;
-      const FileDescriptor file(open(region.path.c_str(), O_RDONLY | O_CLOEXEC));
-      posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
-    }
+  for (const RegionType type : {RegionType::data, RegionType::small_data}) {
+    for (const std::string& path : region_paths(disk_directory + "/a.cim", type)) drop_cached(path);
   }
   disk.signal(SIGSTOP);
   siginfo_t stopped;
@@ -419,10 +409,7 @@ TEST_F(FaultsTest, ServesWithHardlyAnyMemory) {
   ForegroundDaemon daemon(image_path(), mount_point);
   if (!limit.apply(daemon.pid(), 8 << 20)) GTEST_SKIP() << "no memory control group can be made";
   for (const RegionType type : {RegionType::metadata, RegionType::data, RegionType::small_data}) {
-    for (const std::string& path : regions(type)) {
-      const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
-    }
+    for (const std::string& path : regions(type)) drop_cached(path);
   }
   for (int i = 0; i < file_count; ++i) {
     ASSERT_EQ(content_of(i), read_file(file_in(mount_point, i)));

@@ -13,6 +13,7 @@
 #include <random>
 #include <thread>
 
+#include <cim/image.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -35,15 +36,6 @@ std::string daemon_path() {
   const char* path = std::getenv("CIMFS_DAEMON");
   if (path == nullptr) throw std::runtime_error("$CIMFS_DAEMON is not set: run by meson test");
   return path;
-}
-
-bool wait_until(const std::function<bool()>& done) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
 }
 
 void detach(const std::string& mount_point) {
@@ -126,6 +118,15 @@ int ForegroundDaemon::wait() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+bool wait_until(const std::function<bool()>& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
 bool is_mounted(const std::string& mount_point) {
   const std::vector<MountedImage> mounts = mounted_images();
   return std::any_of(mounts.begin(), mounts.end(),
@@ -151,6 +152,21 @@ std::size_t cached_bytes(const std::string& path, std::size_t limit) {
 }
 
 bool is_cached(const std::string& path) { return cached_bytes(path, 1) != 0; }
+
+void drop_cached(const std::string& path) {
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0) << path;
+}
+
+std::vector<std::string> region_paths(const std::string& image, RegionType type) {
+  std::vector<std::string> paths;
+  for (const RegionSetInfo& set : Image(image).region_sets()) {
+    for (const RegionInfo& region : set.regions) {
+      if (region.type == type) paths.push_back(region.path);
+    }
+  }
+  return paths;
+}
 
 struct stat status_of(const std::string& path) {
   struct stat status = {};

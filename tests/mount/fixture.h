@@ -1,10 +1,12 @@
 // What the tests of mounts share.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <cim/image.h>
 #include <cim/writer.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -80,6 +82,9 @@ class ForegroundDaemon {
   pid_t pid_;
 };
 
+// Waits until `done`, some seconds at most. Returns whether it was.
+bool wait_until(const std::function<bool()>& done);
+
 // Whether something is mounted at `mount_point`.
 bool is_mounted(const std::string& mount_point);
 
@@ -92,6 +97,12 @@ std::size_t cached_bytes(const std::string& path, std::size_t limit);
 
 // Whether the first page of the file at `path` is in the page cache.
 bool is_cached(const std::string& path);
+
+// Removes from the page cache what it holds of the file at `path`, but for pages in use.
+void drop_cached(const std::string& path);
+
+// The region files of a type that the image at `image` has.
+std::vector<std::string> region_paths(const std::string& image, RegionType type);
 
 // lstat(2); a test failure if it fails.
 struct stat status_of(const std::string& path);

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <functional>
 #include <thread>
 #include <vector>
 
@@ -23,14 +22,6 @@ std::string name_of(int number) { return fmt::format("{:03}", number); }
 
 // Different in length and in bytes for each file.
 std::string content_of(int number) { return std::string(100 + number, static_cast<char>(number)); }
-
-bool becomes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
 
 class PrefetchTest : public MountTest {
  protected:
@@ -61,7 +52,7 @@ TEST_F(PrefetchTest, FilesReadInOrderAreThereBeforeTheyAreRead) {
   for (const int sent : {4, 8, 16, 32}) {  // twice as many each time
     while (is_cached(directory + name_of(next))) ++next;
     EXPECT_EQ(read_file(directory + name_of(next)), content_of(next));
-    EXPECT_TRUE(becomes_true([&] { return is_cached(directory + name_of(next + sent)); })) << next;
+    EXPECT_TRUE(wait_until([&] { return is_cached(directory + name_of(next + sent)); })) << next;
     ++next;
   }
 }
@@ -93,7 +84,7 @@ TEST_F(PrefetchTest, SmallDirectoriesAreReadAheadAcross) {
     const auto path = [&](int file) { return path_in(root, file / 2, file % 2); };
     while (is_cached(path(next))) ++next;
     EXPECT_EQ(read_file(path(next)), content_of(next));
-    EXPECT_TRUE(becomes_true([&] { return is_cached(path(next + sent)); })) << next;
+    EXPECT_TRUE(wait_until([&] { return is_cached(path(next + sent)); })) << next;
     ++next;
   }
 }
@@ -107,7 +98,7 @@ TEST_F(PrefetchTest, DirectoriesThatAreListedOneByOneAreReadAhead) {
   for (int i = 0; i < directory_count; ++i) {
     ASSERT_EQ(list(root + name_of(i)), 2);
     EXPECT_EQ(read_file(path_in(root, i, 0)), content_of(2 * i));
-    sent += becomes_true([&] { return is_cached(path_in(root, i, 1)); });
+    sent += wait_until([&] { return is_cached(path_in(root, i, 1)); });
   }
   EXPECT_GE(sent, directory_count - 5);
 }
@@ -163,7 +154,7 @@ TEST_F(PrefetchTest, TheDaemonEndsAtASignalInTheMiddleOfReading) {
         std::ifstream(directory + "/" + name_of(i)).get();  // until the mount is gone
       }
     });
-    ASSERT_TRUE(becomes_true([&] { return is_cached(directory + "/" + name_of(9)); }));
+    ASSERT_TRUE(wait_until([&] { return is_cached(directory + "/" + name_of(9)); }));
     daemon.signal(SIGTERM);
     ASSERT_EQ(daemon.wait(), 0) << round;
   }

@@ -1,21 +1,13 @@
 // What a daemon has read from the disk with what it was asked for.
-#include <chrono>
-#include <thread>
-
 #include <boost/filesystem.hpp>
-#include <cim/image.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "fixture.h"
-#include "image/file_descriptor.h"
 #include "support/image_content.h"
 
 namespace cim::test {
 namespace {
-
-using namespace std::chrono_literals;
 
 constexpr std::size_t mebibyte = 1 << 20;
 constexpr std::size_t file_size = 32 * 1024;
@@ -38,13 +30,8 @@ class ReadAroundTest : public MountTest {
           }
         },
         {"prefetch=0"});
-    for (const RegionSetInfo& set : Image(image_path()).region_sets()) {
-      for (const RegionInfo& region : set.regions) {
-        if (region.type == RegionType::data) region_ = region;
-      }
-    }
-    const FileDescriptor file(open(region_.path.c_str(), O_RDONLY | O_CLOEXEC));
-    ASSERT_EQ(posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    region_ = region_paths(image_path(), RegionType::data).at(0);
+    drop_cached(region_);
     ASSERT_EQ(cached(), 0);
   }
 
@@ -55,17 +42,19 @@ class ReadAroundTest : public MountTest {
   }
 
   // Of the data of all files.
-  std::size_t cached() const { return cached_bytes(region_.path, region_.size); }
+  std::size_t cached() const {
+    return cached_bytes(region_, boost::filesystem::file_size(region_));
+  }
 
   // The same, once it is as much or some time has passed.
   std::size_t wait_for_cached(std::size_t bytes) const {
-    for (int i = 0; i < 500 && cached() < bytes; ++i) std::this_thread::sleep_for(10ms);
+    wait_until([&] { return cached() >= bytes; });
     return cached();
   }
 
  private:
   std::string root_;
-  RegionInfo region_;
+  std::string region_;
 };
 
 TEST_F(ReadAroundTest, OneFileIsReadWithLittleElse) {
