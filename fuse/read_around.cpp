@@ -30,14 +30,18 @@ std::uint64_t key_of(int fd, std::uint64_t number) noexcept {
 
 }  // namespace
 
+// Not the same for the same block of each file: reads go back and forth between files.
+std::size_t ReadAround::Blocks::slot_of(int fd, std::uint64_t number) noexcept {
+  return (number + static_cast<unsigned>(fd)) % slot_count;
+}
+
 bool ReadAround::Blocks::contains(int fd, std::uint64_t number) const noexcept {
-  const std::uint64_t key = key_of(fd, number);
-  return slots_[key % slots_.size()].load(std::memory_order_relaxed) == key;
+  return slots_[slot_of(fd, number)].load(std::memory_order_relaxed) == key_of(fd, number);
 }
 
 bool ReadAround::Blocks::insert(int fd, std::uint64_t number) noexcept {
   const std::uint64_t key = key_of(fd, number);
-  return slots_[key % slots_.size()].exchange(key, std::memory_order_relaxed) != key;
+  return slots_[slot_of(fd, number)].exchange(key, std::memory_order_relaxed) != key;
 }
 
 // Returns whether there was something to ask for.
@@ -47,7 +51,7 @@ bool ReadAround::ask_around(int fd, std::uint64_t small_block) noexcept {
     if (asked_[level].contains(fd, number(level))) return false;
   }
   unsigned level = 0;
-  while (level + 1 < levels && !wanted_[level + 1].insert(fd, number(level + 1))) ++level;
+  while (level < wanted_.size() && !wanted_[level].insert(fd, number(level + 1))) ++level;
   asked_[level].insert(fd, number(level));
   const std::uint64_t begin = number(level) * block_size(level);
   ask_for(fd, begin, begin + block_size(level));

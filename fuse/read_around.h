@@ -42,16 +42,20 @@ class ReadAround {
     bool insert(int fd, std::uint64_t number) noexcept;
 
    private:
-    std::array<std::atomic<std::uint64_t>, 4096> slots_ = {};
+    static constexpr std::size_t slot_count = 4096;
+
+    static std::size_t slot_of(int fd, std::uint64_t number) noexcept;
+
+    std::array<std::atomic<std::uint64_t>, slot_count> slots_ = {};
   };
 
   static constexpr unsigned levels = 3;
 
   bool ask_around(int fd, std::uint64_t small_block) noexcept;
 
-  std::array<Blocks, levels> asked_;   // what the system was asked for
-  std::array<Blocks, levels> wanted_;  // of which a part was
-  Blocks asked_next_;                  // by prepare_next()
+  std::array<Blocks, levels> asked_;       // what the system was asked for
+  std::array<Blocks, levels - 1> wanted_;  // of the levels above the first: what a part was of
+  Blocks asked_next_;                      // by prepare_next()
 };
 
 }  // namespace cim
