@@ -258,8 +258,8 @@ Mount options:
   streams_interface=windows
                          let the alternate data stream NAME of a file be read as
                          FILE:NAME too; default: only as the attribute user.NAME
-  prefetch=N             send up to N small files to the kernel ahead of a
-                         reader that reads them in order; 0: none; default: 64
+  prefetch=N             send up to N small files to the kernel ahead of a reader
+                         that reads them in order; 0: none; default: 64
   nonempty               mount over a directory that is not empty
   suid, dev              honour set-user-id bits and devices, for root only; default:
                          nosuid,nodev

@@ -1,10 +1,8 @@
 #include "prefetch.h"
 
 #include <algorithm>
-#include <cerrno>
 
 #include "inode.h"
-#include "log.h"
 
 namespace cim {
 namespace {
@@ -56,27 +54,23 @@ bool Prefetcher::starts_directory(const File& file) const {
 }
 
 void Prefetcher::observe(const File& file) {
-  Run* run = run_at(file.id);
-  if (run != nullptr && file.id < run->next) {
-    run->last_read = file.id;  // the reader was faster than we are
-    run->number = ++reads_;
-    return;
-  }
-  if (run != nullptr) {
+  Run* const known = run_at(file.id);
+  Run& run = known != nullptr ? *known : oldest_run();
+  run.last_read = file.id;
+  run.number = ++reads_;
+  if (known != nullptr && file.id < run.next) return;  // the reader was faster than we are
+  run.next = file.id + 1;
+  if (known != nullptr) {
     confidence_ = std::min(confidence_ + 1, max_confidence);
-  } else {
-    if (!starts_directory(file)) confidence_ /= 2;
-    run = &oldest_run();
+  } else if (!starts_directory(file)) {
+    confidence_ /= 2;
   }
-  run->last_read = file.id;
-  run->next = file.id + 1;
-  run->number = ++reads_;
   if (confidence_ == 0 || pending_.size() == max_pending) return;
   const FileId files = std::min(max_files_, 2U << confidence_);
   const FileId end = std::min(image_.file_id_limit(), file.id + files);
   if (end == file.id) return;
-  run->next = end + 1;
-  pending_.push_back({file.id + 1, end, run});
+  run.next = end + 1;
+  pending_.push_back({file.id + 1, end, &run});
   work_.notify_one();
 }
 
@@ -87,7 +81,7 @@ void Prefetcher::note_read(const File& file) noexcept {
   try {
     observe(file);
   } catch (const std::exception&) {
-    // One of the next files is broken: whoever reads that one is told.
+    // A file before it is broken: whoever reads that one is told.
   }
 }
 
@@ -159,7 +153,7 @@ void Prefetcher::run(fuse_session* session, std::stop_token stop) {
     try {
       send(session, range, stop);
     } catch (const std::exception&) {
-      // As in note_read().
+      // One of the next files is broken, likewise.
     }
   }
 }

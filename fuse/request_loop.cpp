@@ -105,7 +105,7 @@ void RequestLoop::note_end(const Request& request) noexcept {
 
 void RequestLoop::mind(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  while (busy_.wait(lock, stop, [this] { return is_minded_.load(); })) {
+  while (busy_.wait(lock, stop, [this] { return is_minded_.load(); }) && !stop.stop_requested()) {
     const std::uint64_t taken = taken_;
     busy_.wait_for(lock, stop, minding_interval, [] { return false; });
     if (watcher_ != nullptr && answered_ == watcher_ && taken_ == taken) {
@@ -130,6 +130,7 @@ int RequestLoop::serve(const std::stop_token& stop) {
   Clock::time_point patient_until;
   unsigned backlog = 0;
   std::uint32_t previous = 0;  // the opcode of the request before
+  int error = 0;
   while (!stop.stop_requested()) {
     const int result = fuse_session_receive_buf(session_, &request);
     if (result == -EAGAIN || result == -EINTR) {
@@ -144,8 +145,8 @@ int RequestLoop::serve(const std::stop_token& stop) {
       continue;
     }
     if (result <= 0) {
-      end();
-      return -result;
+      error = -result;
+      break;
     }
     if (++backlog > max_backlog) leave_watch(request);
     note_begin(request);
@@ -156,7 +157,7 @@ int RequestLoop::serve(const std::stop_token& stop) {
   }
   leave_watch(request);
   end();
-  return 0;
+  return error;
 }
 
 }  // namespace cim
