@@ -46,6 +46,10 @@ def walk(root: Path) -> float:
     return timed(["find", ".", "-printf", r"%s %m %u %T@\n"], cwd=root)
 
 
+def list_long(root: Path) -> float:
+    return timed(pipeline("ls -lR > /dev/null"), cwd=root)
+
+
 def read_files(root: Path) -> float:
     return timed(pipeline("find . -type f -print0 | xargs -0 cat > /dev/null"), cwd=root)
 
@@ -88,6 +92,7 @@ def write_shuffled_list(tree: Path, file_list: Path) -> None:
 def make_phases(tree: Path, large: Path, file_list: Path) -> list[Phase]:
     return [
         Phase(tree, (("walk", walk), ("walk-warm", walk)), mount_row="mount"),
+        Phase(tree, (("list", list_long), ("list-warm", list_long))),
         Phase(tree, (("read", read_files), ("read-warm", read_files))),
         Phase(tree, (("read-shuffled", read_listed_files(file_list)),)),
         Phase(large, (("sequential", read_sequentially),)),

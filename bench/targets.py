@@ -66,6 +66,8 @@ READING_ROWS = (
     Row("mount", "mount until the first ls", (Limit(0.020),)),
     Row("walk", "walk, cold", (erofs(0.5), best_fuse(0.4))),
     Row("walk-warm", "walk, warm", (erofs(1.05), best_fuse(0.4))),
+    Row("list", "long listing, cold", ()),
+    Row("list-warm", "long listing, warm", ()),
     Row("read", "read every file, cold", (erofs(0.7), best_fuse(0.4))),
     Row("read-warm", "read every file, warm", (erofs(1.05), best_fuse(0.4))),
     Row("read-shuffled", "read in random order, cold", (erofs(1.1), best_fuse(0.4))),

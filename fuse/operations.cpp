@@ -170,6 +170,7 @@ FileSystem::FileSystem(const Image& image, const Options& options)
     : image_(image),
       options_(options),
       root_(image.root()),
+      xattr_names_(image),
       visible_(options.child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
       statistics_(statistics_of(image)),
       prefetcher_(image, read_around_, options.prefetch) {
@@ -300,8 +301,10 @@ void FileSystem::init(fuse_conn_info& connection) {
   constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
                               FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_SPLICE_WRITE |
                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
-                              FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_POSIX_ACL;
+                              FUSE_CAP_NO_OPENDIR_SUPPORT;
   connection.want |= connection.capable & wanted;
+  // With it, the kernel asks for the list of each file that somebody else than its owner uses.
+  if (xattr_names_.may_contain_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
   // Every listing comes with the attributes, nobody ever asks whether data has changed, and
   // requests are too short to take them through a pipe.
   connection.want &=
@@ -445,8 +448,21 @@ void FileSystem::statfs(fuse_req_t request, fuse_ino_t) const {
   fuse_reply_statfs(request, &statistics_);
 }
 
+// Whether `name` is one of the attributes that ls(1) asks each file for until it learns that the
+// file system does not have them, and no file of the image does.
+bool FileSystem::is_never_supported(std::string_view name) const {
+  if (name == posix::access_acl_xattr || name == posix::default_acl_xattr) {
+    return !xattr_names_.may_contain_acls();
+  }
+  return name == "security.selinux" && !xattr_names_.may_contain(name);
+}
+
 void FileSystem::getxattr(fuse_req_t request, fuse_ino_t inode, const char* name,
                           std::size_t size) const {
+  if (is_never_supported(name)) {
+    fuse_reply_err(request, EOPNOTSUPP);
+    return;
+  }
   // A stream has no attributes of its own, but who may read its file may read it.
   const bool none = stream_of(inode) != 0 && name != posix::access_acl_xattr;
   const auto value = none ? std::nullopt : posix::get_xattr(image_, file_at(inode), name);

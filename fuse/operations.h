@@ -82,6 +82,7 @@ class FileSystem {
   std::optional<FileId> find(const File& directory, std::string_view name) const;
   std::optional<fuse_entry_param> find_stream(const File& directory, std::string_view path) const;
   void list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset, bool plus) const;
+  bool is_never_supported(std::string_view name) const;
   void reply_read(fuse_req_t request, const Stream& stream, std::size_t size,
                   std::uint64_t position) const;
   bool add_dot(DirectoryReply& reply, const File& directory, std::uint64_t position) const;
@@ -90,6 +91,7 @@ class FileSystem {
   const Image& image_;
   const Options options_;
   const FileId root_;
+  const posix::XattrNames xattr_names_;
   const std::optional<std::vector<FileId>> visible_;  // sorted; nothing if all files are
   struct statvfs statistics_ = {};
   mutable ReadAround read_around_;

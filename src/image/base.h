@@ -7,6 +7,7 @@
 #include <cim/image.h>
 
 #include "format/layout.h"
+#include "image/attribute_names.h"
 
 namespace cim {
 
@@ -42,6 +43,10 @@ class BaseImage {
   // malformed.
   std::optional<std::vector<LinkCount>> recorded_link_counts() const;
 
+  // The names of extended attributes that the image records; nothing if it records none that can be
+  // read.
+  std::optional<AttributeNames> recorded_attribute_names() const noexcept;
+
   // The bytes of the table of alternate streams of `file`; 0 if it has none, or none that can be
   // read.
   std::uint64_t stream_table_size(const File& file) const noexcept;
@@ -65,7 +70,8 @@ Stream decode_stream(const format::Stream& stream);
 format::File encode_file(const File& file) noexcept;
 
 // What the format has no place for is in this alternate data stream of the root directory, which is
-// not shown as one: ExtensionHeader, then the LinkCounts that are not the common ones, by id.
+// not shown as one: ExtensionHeader, then the LinkCounts that are not the common ones, by id, then
+// the AttributeNames, if they are known.
 inline constexpr std::u16string_view extension_stream = u"cimfs.extension";
 
 // Good only for the image whose file table directory is at the offset given: a writer that does not

@@ -81,6 +81,7 @@ class Check {
   Hasher hasher_;
   std::vector<FileId> pending_;  // directories that are still to be walked
   std::optional<MetadataTally> tally_;
+  std::optional<AttributeNames> attribute_names_;
 };
 
 void Check::tell(bool is_error, std::string message) {
@@ -123,6 +124,7 @@ CheckResult Check::run(bool data) {
       for (const RegionInfo& region : regions_) bytes += region.size;
     }
     observer_.expect(image.file_id_limit(), bytes);
+    attribute_names_ = BaseImage(image).recorded_attribute_names();
     walk(image);
     check_parents(image);
     check_link_counts(image);
@@ -262,7 +264,9 @@ void Check::check_file(const Image& image, const File& file) {
   };
   within_file("extended attributes", [&] {
     format::EaReader attributes(image.extended_attributes(file));
-    while (attributes.next()) {
+    while (const auto attribute = attributes.next()) {
+      if (!attribute_names_ || attribute_names_->contains(attribute->name)) continue;
+      error(fmt::format("file {}: has an extended attribute whose name is not recorded", file.id));
     }
   });
   within_file("reparse data", [&] { check_reparse_data(image, file); });

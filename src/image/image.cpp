@@ -196,6 +196,7 @@ struct Image::Impl {
   std::optional<ExtensionHeader> read_extension(const Image& image, Stream& stream) const;
   const std::vector<LinkCount>& all_link_counts(const Image& image) const;
   std::optional<std::vector<LinkCount>> recorded_link_counts(const Image& image) const;
+  std::optional<AttributeNames> recorded_attribute_names(const Image& image) const;
   std::vector<LinkCount> walked_link_counts(const Image& image) const;
 };
 
@@ -540,6 +541,17 @@ std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Im
   return counts;
 }
 
+std::optional<AttributeNames> Image::Impl::recorded_attribute_names(const Image& image) const {
+  Stream stream;
+  const std::optional<ExtensionHeader> extension = read_extension(image, stream);
+  if (!extension) return std::nullopt;
+  std::vector<std::byte> bytes(AttributeNames::max_size);
+  const std::uint64_t start =
+      sizeof(ExtensionHeader) + std::uint64_t{extension->link_counts} * sizeof(LinkCount);
+  bytes.resize(image.read(stream, start, bytes));
+  return AttributeNames::decode(bytes);
+}
+
 // Counts the names of every file that can be reached. Directories that break the format count as
 // empty: reading them reports it.
 std::vector<LinkCount> Image::Impl::walked_link_counts(const Image& image) const {
@@ -726,6 +738,14 @@ std::optional<FileId> BaseImage::first_own_file() const {
 
 std::optional<std::vector<LinkCount>> BaseImage::recorded_link_counts() const {
   return image_.impl_->recorded_link_counts(image_);
+}
+
+std::optional<AttributeNames> BaseImage::recorded_attribute_names() const noexcept {
+  try {
+    return image_.impl_->recorded_attribute_names(image_);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::uint64_t BaseImage::stream_table_size(const File& file) const noexcept {

@@ -15,6 +15,8 @@
 #include "format/extended_attributes.h"
 #include "format/filetime.h"
 #include "format/reparse.h"
+#include "image/base.h"
+#include "posix/acl.h"
 
 namespace cim::posix {
 namespace {
@@ -347,6 +349,17 @@ std::vector<std::string> list_xattrs(const Image& image, const File& file) {
     if (!stored.contains(name)) names.push_back(std::move(name));
   }
   return names;
+}
+
+XattrNames::XattrNames(const Image& image)
+    : recorded_(BaseImage(image).recorded_attribute_names()) {}
+
+bool XattrNames::may_contain(std::string_view name) const {
+  return !recorded_ || recorded_->contains(std::string(xattr_ea_prefix).append(name));
+}
+
+bool XattrNames::may_contain_acls() const {
+  return may_contain(access_acl_xattr) || may_contain(default_acl_xattr);
 }
 
 std::optional<std::string> get_xattr(const Image& image, const File& file, std::string_view name) {

@@ -12,6 +12,8 @@
 #include <cim/image.h>
 #include <sys/stat.h>
 
+#include "image/attribute_names.h"
+
 namespace cim::posix {
 
 // Owner and permissions of files that carry none of their own ($LXUID, $LXGID, $LXMOD).
@@ -40,6 +42,21 @@ bool is_symlink(const File& file) noexcept;
 // The names of the extended attributes of `file` that listxattr(2) shows: its stored Linux xattrs,
 // and `user.NAME` for each alternate data stream.
 std::vector<std::string> list_xattrs(const Image& image, const File& file);
+
+// Which stored xattrs files of an image may have, as its writer recorded it: any, if it did not.
+// May be used by many threads at once.
+class XattrNames {
+ public:
+  explicit XattrNames(const Image& image);
+
+  bool may_contain(std::string_view name) const;
+
+  // Whether some file may have an access control list, for itself or for what is created in it.
+  bool may_contain_acls() const;
+
+ private:
+  std::optional<AttributeNames> recorded_;
+};
 
 // The value of the extended attribute `name`, shown by list_xattrs() or one of the `system.ntfs_*`
 // of ntfs-3g; nothing if there is none. Throws Error: limit_exceeded for a stream that is too large

@@ -22,7 +22,10 @@ format::RegionOffset MetadataWriter::write(format::RegionOffset upcase_table) {
   // The extension stream tells where the file table directory is, so it is written last, but its
   // extent must be known before.
   const std::vector<LinkCount> counts = count_links();
-  const std::uint64_t length = sizeof(ExtensionHeader) + counts.size() * sizeof(LinkCount);
+  const ByteView count_bytes = std::as_bytes(std::span(counts));
+  const std::vector<std::byte> names =
+      attribute_names_ ? attribute_names_->encode() : std::vector<std::byte>();
+  const std::uint64_t length = sizeof(ExtensionHeader) + count_bytes.size() + names.size();
   const Stream extension = {.region_offset = small_data_.reserve(length), .length = length};
   tree_.named_streams(tree_.root())
       .insert_or_assign(std::u16string(extension_stream), encode_stream(extension));
@@ -37,9 +40,11 @@ format::RegionOffset MetadataWriter::write(format::RegionOffset upcase_table) {
       .first_own_file = first_own_file(),
       .link_counts = static_cast<std::uint32_t>(counts.size()),
   };
-  const std::uint64_t start = format::byte_offset(extension.region_offset);
-  small_data_.write_at(start, format::bytes_of(header));
-  small_data_.write_at(start + sizeof(header), std::as_bytes(std::span(counts)));
+  std::uint64_t position = format::byte_offset(extension.region_offset);
+  for (const ByteView part : {format::bytes_of(header), count_bytes, ByteView(names)}) {
+    small_data_.write_at(position, part);
+    position += part.size();
+  }
   const format::Filesystem filesystem = {
       .upcase_table = upcase_table,
       .file_table_directory = directory,

@@ -123,6 +123,7 @@ struct Writer::Impl {
   DataStore data;
   DataQueue queue;
   Tree tree;
+  std::optional<AttributeNames> attribute_names;  // nothing if those of the base are not known
   std::unordered_map<std::string, format::RegionOffset> metadata_objects;  // by content
 
   // The directory that was created or had something created in it last: files come by directory.
@@ -169,7 +170,8 @@ Writer::Impl::Impl(const Options& options)
       objects(pointer(base), directory_fd.get(), directory),
       data(regions, objects, pointer(base)),
       queue(data),
-      tree(pointer(base), choose_upcase_table(base, options.case_insensitive)) {
+      tree(pointer(base), choose_upcase_table(base, options.case_insensitive)),
+      attribute_names(base ? BaseImage(*base).recorded_attribute_names() : AttributeNames()) {
   check_image_name(name);
   replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   if (replaces && !options.replace && name != options.existing) {
@@ -259,6 +261,7 @@ void Writer::Impl::set_metadata(Node& node, const Metadata& metadata) {
   }
   node.record = encode_file(file);
   node.changed = true;
+  if (attribute_names) attribute_names->add(metadata.extended_attributes);
 }
 
 void Writer::Impl::open_stream(OpenStream&& opening) {
@@ -358,7 +361,8 @@ void Writer::Impl::write_and_publish() {
   queue.wait();
   const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
   const format::RegionOffset filesystem =
-      MetadataWriter(tree, metadata_region, regions.region(RegionType::small_data, 0), is_fork)
+      MetadataWriter(tree, metadata_region, regions.region(RegionType::small_data, 0),
+                     attribute_names, is_fork)
           .write(upcase);
   regions.finish(objects);
   const format::RegionSet set = regions.publish(identity());

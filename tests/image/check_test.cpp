@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "format/bytes.h"
+#include "format/extended_attributes.h"
 #include "image/file_descriptor.h"
 #include "image/forged_image.h"
 #include "image/object_ids.h"
@@ -191,6 +192,22 @@ TEST_F(CheckImage, FindsAWrongLinkCount) {
   replace(small_data, format::bytes_of(count), format::bytes_of(LinkCount{count.id, 3}));
   EXPECT_THAT(problems(path).errors,
               ElementsAre(HasSubstr("link count 3 is recorded, but there are 2")));
+}
+
+TEST_F(CheckImage, FindsAnExtendedAttributeWhoseNameIsNotRecorded) {
+  {
+    format::EaBuilder list;
+    list.add("NAME", test::bytes("value"));
+    Metadata metadata;
+    metadata.extended_attributes = list.list();
+    Writer writer({.directory = directory_.string(), .existing = {}, .name = "a.cim"});
+    test::put(writer, u"file", "", metadata);
+    writer.commit();
+  }
+  const std::string path = directory_ / "a.cim";
+  EXPECT_THAT(problems(path).errors, IsEmpty());
+  replace(region(path, RegionType::small_data), test::bytes("NAME"), test::bytes("GONE"));
+  EXPECT_THAT(problems(path).errors, ElementsAre(HasSubstr("file 2: has an extended attribute")));
 }
 
 TEST_F(CheckImage, WarnsOfSpareRegionFiles) {

@@ -110,6 +110,9 @@ const Fields extension_fields = {FIELD(ExtensionHeader, file_table_directory),
                                  FIELD(ExtensionHeader, first_own_file),
                                  FIELD(ExtensionHeader, link_counts)};
 const Fields link_count_fields = {FIELD(LinkCount, id), FIELD(LinkCount, count)};
+const Fields attribute_names_fields = {{"number of recorded names", 0, 2},
+                                       {"length of a recorded name", 2, 1},
+                                       {"recorded name", 3, 1}};
 #undef FIELD
 
 // A field in a file of the image.
@@ -257,6 +260,7 @@ class Places {
     for (std::uint32_t i = 0; i < header.link_counts; ++i) {
       add(link_count_fields, offset + sizeof(header) + i * sizeof(LinkCount));
     }
+    add(attribute_names_fields, offset + sizeof(header) + header.link_counts * sizeof(LinkCount));
   }
 
   const std::string path_;

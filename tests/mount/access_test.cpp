@@ -87,6 +87,33 @@ TEST_F(AccessTest, AccessControlListsGrantAndDeny) {
   EXPECT_TRUE(may_read(other_user, root, "denied"));
 }
 
+int error_of_xattr(const std::string& path, std::string_view name) {
+  return lgetxattr(path.c_str(), std::string(name).c_str(), nullptr, 0) < 0 ? errno : 0;
+}
+
+// ls(1) takes EOPNOTSUPP for the whole file system and asks for no other file.
+TEST_F(AccessTest, WhatNoFileHasIsNotSupported) {
+  const std::string root = mount_of([](Writer& writer) { put(writer, u"plain", "x"); });
+  EXPECT_EQ(EOPNOTSUPP, error_of_xattr(root + "plain", posix::access_acl_xattr));
+  EXPECT_EQ(EOPNOTSUPP, error_of_xattr(root, posix::default_acl_xattr));
+  EXPECT_EQ(EOPNOTSUPP, error_of_xattr(root + "plain", "security.selinux"));
+  EXPECT_EQ(ENODATA, error_of_xattr(root + "plain", "security.capability"));
+}
+
+TEST_F(AccessTest, WhatAnotherFileHasIsSupported) {
+  const std::string root = mount_of([](Writer& writer) {
+    put(writer, u"plain", "x");
+    put_with_acl(writer, u"granted", 0640, ACL_READ);
+    posix::LinuxMetadata labelled;
+    labelled.status.st_mode = S_IFREG | 0644;
+    labelled.xattrs = {{"security.selinux", "label"}};
+    put(writer, u"labelled", "x", posix::EncodedMetadata(labelled).get());
+  });
+  EXPECT_EQ(ENODATA, error_of_xattr(root + "plain", posix::access_acl_xattr));
+  EXPECT_EQ(ENODATA, error_of_xattr(root + "plain", "security.selinux"));
+  EXPECT_EQ("label", xattr(root + "labelled", "security.selinux"));
+}
+
 TEST_F(AccessTest, StreamsAreAsReadableAsTheirFile) {
   const std::string root = mount_of(
       [](Writer& writer) {

@@ -5,12 +5,15 @@
 
 #include <cim/writer.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/extended_attributes.h"
+#include "image/base.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 
@@ -570,6 +573,44 @@ TEST_F(WriterTest, LinkCountsFollowTheChangesOfAFork) {
   const Image child = open("b.cim");
   EXPECT_EQ(2u, child.link_count(file_at(child, u"a")));
   EXPECT_EQ(4u, child.link_count(file_at(child, u"")));
+}
+
+// A list of one attribute.
+format::EaBuilder attribute_list(std::string_view name) {
+  format::EaBuilder list;
+  list.add(name, bytes("value"));
+  return list;
+}
+
+TEST_F(WriterTest, NamesOfExtendedAttributesAreRecorded) {
+  const auto add = [](Writer& writer, std::u16string_view path, std::string_view name) {
+    const format::EaBuilder list = attribute_list(name);
+    Metadata metadata;
+    metadata.extended_attributes = list.list();
+    put(writer, path, "x", metadata);
+  };
+  {
+    Writer writer(fresh());
+    add(writer, u"a", "ONE");
+    writer.commit();
+  }
+  {
+    Writer writer(extending("a.cim"));
+    add(writer, u"b", "TWO");
+    writer.commit();
+  }
+  const auto names = BaseImage(open("a.cim")).recorded_attribute_names();
+  ASSERT_TRUE(names);
+  EXPECT_TRUE(names->contains("ONE"));
+  EXPECT_TRUE(names->contains("TWO"));
+  EXPECT_FALSE(names->contains("THREE"));
+
+  {
+    Writer writer(extending("a.cim"));
+    for (int i = 0; i < 63; ++i) add(writer, u"b", fmt::format("N{}", i));
+    writer.commit();
+  }
+  EXPECT_FALSE(BaseImage(open("a.cim")).recorded_attribute_names()) << "65 are too many";
 }
 
 TEST_F(WriterTest, TheLastForkIsToldFromItsParent) {
