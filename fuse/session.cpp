@@ -108,13 +108,20 @@ class SignalBlock {
   sigset_t before_;
 };
 
+// What was mounted last at `mount_point`; nothing if somebody has unmounted it. Does not look at
+// the mount point itself, which whoever has seen the mount may want to unmount at once.
+std::optional<MountedImage> find_mount(const std::string& mount_point) {
+  std::optional<MountedImage> found;
+  for (MountedImage& mount : mounted_images()) {
+    if (mount.mount_point == mount_point) found = std::move(mount);
+  }
+  return found;
+}
+
 // Lets the kernel read a large file ahead by as much as one request holds, which is more than its
 // default. Only root may, and nothing fails without it.
-void set_read_ahead(const MountRequest& request) {
-  for (const MountedImage& mount : mounted_images()) {
-    if (mount.mount_point != request.mount_point || mount.image != request.image) continue;
-    std::ofstream("/sys/class/bdi/" + mount.device + "/read_ahead_kb") << max_read_size / 1024;
-  }
+void set_read_ahead(const MountedImage& mount) {
+  std::ofstream("/sys/class/bdi/" + mount.device + "/read_ahead_kb") << max_read_size / 1024;
 }
 
 // Whether nobody has unmounted what the connection `fd` serves.
@@ -148,8 +155,10 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
     throw_cannot_mount(request);
   }
   fuse_set_log_func(log_message);
-  mount_id_ = mount_id_at(mount_point_);
-  set_read_ahead(request);
+  if (const auto mount = find_mount(mount_point_)) {
+    mount_id_ = mount->id;
+    set_read_ahead(*mount);
+  }
 }
 
 Session::~Session() {
@@ -167,7 +176,7 @@ void Session::confine() {
 // what has been mounted in its place could keep that from being unmounted.
 void Session::unmount() noexcept {
   if (!is_connected(fuse_session_fd(session_))) return;
-  if (mount_id_at(mount_point_) == mount_id_) fuse_session_unmount(session_);
+  if (mount_id_ && mount_id_at(mount_point_) == mount_id_) fuse_session_unmount(session_);
 }
 
 void Session::serve() {

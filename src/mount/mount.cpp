@@ -54,18 +54,19 @@ std::string decode_octal(std::string_view text) {
 // The mount of a line of mountinfo; nothing if it is not one of an image.
 //
 //   36 35 0:42 / /mnt ro,nosuid shared:1 - fuse.cimfs /images/app.cim ro,user_id=0
-//         ^ the 3rd    ^ the 5th          ^ after any number of fields
+// ^ the 1st ^ the 3rd  ^ the 5th          ^ after any number of fields
 std::optional<MountedImage> parse_mount(const std::string& line) {
   std::istringstream fields(line);
   std::string field;
+  int id = 0;
   std::string device;
   std::string mount_point;
-  fields >> field >> field >> device >> field >> mount_point;
+  fields >> id >> field >> device >> field >> mount_point;
   while (fields >> field && field != "-") continue;
   std::string type;
   std::string source;
   if (!(fields >> type >> source) || type != file_system_type) return std::nullopt;
-  return MountedImage{decode_octal(source), decode_octal(mount_point), device};
+  return MountedImage{decode_octal(source), decode_octal(mount_point), device, id};
 }
 
 std::string join(const std::vector<std::string>& parts) {

@@ -11,6 +11,7 @@ struct MountedImage {
   std::string image;        // absolute path of the filesystem file
   std::string mount_point;  // absolute path
   std::string device;       // MAJOR:MINOR, as in /sys/class/bdi
+  int id;                   // of the mount, as in the kernel's other tables
 };
 
 // The cimfs mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).

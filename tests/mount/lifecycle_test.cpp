@@ -1,6 +1,7 @@
 // Mounting, unmounting, and what happens to an image meanwhile.
 #include <csignal>
 #include <fstream>
+#include <future>
 
 #include <cim/error.h>
 #include <fmt/format.h>
@@ -116,6 +117,23 @@ TEST_F(LifecycleTest, TheDaemonEndsWellWhenUnmountedByOthers) {
   ForegroundDaemon daemon(image_path(), mount_point);
   unmount_image(mount_point);
   EXPECT_EQ(0, daemon.wait());
+}
+
+// Often enough that the daemon would be met at whatever it does on its mount point before it
+// serves.
+TEST_F(LifecycleTest, TheMountCanBeUnmountedAsSoonAsItIsThere) {
+  make_image();
+  const std::string mount_point = make_directory();
+  for (int round = 0; round < 30; ++round) {
+    auto unmounted = std::async(std::launch::async, [&] {
+      while (!is_mounted(mount_point)) {
+      }
+      unmount_image(mount_point);
+    });
+    EXPECT_EQ(0, run_daemon({image_path(), mount_point}).exit_status) << round;
+    EXPECT_NO_THROW(unmounted.get()) << round;
+    if (is_mounted(mount_point)) unmount_image(mount_point);
+  }
 }
 
 TEST_F(LifecycleTest, AMountedImageCannotBeExtended) {
