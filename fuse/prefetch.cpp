@@ -91,10 +91,14 @@ void Prefetcher::give_up_for_now() {
   pending_.clear();
 }
 
-// Takes it that files from `end` on are not sent after all.
-void Prefetcher::end_early(const Range& range, FileId end) {
+// Takes it that files from `end` on are not sent after all. Returns false, and does not, if the
+// reader has come there meanwhile: note_read() has left what follows to us.
+bool Prefetcher::end_early(const Range& range, FileId end) {
   const std::lock_guard lock(mutex_);
+  const FileId last_read = range.run->last_read;
+  if (end <= last_read && last_read <= range.last) return false;
   if (range.run->next == range.last + 1) range.run->next = end;
+  return true;
 }
 
 // So that the disk is not waited for file by file. Shortens the range to what may be sent at once.
@@ -104,8 +108,7 @@ void Prefetcher::read_ahead(Range& range) {
     const File file = image_.file(id);
     if (!is_small(file)) continue;
     bytes += file.stream.length;
-    if (bytes > max_bytes) {
-      end_early(range, id);
+    if (bytes > max_bytes && end_early(range, id)) {
       range.last = id - 1;
       return;
     }
@@ -136,8 +139,8 @@ void Prefetcher::send(fuse_session* session, Range range, const std::stop_token&
     const File file = image_.file(id);
     if (!is_small(file) || send(session, file)) continue;
     // Nobody has listed its directory yet, or the one that is being read was not listed.
-    if (file.parent != directory) return end_early(range, id);
-    return give_up_for_now();
+    if (file.parent == directory) return give_up_for_now();
+    if (end_early(range, id)) return;
   }
 }
 

@@ -60,7 +60,7 @@ class Prefetcher {
   void read_ahead(Range& range);
   void send(fuse_session* session, Range range, const std::stop_token& stop);
   bool send(fuse_session* session, const File& file);
-  void end_early(const Range& range, FileId end);
+  bool end_early(const Range& range, FileId end);
   void give_up_for_now();
 
   const Image& image_;

@@ -89,9 +89,8 @@ TEST_F(PrefetchTest, SmallDirectoriesAreReadAheadAcross) {
   }
 }
 
-// What cannot be sent yet, as its directory has not been listed, does not end it. Whoever reads on
-// before the attempt to send it has failed is taken for faster than we are, which may happen now
-// and then.
+// What cannot be sent yet, as its directory has not been listed, does not end it. A read that comes
+// while another thread has the notes is not looked at, which may happen now and then.
 TEST_F(PrefetchTest, DirectoriesThatAreListedOneByOneAreReadAhead) {
   const std::string root = mount_of(put_directories);
   int sent = 0;
@@ -100,7 +99,7 @@ TEST_F(PrefetchTest, DirectoriesThatAreListedOneByOneAreReadAhead) {
     EXPECT_EQ(read_file(path_in(root, i, 0)), content_of(2 * i));
     sent += wait_until([&] { return is_cached(path_in(root, i, 1)); });
   }
-  EXPECT_GE(sent, directory_count - 5);
+  EXPECT_GE(sent, directory_count - 1);
 }
 
 TEST_F(PrefetchTest, WhatWasSentIsWhatTheFileHolds) {
