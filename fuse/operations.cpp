@@ -12,7 +12,6 @@
 #include <linux/limits.h>
 
 #include "checked_answers.h"
-#include "format/upcase.h"
 #include "inode.h"
 #include "log.h"
 #include "posix/acl.h"
@@ -208,21 +207,13 @@ fuse_entry_param FileSystem::listed_entry(FileId id) const {
   }
 }
 
-// `number` counts from 1. Throws Error (file_not_found), which no inode number that lookup() has
-// given out leads to.
-NamedStream FileSystem::named_stream(const File& file, std::uint32_t number) const {
-  std::vector<NamedStream> streams = image_.named_streams(file);
-  if (number == 0 || number > streams.size()) {
-    throw Error(Errc::file_not_found,
-                fmt::format("{}: file {} has no stream {}", image_.path(), file.id, number));
-  }
-  return std::move(streams[number - 1]);
+// `number` is 0 for the data of the file, else one more than the index of an alternate stream.
+Stream FileSystem::stream_of_file(const File& file, std::uint32_t number) const {
+  return number == 0 ? file.stream : image_.named_stream(file, number - 1);
 }
 
 Stream FileSystem::stream_at(fuse_ino_t inode) const {
-  const File file = file_at(inode);
-  const std::uint32_t number = stream_of(inode);
-  return number == 0 ? file.stream : named_stream(file, number).stream;
+  return stream_of_file(file_at(inode), stream_of(inode));
 }
 
 struct stat FileSystem::attributes_at(fuse_ino_t inode) const {
@@ -235,7 +226,7 @@ struct stat FileSystem::attributes_at(fuse_ino_t inode) const {
 struct stat FileSystem::stream_attributes(const File& file, std::uint32_t number) const {
   constexpr mode_t read_and_write = 0666;
   File regular = file;
-  regular.stream = named_stream(file, number).stream;
+  regular.stream = stream_of_file(file, number);
   regular.reparse_tag = 0;
   struct stat status = posix::attributes(image_, regular, options_.defaults);
   status.st_mode = S_IFREG | (status.st_mode & read_and_write);
@@ -262,13 +253,9 @@ std::optional<fuse_entry_param> FileSystem::find_stream(const File& directory,
   if (!id) return std::nullopt;
   const File file = image_.file(*id);
   const std::u16string name = linux_to_image_name(path.substr(colon + 1));
-  const std::vector<NamedStream> streams = image_.named_streams(file);
-  const auto found = std::find_if(streams.begin(), streams.end(), [&](const NamedStream& stream) {
-    return format::compare_names(stream.name, name, image_.upcase_table()) == 0;
-  });
-  if (found == streams.end()) return std::nullopt;
-  const auto number = static_cast<std::uint32_t>(found - streams.begin() + 1);
-  return cacheable_entry(stream_attributes(file, number));
+  const auto index = image_.find_named_stream_index(file, name);
+  if (!index) return std::nullopt;
+  return cacheable_entry(stream_attributes(file, *index + 1));
 }
 
 // These two return false when the reply is full.
@@ -369,7 +356,7 @@ void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, of
                       fuse_file_info*) const {
   const File file = file_at(inode);
   const std::uint32_t number = stream_of(inode);
-  const Stream stream = number == 0 ? file.stream : named_stream(file, number).stream;
+  const Stream stream = stream_of_file(file, number);
   reply_read(request, stream, size, static_cast<std::uint64_t>(offset));
   if (offset == 0 && number == 0) prefetcher_.note_read(file);
 }

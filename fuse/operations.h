@@ -75,7 +75,7 @@ class FileSystem {
   struct stat attributes_of(const File& file) const;
   fuse_entry_param entry_of(FileId id) const;
   fuse_entry_param listed_entry(FileId id) const;
-  NamedStream named_stream(const File& file, std::uint32_t number) const;
+  Stream stream_of_file(const File& file, std::uint32_t number) const;
   Stream stream_at(fuse_ino_t inode) const;
   struct stat attributes_at(fuse_ino_t inode) const;
   struct stat stream_attributes(const File& file, std::uint32_t number) const;

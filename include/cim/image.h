@@ -181,8 +181,18 @@ class CIM_API Image {
   // The alternate data streams of `file`, sorted by name in the image's order.
   std::vector<NamedStream> named_streams(const File& file) const;
 
-  // The alternate data stream `name` of `file`; nothing if there is none.
+  // The alternate data stream `name` of `file`; nothing if there is none. Does not look at the
+  // others, nor allocate.
   std::optional<Stream> find_named_stream(const File& file, std::u16string_view name) const;
+
+  // The place of that stream in the file's table, below 2^32 - 1, by which named_stream() finds it;
+  // nothing if there is none.
+  std::optional<std::uint32_t> find_named_stream_index(const File& file,
+                                                       std::u16string_view name) const;
+
+  // The alternate data stream at `index` of the table of `file`. Throws Error (file_not_found) if
+  // there is none.
+  Stream named_stream(const File& file, std::uint32_t index) const;
 
   // st_nlink of `file`: the number of names of a file; two more than the number of subdirectories
   // of a directory. Images made by this library record the counts that are not 1 or 2; for others

@@ -192,7 +192,8 @@ struct Image::Impl {
   format::PeImage pe_image(const Stream& stream) const;
   Extent pe_extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
 
-  std::optional<Stream> find_stream(const File& file, std::u16string_view name) const;
+  bool is_extension(const File& file, const format::LinkTable& streams, std::uint32_t index) const;
+  std::optional<Stream> find_extension() const;
   std::optional<ExtensionHeader> read_extension(const Image& image, Stream& stream) const;
   const std::vector<LinkCount>& all_link_counts(const Image& image) const;
   std::optional<std::vector<LinkCount>> recorded_link_counts(const Image& image) const;
@@ -465,20 +466,43 @@ std::vector<NamedStream> Image::named_streams(const File& file) const {
       "alternate streams of file {}", file.id);
 }
 
-std::optional<Stream> Image::Impl::find_stream(const File& file, std::u16string_view name) const {
-  const format::LinkTable table = stream_table(file);
-  return within(
-      [&]() -> std::optional<Stream> {
-        const std::optional<std::uint32_t> index = table.find(name, upcase);
-        if (!index) return std::nullopt;
-        return decode_stream(table.value<format::Stream>(*index));
+// Whether entry `index` is the stream that is not shown as one. Throws Error (corrupt) for a name
+// that no stream may have.
+bool Image::Impl::is_extension(const File& file, const format::LinkTable& streams,
+                               std::uint32_t index) const {
+  std::array<char16_t, max_name_units> units;
+  const std::u16string_view name(units.data(), streams.name(index, units.data()));
+  return file.id == filesystem.root_directory && name == extension_stream;
+}
+
+std::optional<std::uint32_t> Image::find_named_stream_index(const File& file,
+                                                            std::u16string_view name) const {
+  const format::LinkTable table = impl_->stream_table(file);
+  return impl_->within(
+      [&]() -> std::optional<std::uint32_t> {
+        const std::optional<std::uint32_t> index = table.find(name, impl_->upcase);
+        if (!index || impl_->is_extension(file, table, *index)) return std::nullopt;
+        return index;
+      },
+      "alternate streams of file {}", file.id);
+}
+
+Stream Image::named_stream(const File& file, std::uint32_t index) const {
+  const format::LinkTable table = impl_->stream_table(file);
+  return impl_->within(
+      [&] {
+        if (index >= table.size() || impl_->is_extension(file, table, index)) {
+          throw Error(Errc::file_not_found, fmt::format("there is none at {}", index));
+        }
+        return decode_stream(table.value<format::Stream>(index));
       },
       "alternate streams of file {}", file.id);
 }
 
 std::optional<Stream> Image::find_named_stream(const File& file, std::u16string_view name) const {
-  if (file.id == root() && name == extension_stream) return std::nullopt;
-  return impl_->find_stream(file, name);
+  const std::optional<std::uint32_t> index = find_named_stream_index(file, name);
+  if (!index) return std::nullopt;
+  return named_stream(file, *index);
 }
 
 std::uint32_t Image::link_count(const File& file) const {
@@ -502,12 +526,22 @@ const std::vector<LinkCount>& Image::Impl::all_link_counts(const Image& image) c
   return link_counts;
 }
 
+std::optional<Stream> Image::Impl::find_extension() const {
+  const format::LinkTable table = stream_table(file(filesystem.root_directory));
+  return within(
+      [&]() -> std::optional<Stream> {
+        const std::optional<std::uint32_t> index = table.find(extension_stream, upcase);
+        if (!index) return std::nullopt;
+        return decode_stream(table.value<format::Stream>(*index));
+      },
+      "alternate streams of file {}", filesystem.root_directory);
+}
+
 // The header of the extension stream, and the stream; nothing if the image has none that is good
 // for it.
 std::optional<ExtensionHeader> Image::Impl::read_extension(const Image& image,
                                                            Stream& stream) const {
-  const std::optional<Stream> found =
-      find_stream(file(filesystem.root_directory), extension_stream);
+  const std::optional<Stream> found = find_extension();
   if (!found || found->type != StreamType::data) return std::nullopt;
   ExtensionHeader extension = {};
   image.read(*found, 0, std::as_writable_bytes(std::span(&extension, 1)));

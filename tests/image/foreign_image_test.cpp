@@ -16,6 +16,16 @@ using test::list;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+template <typename Action>
+std::optional<Errc> error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return std::nullopt;
+}
+
 constexpr std::uint64_t pe_image = std::uint64_t{2} << format::stream_type_shift;
 
 class ForeignImageTest : public testing::Test {
@@ -116,6 +126,48 @@ TEST_F(ForeignImageTest, BothFormsOfAStreamTableAreRead) {
     EXPECT_EQ("data", content(image, *stream));
     EXPECT_EQ(1u, image.named_streams(image.file(1)).size());
   }
+}
+
+TEST_F(ForeignImageTest, OneStreamIsFoundByNameAndByIndex) {
+  std::vector<std::pair<std::u16string, format::Stream>> streams = {
+      {u"a", forged_.file_data("first")}, {u"b", forged_.file_data("second")}};
+  streams.push_back(
+      {u"c",
+       {.data = 0, .length_and_type = std::uint64_t{9} << format::stream_type_shift}});  // no type
+  const format::RegionOffset table = forged_.add_metadata(forged_.link_table(streams));
+  const format::File root = {.default_stream = forged_.directory({}), .stream_table = table};
+  const Image image(forged_.write(directory_.string(), {root}));
+  const File file = image.file(1);
+  const auto index = image.find_named_stream_index(file, u"b");
+  ASSERT_TRUE(index.has_value());
+  EXPECT_EQ("second", content(image, image.named_stream(file, *index)));
+  EXPECT_EQ("second", content(image, image.find_named_stream(file, u"b").value()));
+  EXPECT_FALSE(image.find_named_stream_index(file, u"bb").has_value());
+  EXPECT_EQ(Errc::corrupt, error_of([&] { image.named_stream(file, 2); }));
+  EXPECT_EQ(Errc::file_not_found, error_of([&] { image.named_stream(file, 3); }));
+}
+
+TEST_F(ForeignImageTest, AStreamWithANameThatNoneMayHaveIsNotFound) {
+  const format::RegionOffset table =
+      forged_.add_metadata(forged_.link_table<format::Stream>({{u"", forged_.file_data("x")}}));
+  const format::File root = {.default_stream = forged_.directory({}), .stream_table = table};
+  const Image image(forged_.write(directory_.string(), {root}));
+  EXPECT_EQ(Errc::corrupt, error_of([&] { image.find_named_stream(image.file(1), u""); }));
+  EXPECT_EQ(Errc::corrupt, error_of([&] { image.named_stream(image.file(1), 0); }));
+}
+
+// Whatever the case of the letters by which it is asked for.
+TEST_F(ForeignImageTest, TheExtensionStreamIsNotShown) {
+  const format::RegionOffset table = forged_.add_metadata(
+      forged_.link_table<format::Stream>({{u"cimfs.extension", forged_.file_data("x")}}));
+  const format::File root = {.default_stream = forged_.directory({}), .stream_table = table};
+  forged_.filesystem.upcase_table =
+      forged_.add_metadata(std::as_bytes(std::span(format::windows_upcase_table())));
+  const Image image(forged_.write(directory_.string(), {root}));
+  for (const std::u16string_view name : {u"cimfs.extension", u"CIMFS.Extension"}) {
+    EXPECT_FALSE(image.find_named_stream(image.file(1), name).has_value());
+  }
+  EXPECT_EQ(Errc::file_not_found, error_of([&] { image.named_stream(image.file(1), 0); }));
 }
 
 TEST_F(ForeignImageTest, LinkCountsAreCountedWhereNobodyRecordedThem) {
