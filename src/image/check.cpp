@@ -12,6 +12,7 @@
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "format/bytes.h"
 #include "format/extended_attributes.h"
@@ -29,12 +30,21 @@ namespace {
 
 constexpr std::uint64_t max_told = 1000;
 
+// Of missing region files, which a header may claim without end.
+constexpr std::size_t max_missing_told = 16;
+
 // What the walk has learned of a file id.
 struct Reached {
   std::uint32_t links = 0;  // names of a file, subdirectories of a directory
   bool seen = false;
   bool parent_found = false;  // the directory that the record names holds a name of it
 };
+
+// Whether there is no file `name` in the directory. For many files that an image merely claims: to
+// ask costs little beside opening in vain, and catching the Error.
+bool is_missing(int directory_fd, const std::string& name) {
+  return faccessat(directory_fd, name.c_str(), F_OK, 0) != 0 && errno == ENOENT;
+}
 
 class Check {
  public:
@@ -148,8 +158,16 @@ void Check::check_header_length(int fd, std::size_t least, const std::string& pa
 
 bool Check::check_region_files(int directory_fd, const std::string& directory) {
   bool complete = true;
+  std::size_t missing = 0;
   for (const format::RegionSet& set : header_.sets) {
     for (std::uint16_t i = 0; i < set.count; ++i) {
+      const std::string name = region_file_name(set.id, i);
+      if (is_missing(directory_fd, name)) {
+        if (++missing <= max_missing_told) {
+          error(system_error(ENOENT, directory + "/" + name).what());
+        }
+        continue;
+      }
       complete &= attempt([&] {
         const Region region = open_region(directory_fd, directory, set, i);
         check_header_length(region.fd.get(), sizeof(format::RegionHeader), region.path);
@@ -157,7 +175,10 @@ bool Check::check_region_files(int directory_fd, const std::string& directory) {
       });
     }
   }
-  return complete;
+  if (missing > max_missing_told) {
+    error(fmt::format("{} more region files are missing", missing - max_missing_told));
+  }
+  return complete && missing == 0;
 }
 
 void Check::check_for_spare_files(const std::string& directory) {
@@ -346,12 +367,15 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
   for (const format::RegionSet& set : header_.sets) {
     for (std::uint16_t i = 0; i < set.count; ++i) {
       std::optional<ObjectIds>& ids = object_ids_.emplace_back();
-      try {
+      const std::string name = object_id_file_name(set.id, i);
+      if (is_missing(directory_fd, name)) {
+        warning(system_error(ENOENT, directory + "/" + name).what());
+        continue;
+      }
+      attempt([&] {
         ids.emplace(directory_fd, directory, set.id, i);
         check_header_length(ids->fd(), sizeof(format::ObjectIdHeader), ids->path());
-      } catch (const Error& failure) {
-        tell(failure.code() != Errc::file_not_found, failure.what());
-      }
+      });
     }
   }
 }

@@ -210,6 +210,16 @@ TEST_F(CheckImage, FindsAnExtendedAttributeWhoseNameIsNotRecorded) {
   EXPECT_THAT(problems(path).errors, ElementsAre(HasSubstr("file 2: has an extended attribute")));
 }
 
+TEST_F(CheckImage, ManyMissingRegionFilesAreCounted) {
+  forged_.header.regions.count = UINT16_MAX;
+  const std::string path = forged_.write(directory_.string(), {directory({}, 1)});
+  const std::string first = forged_.region_path(directory_.string(), 2);
+  const Problems found = problems(path);
+  ASSERT_EQ(found.errors.size(), 17u);
+  EXPECT_THAT(found.errors.front(), HasSubstr(first + ": No such file or directory"));
+  EXPECT_THAT(found.errors.back(), HasSubstr(": 65517 more region files are missing"));
+}
+
 TEST_F(CheckImage, WarnsOfSpareRegionFiles) {
   const std::string path = forged_.write(directory_.string(), {directory({}, 1)});
   const std::string spare = forged_.region_path(directory_.string(), 7);
