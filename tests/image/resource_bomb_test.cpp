@@ -193,7 +193,7 @@ TEST_F(ResourceBomb, AHundredThousandLevelsEnd) {
 }
 
 TEST_F(ResourceBomb, FilesThatShareATableOfStreams) {
-  constexpr std::size_t count = 20'000;
+  constexpr std::size_t count = 5'000;
   std::vector<format::File> files(1 + count);
   files[0].default_stream = same_names(count, u"f", 2);
   const format::RegionOffset shared = stream_table(count);
