@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "image/forged_image.h"
+#include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 
@@ -10,21 +11,12 @@ namespace cim {
 namespace {
 
 using test::content;
+using test::error_of;
 using test::file_at;
 using test::ForgedImage;
 using test::list;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename Action>
-std::optional<Errc> error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return std::nullopt;
-}
 
 constexpr std::uint64_t pe_image = std::uint64_t{2} << format::stream_type_shift;
 

@@ -15,12 +15,14 @@
 #include "format/extended_attributes.h"
 #include "format/filetime.h"
 #include "format/reparse.h"
+#include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 
 namespace cim::posix {
 namespace {
 
+using test::error_of;
 using test::file_at;
 using test::put;
 using testing::ElementsAre;
@@ -104,16 +106,6 @@ std::vector<std::byte> windows_symlink(std::u16string_view target, bool relative
 
 std::vector<std::byte> junction(std::u16string_view target) {
   return windows_link(format::tag_mount_point, target, std::nullopt);
-}
-
-template <typename Call>
-std::optional<Errc> error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return std::nullopt;
 }
 
 TEST_F(AttributesTest, FilesWithoutLinuxMetadataGetTheDefaults) {

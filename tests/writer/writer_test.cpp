@@ -14,6 +14,7 @@
 
 #include "format/extended_attributes.h"
 #include "image/base.h"
+#include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 
@@ -22,6 +23,7 @@ namespace {
 
 using test::bytes;
 using test::content;
+using test::error_of;
 using test::file_at;
 using test::list;
 using test::put;
@@ -34,16 +36,6 @@ std::string random_content(std::size_t size) {
   std::string text(size, '\0');
   for (char& c : text) c = static_cast<char>(generator());
   return text;
-}
-
-template <typename Call>
-std::optional<Errc> error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return std::nullopt;
 }
 
 class WriterTest : public testing::Test {

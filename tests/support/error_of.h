@@ -1,0 +1,21 @@
+// What a call fails with, in tests.
+#pragma once
+
+#include <optional>
+
+#include <cim/error.h>
+
+namespace cim::test {
+
+// The code of the Error that `call()` throws; nothing if it throws none.
+template <typename Call>
+std::optional<Errc> error_of(Call&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return std::nullopt;
+}
+
+}  // namespace cim::test
