@@ -305,6 +305,7 @@ void FileSystem::init(fuse_conn_info& connection) {
 }
 
 void FileSystem::lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const {
+  if (parent != FUSE_ROOT_ID) prefetcher_.note_descent();
   const File directory = file_at(parent);
   std::optional<fuse_entry_param> entry;
   if (const auto id = find(directory, name)) {
@@ -409,6 +410,7 @@ void FileSystem::opendir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) c
 
 void FileSystem::list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
                       bool plus) const {
+  if (inode != FUSE_ROOT_ID) prefetcher_.note_descent();
   const File directory = file_at(inode);
   const Directory entries = image_.entries(directory);
   const std::uint64_t end = dot_entries + entries.size();

@@ -74,6 +74,15 @@ void Prefetcher::observe(const File& file) {
   work_.notify_one();
 }
 
+void Prefetcher::note_descent() noexcept {
+  if (has_descended_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    has_descended_ = true;
+  }
+  work_.notify_one();
+}
+
 void Prefetcher::note_read(const File& file) noexcept {
   if (max_files_ == 0) return;
   const std::unique_lock lock(mutex_, std::try_to_lock);
@@ -144,7 +153,14 @@ void Prefetcher::send(fuse_session* session, Range range, const std::stop_token&
   }
 }
 
+// Returns false if it is to stop.
+bool Prefetcher::wait_for_use(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  return work_.wait(lock, stop, [this] { return has_descended_ || !pending_.empty(); });
+}
+
 void Prefetcher::run(fuse_session* session, std::stop_token stop) {
+  if (!wait_for_use(stop)) return;
   image_.read_metadata_ahead();
   if (max_files_ == 0) return;
   while (!stop.stop_requested()) {

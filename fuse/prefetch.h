@@ -28,12 +28,17 @@ class Prefetcher {
   // At most `max_files` files are sent ahead of a reader; 0: none ever. The others must outlive it.
   Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files);
 
+  // To be told when somebody looks into a directory below the root. Thread-safe.
+  void note_descent() noexcept;
+
   // To be told when the first byte of `file` has been read. Does not wait: what comes while another
   // thread is here is not looked at. Thread-safe.
   void note_read(const File& file) noexcept;
 
-  // Sends what note_read() finds worth it, until `stop`. Needs a thread that answers no requests:
-  // storing a page waits for a read of it that is under way.
+  // Once one of these has been noted, reads the metadata ahead; not before, as the disk may be slow
+  // and whoever mounts waits for it. Then sends what note_read() finds worth it, until `stop`.
+  // Needs a thread that answers no requests: storing a page waits for a read of it that is under
+  // way.
   void run(fuse_session* session, std::stop_token stop);
 
  private:
@@ -57,6 +62,7 @@ class Prefetcher {
   Run& oldest_run() noexcept;
   bool starts_directory(const File& file) const;
   void observe(const File& file);
+  bool wait_for_use(const std::stop_token& stop);
   void read_ahead(Range& range);
   void send(fuse_session* session, Range range, const std::stop_token& stop);
   bool send(fuse_session* session, const File& file);
@@ -67,6 +73,7 @@ class Prefetcher {
   ReadAround& read_around_;
   const unsigned max_files_;
 
+  std::atomic<bool> has_descended_ = false;
   std::mutex mutex_;
   std::condition_variable_any work_;
   std::deque<Range> pending_;

@@ -159,6 +159,26 @@ TEST_F(PrefetchTest, TheDaemonEndsAtASignalInTheMiddleOfReading) {
   }
 }
 
+// A cold image is small work for the disk until somebody looks at more than the root.
+TEST_F(PrefetchTest, MetadataIsReadAheadOnceADirectoryIsLookedInto) {
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"directory", {});
+    for (int i = 0; i < 10000; ++i) put(writer, linux_to_image_path("directory/" + name_of(i)), "");
+    writer.commit();
+  }
+  const std::string metadata = region_paths(image_path(), RegionType::metadata).back();
+  const std::size_t size = boost::filesystem::file_size(metadata);
+  drop_cached(metadata);
+  if (cached_bytes(metadata, size) != 0) GTEST_SKIP() << "the file system keeps all in memory";
+  const std::string root = mount() + "/";
+  EXPECT_EQ(list_directory(root).size(), 1);
+  std::this_thread::sleep_for(200ms);
+  EXPECT_LT(cached_bytes(metadata, size), size / 2);
+  EXPECT_FALSE(boost::filesystem::exists(root + "directory/missing"));
+  EXPECT_TRUE(wait_until([&] { return cached_bytes(metadata, size) >= size; }));
+}
+
 TEST_F(PrefetchTest, AnythingButANumberIsRefused) {
   Writer writer(fresh());
   writer.commit();
