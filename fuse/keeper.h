@@ -8,14 +8,19 @@
 namespace cim {
 
 // A child process that waits for a word of its parent, runs the task that it was made for, and
-// ends. It ends without, if the parent ends without a word.
+// ends.
 class Keeper {
  public:
-  // Starts the process, which keeps no descriptor of the parent's but `kept` and the standard ones.
-  // Call it while there is one thread. Throws Error.
-  Keeper(const std::function<void()>& task, int kept);
+  struct Tasks {
+    std::function<void()> at_request;  // once run() is called
+    std::function<void()> at_death;    // once the thread that made the keeper has ended without
+  };
 
-  // Has the task run. Returns when it is done. To be called once, by any thread.
+  // Starts the process, which keeps no descriptor of the parent's but `kept` and the standard ones.
+  // Call it in the main thread, while there is no other. Throws Error.
+  Keeper(const Tasks& tasks, int kept);
+
+  // Has the task for it run. Returns when it is done. To be called once, by any thread.
   void run() noexcept;
 
  private:

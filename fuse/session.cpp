@@ -15,6 +15,8 @@
 #include <fuse_lowlevel.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include "image/file_descriptor.h"
 #include "log.h"
@@ -130,6 +132,14 @@ bool is_connected(int fd) {
   return poll(&connection, 1, 0) != 1 || (connection.revents & POLLERR) == 0;
 }
 
+// A directory of the control files of all connections (fusectl), mounted nowhere: not every system
+// has it at its usual place. Only for root.
+FileDescriptor open_connections() noexcept {
+  const FileDescriptor context(fsopen("fusectl", FSOPEN_CLOEXEC));
+  fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
+  return FileDescriptor(fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+}
+
 // The number that the kernel has given to the mount on top at `path`; nothing if it cannot be told.
 // Asks the mounted file system nothing.
 std::optional<int> mount_id_at(const std::string& path) {
@@ -155,10 +165,8 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
     throw_cannot_mount(request);
   }
   fuse_set_log_func(log_message);
-  if (const auto mount = find_mount(mount_point_)) {
-    mount_id_ = mount->id;
-    set_read_ahead(*mount);
-  }
+  mount_ = find_mount(mount_point_);
+  if (mount_) set_read_ahead(*mount_);
 }
 
 Session::~Session() {
@@ -168,7 +176,9 @@ Session::~Session() {
 }
 
 void Session::confine() {
-  keeper_.emplace([this] { unmount(); }, fuse_session_fd(session_));
+  keeper_.emplace(
+      Keeper::Tasks{.at_request = [this] { unmount(); }, .at_death = [this] { abort(); }},
+      fuse_session_fd(session_));
   enter_sandbox();
 }
 
@@ -176,7 +186,19 @@ void Session::confine() {
 // what has been mounted in its place could keep that from being unmounted.
 void Session::unmount() noexcept {
   if (!is_connected(fuse_session_fd(session_))) return;
-  if (mount_id_ && mount_id_at(mount_point_) == mount_id_) fuse_session_unmount(session_);
+  if (mount_ && mount_id_at(mount_point_) == mount_->id) fuse_session_unmount(session_);
+}
+
+// Ends all requests. A killed prefetcher may wait for a page that a reader has just asked the
+// killed process for, and so keep the connection, on which that reader waits.
+void Session::abort() noexcept {
+  if (!mount_ || !is_connected(fuse_session_fd(session_))) return;
+  const std::string file = mount_->device.substr(mount_->device.find(':') + 1) + "/abort";
+  FileDescriptor control(open(("/sys/fs/fuse/connections/" + file).c_str(), O_WRONLY | O_CLOEXEC));
+  if (!control) {
+    control = FileDescriptor(openat(open_connections().get(), file.c_str(), O_WRONLY | O_CLOEXEC));
+  }
+  if (write(control.get(), "1", 1) != 1) return;  // likewise, it stays until somebody else does it
 }
 
 void Session::serve() {

@@ -7,6 +7,7 @@
 
 #include "ending_signals.h"
 #include "keeper.h"
+#include "mount/mount.h"
 
 struct fuse_session;
 
@@ -32,8 +33,9 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  // Gives up all rights that serve() does not need (see sandbox.h); unmounting is left to a process
-  // that keeps them. Call it while there is one thread. Throws Error.
+  // Gives up all rights that serve() does not need (see sandbox.h). A process that keeps them is
+  // left to unmount, and to end the connection if this process is killed. Call it in the main
+  // thread, while there is no other. Throws Error.
   void confine();
 
   // Answers requests, in several threads, until a signal or an unmount ends it. Throws Error if the
@@ -43,10 +45,11 @@ class Session {
  private:
   FileSystem& file_system_;
   void unmount() noexcept;
+  void abort() noexcept;
 
   EndingSignals signals_;
   std::string mount_point_;
-  std::optional<int> mount_id_;
+  std::optional<MountedImage> mount_;
   fuse_session* session_;
   std::optional<Keeper> keeper_;
 };

@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/mount.h>
 
 #include "fixture.h"
+#include "mount/mount.h"
 #include "support/image_content.h"
 
 namespace cim::test {
@@ -140,24 +142,42 @@ TEST_F(PrefetchTest, AWalkThatReadsNothingSendsNothing) {
   EXPECT_EQ(cached_files(directory), 0);
 }
 
-// Often enough that the signal comes while a file is being sent that is being read.
-TEST_F(PrefetchTest, TheDaemonEndsAtASignalInTheMiddleOfReading) {
-  Writer writer(fresh());
-  for (int i = 0; i < file_count; ++i) put(writer, linux_to_image_path(name_of(i)), content_of(i));
-  writer.commit();
-  const std::string directory = make_directory();
-  for (int round = 0; round < 30; ++round) {
-    ForegroundDaemon daemon(image_path(), directory);
-    const std::jthread reader([&](std::stop_token stop) {
-      for (int i = 0; !stop.stop_requested(); i = (i + 1) % file_count) {
-        std::ifstream(directory + "/" + name_of(i)).get();  // until the mount is gone
+// Each round the daemon gets the signal while files are read in order, often enough that it comes
+// while one is being sent that is being read.
+class SignalWhileReadingTest : public PrefetchTest {
+ protected:
+  void expect_end(int signal, int exit_status) {
+    Writer writer(fresh());
+    for (int i = 0; i < file_count; ++i) {
+      put(writer, linux_to_image_path(name_of(i)), std::string(60000, static_cast<char>(i)));
+    }
+    writer.commit();
+    const std::string directory = make_directory();
+    for (int round = 0; round < 100; ++round) {
+      ForegroundDaemon daemon(image_path(), directory);
+      std::vector<std::jthread> readers;
+      for (int first = 0; first < file_count; first += file_count / 4) {
+        readers.emplace_back([&, first](std::stop_token stop) {
+          for (int i = first; !stop.stop_requested(); i = (i + 1) % file_count) {
+            std::ifstream(directory + "/" + name_of(i)).get();  // until the mount is gone
+          }
+        });
       }
-    });
-    ASSERT_TRUE(wait_until([&] { return is_cached(directory + "/" + name_of(9)); }));
-    daemon.signal(SIGTERM);
-    ASSERT_EQ(daemon.wait(), 0) << round;
+      ASSERT_TRUE(wait_until([&] { return is_cached(directory + "/" + name_of(9)); }));
+      daemon.signal(signal);
+      const int status = daemon.wait();
+      if (status < 0) umount2(directory.c_str(), MNT_FORCE);  // lets the readers end
+      ASSERT_EQ(status, exit_status) << round;
+      for (std::jthread& reader : readers) reader.request_stop();
+      readers.clear();
+      if (is_mounted(directory)) unmount_image(directory);
+    }
   }
-}
+};
+
+TEST_F(SignalWhileReadingTest, EndsTheDaemon) { expect_end(SIGTERM, 0); }
+
+TEST_F(SignalWhileReadingTest, CanKillTheDaemon) { expect_end(SIGKILL, 128 + SIGKILL); }
 
 // A cold image is small work for the disk until somebody looks at more than the root.
 TEST_F(PrefetchTest, MetadataIsReadAheadOnceADirectoryIsLookedInto) {
