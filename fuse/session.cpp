@@ -198,7 +198,7 @@ void Session::abort() noexcept {
   if (!control) {
     control = FileDescriptor(openat(open_connections().get(), file.c_str(), O_WRONLY | O_CLOEXEC));
   }
-  if (write(control.get(), "1", 1) != 1) return;  // likewise, it stays until somebody else does it
+  if (write(control.get(), "1", 1) != 1) return;  // then somebody has to force the unmount
 }
 
 void Session::serve() {
