@@ -7,7 +7,7 @@
 
 namespace cim {
 
-// A child process that waits for a word of its parent, runs the task that it was made for, and
+// A child process that waits for a word of its parent or for its death, runs the task for that, and
 // ends.
 class Keeper {
  public:
