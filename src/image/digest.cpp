@@ -10,13 +10,13 @@ namespace cim {
 namespace {
 
 void check(int result) {
-  if (result != 1) throw Error(Errc::io_error, "libcrypto cannot compute SHA-256");
+  if (result != 1) throw Error(Errc::io_error, "libcrypto cannot compute SHA-512");
 }
 
 // Fetched once: looking an algorithm up costs more than hashing a small file.
-const EVP_MD* sha256() {
-  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  if (algorithm == nullptr) throw Error(Errc::unsupported, "libcrypto does not have SHA-256");
+const EVP_MD* sha512() {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA512", nullptr);
+  if (algorithm == nullptr) throw Error(Errc::unsupported, "libcrypto does not have SHA-512");
   return algorithm;
 }
 
@@ -24,12 +24,21 @@ const EVP_MD* sha256() {
 
 Hasher::Hasher() : context_(EVP_MD_CTX_new()) {
   if (!context_) throw std::bad_alloc();
-  check(EVP_DigestInit_ex2(context_.get(), sha256(), nullptr));
+  check(EVP_DigestInit_ex2(context_.get(), sha512(), nullptr));
 }
 
-void Hasher::reset() { check(EVP_DigestInit_ex2(context_.get(), nullptr, nullptr)); }
+void Hasher::reset() {
+  check(EVP_DigestInit_ex2(context_.get(), nullptr, nullptr));
+  length_ = 0;
+  start_ = {};
+}
 
 void Hasher::update(ByteView data) {
+  if (length_ < start_.size()) {
+    const std::size_t n = std::min<std::size_t>(data.size(), start_.size() - length_);
+    if (n > 0) std::memcpy(&start_[length_], data.data(), n);
+  }
+  length_ += data.size();
   check(EVP_DigestUpdate(context_.get(), data.data(), data.size()));
 }
 
@@ -43,9 +52,22 @@ void Hasher::update_zeros(std::uint64_t count) {
 }
 
 Digest Hasher::finish() {
+  if (length_ <= start_.size()) return start_;
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> whole;
   check(EVP_DigestFinal_ex(context_.get(), whole.data(), nullptr));
   Digest digest;
+  std::copy_n(whole.begin(), digest.size(), digest.begin());
+  return digest;
+}
+
+Digest object_digest(ByteView object) {
+  Digest digest = {};
+  if (object.size() <= digest.size()) {
+    if (!object.empty()) std::memcpy(digest.data(), object.data(), object.size());
+    return digest;
+  }
+  std::array<std::uint8_t, EVP_MAX_MD_SIZE> whole;
+  check(EVP_Digest(object.data(), object.size(), whole.data(), nullptr, sha512(), nullptr));
   std::copy_n(whole.begin(), digest.size(), digest.begin());
   return digest;
 }

@@ -1,4 +1,5 @@
-// SHA-256, as object ids use it.
+// The digests of object ids: the first 24 bytes of an object's SHA-512; an object of at most 24
+// bytes is its own digest, padded with zeros.
 #pragma once
 
 #include <array>
@@ -14,8 +15,10 @@ namespace cim {
 
 using Digest = std::array<std::uint8_t, format::digest_size>;
 
-// Computes the SHA-256 of a sequence of bytes, cut to the length that object ids have. Reusable.
-// For one thread at a time.
+// The digest of `object`. May be called from many threads at once.
+Digest object_digest(ByteView object);
+
+// Computes the digest of a sequence of bytes. Reusable. For one thread at a time.
 class Hasher {
  public:
   Hasher();
@@ -33,6 +36,8 @@ class Hasher {
     void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
   };
   std::unique_ptr<EVP_MD_CTX, Free> context_;
+  std::uint64_t length_ = 0;  // bytes since reset()
+  Digest start_ = {};         // the first of them
 };
 
 }  // namespace cim

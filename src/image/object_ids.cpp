@@ -39,9 +39,8 @@ format::ObjectIdEntry ObjectIds::operator[](std::size_t i) const {
 
 std::strong_ordering compare_object_ids(const format::ObjectIdEntry& a,
                                         const format::ObjectIdEntry& b) noexcept {
-  const int order = std::memcmp(a.digest, b.digest, sizeof(a.digest));
-  if (order != 0) return order <=> 0;
-  return std::uint64_t{a.length} <=> std::uint64_t{b.length};
+  if (a.length != b.length) return std::uint64_t{a.length} <=> std::uint64_t{b.length};
+  return std::memcmp(a.digest, b.digest, sizeof(a.digest)) <=> 0;
 }
 
 }  // namespace cim

@@ -33,7 +33,7 @@ class ObjectIds {
   ByteView entries_;
 };
 
-// The order of entries in an object id file: by digest, then by length.
+// The order of entries in an object id file: by length, then by digest.
 std::strong_ordering compare_object_ids(const format::ObjectIdEntry& a,
                                         const format::ObjectIdEntry& b) noexcept;
 
