@@ -262,7 +262,7 @@ std::optional<fuse_entry_param> FileSystem::find_stream(const File& directory,
 bool FileSystem::add_dot(DirectoryReply& reply, const File& directory,
                          std::uint64_t position) const {
   const bool parent = position == 1;
-  const FileId id = parent && directory.parent != 0 ? directory.parent : directory.id;
+  const FileId id = parent ? image_.parent(directory) : directory.id;
   fuse_entry_param entry = {};  // without an `ino`: the kernel does not look up dots
   entry.attr.st_ino = inode_of(id, root_);
   entry.attr.st_mode = S_IFDIR;

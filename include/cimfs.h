@@ -26,9 +26,10 @@
  *
  * Unless said otherwise a call that fails changes nothing. Strings and buffers passed in are needed
  * only until the call returns. Beside the errors listed at each function: E_INVALIDARG for a NULL
- * input, E_POINTER for a NULL output, E_OUTOFMEMORY, ERROR_DISK_FULL, ERROR_FILE_CORRUPT for an
- * image that breaks the format, ERROR_NOT_SUPPORTED for one of a newer version, ERROR_IO_DEVICE and
- * E_FAIL for anything else. ERROR_x is returned as HRESULT_FROM_WIN32(ERROR_x).
+ * input, E_POINTER for a NULL output, E_OUTOFMEMORY, ERROR_DISK_FULL, ERROR_CIMFS_IMAGE_CORRUPT for
+ * an image that breaks the format, ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED for one of a newer
+ * version, ERROR_IO_DEVICE and E_FAIL for anything else. ERROR_x is returned as
+ * HRESULT_FROM_WIN32(ERROR_x).
  */
 #ifndef CIMFS_H
 #define CIMFS_H
@@ -138,11 +139,14 @@ typedef struct _GUID {
 #ifndef ERROR_FILE_TOO_LARGE
 #define ERROR_FILE_TOO_LARGE 223
 #endif
+#ifndef ERROR_CIMFS_IMAGE_CORRUPT
+#define ERROR_CIMFS_IMAGE_CORRUPT 470
+#endif
+#ifndef ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED
+#define ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED 471
+#endif
 #ifndef ERROR_IO_DEVICE
 #define ERROR_IO_DEVICE 1117
-#endif
-#ifndef ERROR_FILE_CORRUPT
-#define ERROR_FILE_CORRUPT 1392
 #endif
 
 #ifndef HRESULT_FROM_WIN32

@@ -25,9 +25,10 @@ enum class Errc {
   out_of_memory,   // ENOMEM     E_OUTOFMEMORY
   name_too_long,   // ENAMETOOLONG  E_INVALIDARG
   limit_exceeded,  // E2BIG      ERROR_FILE_TOO_LARGE: more than the format can hold
-  corrupt,         // EUCLEAN    ERROR_FILE_CORRUPT: an image that breaks the format
-  unsupported,     // EOPNOTSUPP ERROR_NOT_SUPPORTED
-  io_error,        // EIO        ERROR_IO_DEVICE
+  corrupt,         // EUCLEAN    ERROR_CIMFS_IMAGE_CORRUPT: an image that breaks the format
+  version_not_supported,  // EOPNOTSUPP ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED: of the format
+  unsupported,            // EOPNOTSUPP ERROR_NOT_SUPPORTED
+  io_error,               // EIO        ERROR_IO_DEVICE
 };
 
 // Thrown by every function of the library that fails. what() is one line that names the thing

@@ -48,8 +48,9 @@ struct File {
   std::uint64_t extended_attributes_offset = 0;
   std::uint64_t reparse_data_offset = 0;
   std::uint64_t stream_table_offset = 0;
+  std::uint64_t name_table_offset = 0;  // 0 before version 3
   std::uint16_t extended_attributes_length = 0;
-  FileId parent = 0;  // the directory that holds it, or one of them; 0 in other writers' old images
+  FileId parent = 0;  // the directory that holds it, or one of them; 0 in version 1
 
   bool is_directory() const noexcept { return stream.type == StreamType::link_table; }
 };
@@ -124,8 +125,8 @@ struct RegionSetInfo {
 class CIM_API Image {
  public:
   // Opens the image whose filesystem file is `path`. Throws Error: file_not_found (the file, or
-  // a region file that it needs), access_denied, corrupt, unsupported (a major version other than
-  // 2 and 3).
+  // a region file that it needs), access_denied, corrupt, version_not_supported (a major version
+  // other than 1, 2 and 3).
   explicit Image(const std::string& path);
   Image(Image&& other) noexcept;
   Image& operator=(Image&& other) noexcept;
@@ -195,16 +196,22 @@ class CIM_API Image {
   Stream named_stream(const File& file, std::uint32_t index) const;
 
   // st_nlink of `file`: the number of names of a file; two more than the number of subdirectories
-  // of a directory. Images made by this library record the counts that are not 1 or 2; for others
-  // the first call walks all directories of the image.
+  // of a directory. From version 3 on the names of a file are at hand. For the rest, an image that
+  // records no counts is looked through at the first call: its records, before version 3 also all
+  // directories.
   std::uint32_t link_count(const File& file) const;
 
-  // All link counts that are not the common ones, sorted by id.
+  // The link counts that are not the common ones of all directories, and of the files whose names
+  // are not at hand, sorted by id.
   std::span<const LinkCount> link_counts() const;
+
+  // The directory that holds `file`, or one of them; of the root, the root. In an image of version
+  // 1, whose records do not tell, the first call walks all directories; 0 if none has the file.
+  FileId parent(const File& file) const;
 
   // The ids, sorted, of the files that the last fork of the image made, and of the directories that
   // lead to them; of all files if the image is no fork. Directories of the parent that were created
-  // again belong to the parent. Throws Error (unsupported) for an image of another writer.
+  // again belong to the parent. Throws Error (unsupported) for a fork that another writer made.
   std::vector<FileId> files_of_last_fork() const;
 
   // Reads up to out.size() bytes of `stream` from `offset`. Returns the number of bytes read,

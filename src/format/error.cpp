@@ -25,8 +25,9 @@ constexpr std::uint32_t error_file_exists = 80;
 constexpr std::uint32_t error_disk_full = 112;
 constexpr std::uint32_t error_already_exists = 183;
 constexpr std::uint32_t error_file_too_large = 223;
+constexpr std::uint32_t error_cimfs_image_corrupt = 470;
+constexpr std::uint32_t error_cimfs_image_version_not_supported = 471;
 constexpr std::uint32_t error_io_device = 1117;
-constexpr std::uint32_t error_file_corrupt = 1392;
 
 Errc from_errno(int error_number) {
   switch (error_number) {
@@ -98,6 +99,7 @@ int to_errno(Errc code) noexcept {
       return E2BIG;
     case Errc::corrupt:
       return EUCLEAN;
+    case Errc::version_not_supported:
     case Errc::unsupported:
       return EOPNOTSUPP;
     case Errc::io_error:
@@ -134,7 +136,9 @@ int to_hresult(Errc code) noexcept {
     case Errc::limit_exceeded:
       return from_win32(error_file_too_large);
     case Errc::corrupt:
-      return from_win32(error_file_corrupt);
+      return from_win32(error_cimfs_image_corrupt);
+    case Errc::version_not_supported:
+      return from_win32(error_cimfs_image_version_not_supported);
     case Errc::unsupported:
       return from_win32(error_not_supported);
     case Errc::io_error:

@@ -13,6 +13,9 @@ namespace cim::format {
 inline constexpr std::size_t max_ea_name_length = 254;
 inline constexpr std::size_t max_ea_list_length = 65535;
 
+// In front of the name of a Linux xattr.
+inline constexpr std::string_view linux_xattr_prefix = "LX.";
+
 struct ExtendedAttribute {
   std::string_view name;
   ByteView value;

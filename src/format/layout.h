@@ -44,8 +44,9 @@ struct Guid {
 static_assert(sizeof(Guid) == 16);
 
 inline constexpr char magic[8] = {'c', 'i', 'm', 'f', 'i', 'l', 'e', '0'};
-inline constexpr std::uint32_t version_major = 2;  // what we write
+inline constexpr std::uint32_t version_major = 3;  // what we write
 inline constexpr std::uint32_t version_minor = 0;
+inline constexpr std::uint32_t oldest_version_major = 1;  // of those that we read
 
 enum class FileType : std::uint8_t { image = 0, region = 1, object_id = 2 };
 
@@ -89,10 +90,10 @@ static_assert(offsetof(FilesystemHeader, parent_count) == 70);
 // A region file, region_<guid>_<index>.
 struct RegionHeader {
   CommonHeader common;
-  std::uint16_t index;
-  std::uint8_t type;  // cim::RegionType
-  std::uint8_t reserved;
-  std::uint32_t reserved2;
+  std::uint16_t reserved;  // not the index: Windows writes 0 in all files of a set
+  std::uint8_t type;       // cim::RegionType
+  std::uint8_t reserved2;
+  std::uint32_t reserved3;
 };
 static_assert(sizeof(RegionHeader) == 40);
 static_assert(offsetof(RegionHeader, type) == 34);
@@ -153,6 +154,7 @@ inline constexpr std::uint16_t file_system = 4;
 inline constexpr std::uint16_t file_archive = 8;
 inline constexpr std::uint16_t file_sparse = 16;
 
+// Version 1 ends before `parent`, version 2 before `name_table`.
 struct File {
   std::uint16_t flags;
   std::uint16_t extended_attributes_length;
@@ -167,15 +169,17 @@ struct File {
   RegionOffset reparse_data;         // u16 byte count, then a REPARSE_DATA_BUFFER
   RegionOffset stream_table;         // link table of Streams
   std::uint32_t parent;              // FileId of the directory, or one of them
-  std::uint16_t base_region_index;
+  std::uint16_t base_region_index;   // 0: nobody has published what another value means
   std::uint16_t reserved;
+  RegionOffset name_table;  // link table of FileIds: from each name to the directory that has it
 };
-static_assert(sizeof(File) == 96);
+static_assert(sizeof(File) == 104);
 static_assert(offsetof(File, creation_time) == 8);
 static_assert(offsetof(File, default_stream) == 40);
 static_assert(offsetof(File, security_descriptor) == 56);
 static_assert(offsetof(File, stream_table) == 80);
 static_assert(offsetof(File, parent) == 88);
+static_assert(offsetof(File, name_table) == 96);
 
 // Followed by `count` values, `count` u32 offsets of names from the table's start, and the names,
 // each a u16 number of units and those units.

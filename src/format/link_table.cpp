@@ -88,7 +88,7 @@ void LinkTableBuilder::add(std::u16string_view name, ByteView value) {
   append(names_, std::as_bytes(std::span(name)));
 }
 
-std::vector<std::byte> LinkTableBuilder::finish() const {
+const std::vector<std::byte>& LinkTableBuilder::finish() {
   const std::uint64_t names_start =
       sizeof(LinkTableHeader) + name_offsets_.size() * (value_size_ + sizeof(NameOffset));
   const std::uint64_t length = names_start + names_.size();
@@ -97,15 +97,18 @@ std::vector<std::byte> LinkTableBuilder::finish() const {
                 fmt::format("{} entries with names of {} bytes do not fit in a link table",
                             name_offsets_.size(), names_.size()));
   }
-  std::vector<std::byte> table;
-  table.reserve(length);
-  append(table, bytes_of(LinkTableHeader{static_cast<std::uint32_t>(length), size()}));
-  append(table, values_);
+  table_.clear();
+  table_.reserve(length);
+  append(table_, bytes_of(LinkTableHeader{static_cast<std::uint32_t>(length), size()}));
+  append(table_, values_);
   for (const std::uint64_t offset : name_offsets_) {
-    append(table, bytes_of(static_cast<NameOffset>(names_start + offset)));
+    append(table_, bytes_of(static_cast<NameOffset>(names_start + offset)));
   }
-  append(table, names_);
-  return table;
+  append(table_, names_);
+  values_.clear();
+  name_offsets_.clear();
+  names_.clear();
+  return table_;
 }
 
 }  // namespace cim::format

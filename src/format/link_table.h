@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <cim/error.h>
 #include <cim/metadata.h>
 
 #include "format/layout.h"
@@ -65,8 +66,27 @@ constexpr std::uint64_t link_table_entry_size(std::size_t value_size, std::size_
   return value_size + sizeof(std::uint32_t) + sizeof(std::uint16_t) + units * sizeof(char16_t);
 }
 
-// Builds a link table. Entries are added in order; the bytes are appended to a buffer. For one
-// thread at a time.
+// Sees to it that the names of a table have bytes of their own, so that what is made of them is no
+// larger than the table. For one thread at a time.
+class NameBudget {
+ public:
+  NameBudget(const LinkTable& table, std::size_t value_size)
+      : value_size_(value_size), unclaimed_(table.byte_size()) {}
+
+  // Counts an entry with a name of `units`. Throws Error (corrupt) if the table is too small for
+  // all that were counted.
+  void add_entry(std::size_t units) {
+    const std::uint64_t size = link_table_entry_size(value_size_, units);
+    if (size > unclaimed_) throw Error(Errc::corrupt, "names overlap");
+    unclaimed_ -= size;
+  }
+
+ private:
+  std::size_t value_size_;
+  std::uint64_t unclaimed_;
+};
+
+// Builds link tables, one after the other. Entries are added in order. For one thread at a time.
 class LinkTableBuilder {
  public:
   explicit LinkTableBuilder(std::size_t value_size) : value_size_(value_size) {}
@@ -76,14 +96,16 @@ class LinkTableBuilder {
 
   std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(name_offsets_.size()); }
 
-  // The finished table. Throws Error (limit_exceeded) if it is over 4 GiB.
-  std::vector<std::byte> finish() const;
+  // The finished table, valid until the next call; add() then starts a new one. Throws Error
+  // (limit_exceeded) if it is over 4 GiB.
+  const std::vector<std::byte>& finish();
 
  private:
   std::size_t value_size_;
   std::vector<std::byte> values_;
   std::vector<std::uint64_t> name_offsets_;  // from the first name
   std::vector<std::byte> names_;
+  std::vector<std::byte> table_;
 };
 
 }  // namespace cim::format

@@ -7,12 +7,27 @@
 
 namespace cim {
 
+namespace {
+
+constexpr std::string_view user_prefix = "LX.user.";
+static_assert(user_prefix.starts_with(format::linux_xattr_prefix));
+
+}  // namespace
+
 void AttributeNames::add(ByteView ea_list) {
   format::EaReader attributes(ea_list);
   while (const auto attribute = attributes.next()) {
     if (names_.size() > max_recorded) return;
-    if (!contains(attribute->name)) names_.emplace(attribute->name);
+    if (!attribute->name.starts_with(format::linux_xattr_prefix)) continue;
+    if (may_include(attribute->name)) continue;
+    names_.emplace(attribute->name.starts_with(user_prefix) ? user_prefix : attribute->name);
   }
+}
+
+// Version 2 recorded each name of `user.` by itself.
+bool AttributeNames::may_include(std::string_view name) const {
+  if (name.starts_with(user_prefix) && names_.contains(user_prefix)) return true;
+  return names_.contains(name);
 }
 
 std::vector<std::byte> AttributeNames::encode() const {

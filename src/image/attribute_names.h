@@ -1,4 +1,4 @@
-// Which extended attributes the files of an image may have.
+// Which Linux xattrs the files of an image may have.
 #pragma once
 
 #include <optional>
@@ -11,9 +11,10 @@
 
 namespace cim {
 
-// The names of all extended attributes, as a writer records them, so that a reader can tell what no
-// file has without asking every file. There may be some that no file has any longer. For one thread
-// at a time while it changes.
+// The names of the extended attributes that hold Linux xattrs, so that a reader can tell what no
+// file has without asking every file: the kernel asks for access control lists, labels and
+// capabilities all the time. All of `user.`, of which there may be very many, count as one. There
+// may be some that no file has any longer. For one thread at a time while it changes.
 class AttributeNames {
  public:
   static constexpr std::size_t max_recorded = 64;
@@ -21,7 +22,8 @@ class AttributeNames {
   // Adds the names in a list of FILE_FULL_EA_INFORMATION. Throws Error (corrupt).
   void add(ByteView ea_list);
 
-  bool contains(std::string_view name) const { return names_.contains(name); }
+  // Whether files may have the attribute `name`, which starts as those do that hold xattrs.
+  bool may_include(std::string_view name) const;
 
   // How they are recorded: u16 number of names, then each, with a byte of its length in front.
   // Empty if there are over max_recorded.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <cim/image.h>
@@ -15,6 +16,12 @@ namespace cim {
 struct FileTable {
   format::FileTableDirectoryEntry entry;
   ByteView records;  // entry.count records of entry.entry_size bytes; valid as long as the Image
+};
+
+// A name of a file.
+struct FileName {
+  std::u16string name;
+  FileId directory;
 };
 
 // A view of `image`, which must outlive it. May be used by many threads at once.
@@ -33,19 +40,26 @@ class BaseImage {
 
   format::RegionOffset upcase_table() const;
 
+  // The `length` bytes at `offset` of a metadata region. Throws Error (corrupt).
+  ByteView metadata_object(format::RegionOffset offset, std::uint64_t length) const;
+
   std::uint32_t file_table_count() const;
 
-  // The first id of the files that the image does not share with what it was forked from; nothing
-  // if that is not known.
+  // The first id of the files that the image does not share with what it was forked from: 1 if it
+  // is no fork, nothing if that is not known.
   std::optional<FileId> first_own_file() const;
 
-  // The link counts that the image records, sorted by id; nothing if it records none or they are
-  // malformed.
+  // The link counts that the image records, sorted by id; nothing if it records none. Throws Error
+  // (corrupt).
   std::optional<std::vector<LinkCount>> recorded_link_counts() const;
 
-  // The names of extended attributes that the image records; nothing if it records none that can be
-  // read.
-  std::optional<AttributeNames> recorded_attribute_names() const noexcept;
+  // The names of extended attributes that the image records or, if it records none, that its files
+  // have; nothing if it has more than 262,144 files to look through, or is broken.
+  std::optional<AttributeNames> attribute_names() const noexcept;
+
+  // The names of `file`, each with the directory that has it; empty if the image does not tell, as
+  // before version 3. Throws Error (corrupt).
+  std::vector<FileName> names(const File& file) const;
 
   // The bytes of the table of alternate streams of `file`; 0 if it has none, or none that can be
   // read.
@@ -69,9 +83,9 @@ Stream decode_stream(const format::Stream& stream);
 // The record of `file`. What a File does not hold (reserved fields) is zero.
 format::File encode_file(const File& file) noexcept;
 
-// What the format has no place for is in this alternate data stream of the root directory, which is
-// not shown as one: ExtensionHeader, then the LinkCounts that are not the common ones, by id, then
-// the AttributeNames, if they are known.
+// What the format has no place for, and what only a look at all files would tell, is in this
+// alternate data stream of the root directory, which is not shown as one: ExtensionHeader, then the
+// LinkCounts as Image::link_counts() has them, then the AttributeNames, if they are known.
 inline constexpr std::u16string_view extension_stream = u"cimfs.extension";
 
 // Good only for the image whose file table directory is at the offset given: a writer that does not

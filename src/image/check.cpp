@@ -35,6 +35,7 @@ constexpr std::size_t max_missing_told = 16;
 
 // What the walk has learned of a file id.
 struct Reached {
+  std::uint64_t names = 0;  // the sum of hash_of_name() for each name
   std::uint32_t links = 0;  // names of a file, subdirectories of a directory
   bool seen = false;
   bool parent_found = false;  // the directory that the record names holds a name of it
@@ -44,6 +45,12 @@ struct Reached {
 // ask costs little beside opening in vain, and catching the Error.
 bool is_missing(int directory_fd, const std::string& name) {
   return faccessat(directory_fd, name.c_str(), F_OK, 0) != 0 && errno == ENOENT;
+}
+
+// Sums of it tell whether two places have the same names, whatever their order.
+std::uint64_t hash_of_name(std::u16string_view name, FileId directory) {
+  return std::hash<std::u16string_view>()(name) * 31 +
+         std::hash<FileId>()(directory) * 0x9E3779B97F4A7C15;
 }
 
 class Check {
@@ -65,16 +72,17 @@ class Check {
   bool check_file_tables(const Image& image);
   void walk(const Image& image);
   void check_directory(const Image& image, FileId id);
-  void check_entry(const Image& image, FileId directory, FileId child);
+  void check_entry(const Image& image, FileId directory, std::u16string_view name, FileId child);
   void check_file(const Image& image, const File& file);
   void check_reparse_data(const Image& image, const File& file);
   void check_stream(const Image& image, const Stream& stream);
   void check_named_streams(const Image& image, const File& file);
   void check_parents(const Image& image);
+  void check_name_tables(const Image& image);
   void check_link_counts(const Image& image);
   void open_object_ids(int directory_fd, const std::string& directory);
   void check_order(const ObjectIds& ids);
-  void check_data(bool compare);
+  void check_data();
   void check_region_data(const RegionInfo& region, const ObjectIds* ids);
   void check_object(int fd, const RegionInfo& region, const format::ObjectIdEntry& entry);
   void read(int fd, const RegionInfo& region, std::uint64_t start, std::uint64_t length,
@@ -127,23 +135,20 @@ CheckResult Check::run(bool data) {
     const Image image(path_);
     image.read_metadata_ahead();
     if (!check_file_tables(image)) return;
-    const bool known_digests = BaseImage(image).first_own_file().has_value();
-    if (data && !known_digests) warning("made by another writer: its digests are not compared");
     std::uint64_t bytes = 0;
     if (data) {
       for (const RegionInfo& region : regions_) bytes += region.size;
     }
     observer_.expect(image.file_id_limit(), bytes);
-    attribute_names_ = BaseImage(image).recorded_attribute_names();
+    attribute_names_ = BaseImage(image).attribute_names();
     walk(image);
     check_parents(image);
-    check_link_counts(image);
-    if (known_digests) {
-      for (const auto& ids : object_ids_) {
-        if (ids) check_order(*ids);
-      }
+    check_name_tables(image);
+    attempt([&] { check_link_counts(image); });
+    for (const auto& ids : object_ids_) {
+      if (ids && ids->has_known_digests()) check_order(*ids);
     }
-    if (data) check_data(known_digests);
+    if (data) check_data();
   });
   return result_;
 }
@@ -242,13 +247,15 @@ void Check::check_directory(const Image& image, FileId id) {
       if (std::is_eq(order)) error(fmt::format("directory {}: entry {}: same name twice", id, i));
       if (std::is_gt(order)) error(fmt::format("directory {}: entry {}: out of order", id, i));
     }
-    attempt([&] { check_entry(image, id, child); });
+    attempt([&] { check_entry(image, id, name.view(), child); });
   }
 }
 
-void Check::check_entry(const Image& image, FileId directory, FileId child) {
+void Check::check_entry(const Image& image, FileId directory, std::u16string_view name,
+                        FileId child) {
   const File file = image.file(child);
   Reached& reached = reached_[child];
+  reached.names += hash_of_name(name, directory);
   if (file.parent == directory || file.parent == 0) reached.parent_found = true;
   if (file.is_directory()) {
     ++reached_[directory].links;
@@ -286,7 +293,8 @@ void Check::check_file(const Image& image, const File& file) {
   within_file("extended attributes", [&] {
     format::EaReader attributes(image.extended_attributes(file));
     while (const auto attribute = attributes.next()) {
-      if (!attribute_names_ || attribute_names_->contains(attribute->name)) continue;
+      if (!attribute_names_ || !attribute->name.starts_with(format::linux_xattr_prefix)) continue;
+      if (attribute_names_->may_include(attribute->name)) continue;
       error(fmt::format("file {}: has an extended attribute whose name is not recorded", file.id));
     }
   });
@@ -344,16 +352,34 @@ void Check::check_parents(const Image& image) {
   }
 }
 
+void Check::check_name_tables(const Image& image) {
+  for (FileId id = 1; id < reached_.size(); ++id) {
+    if (!reached_[id].seen || id == image.root()) continue;
+    attempt([&] {
+      const File file = image.file(id);
+      if (file.name_table_offset == 0) return;
+      std::uint64_t names = 0;
+      for (const FileName& name : BaseImage(image).names(file)) {
+        tally_->add_part_of_file(format::link_table_entry_size(sizeof(FileId), name.name.size()));
+        names += hash_of_name(name.name, name.directory);
+      }
+      if (names == reached_[id].names) return;
+      error(fmt::format("file {}: its name table has other names than directories have", id));
+    });
+  }
+}
+
 void Check::check_link_counts(const Image& image) {
   const BaseImage base(image);
-  if (!base.first_own_file()) return;  // another writer's, which records none
   const auto recorded = base.recorded_link_counts();
-  if (!recorded) return error("recorded link counts: malformed");
+  if (!recorded) return;
   auto next = recorded->begin();
   for (FileId id = 1; id < reached_.size(); ++id) {
     while (next != recorded->end() && next->id < id) ++next;
     if (!reached_[id].seen) continue;
-    const bool is_directory = image.file(id).is_directory();
+    const File file = image.file(id);
+    const bool is_directory = file.is_directory();
+    if (!is_directory && file.name_table_offset != 0) continue;
     const std::uint32_t common = is_directory ? 2 : 1;
     const bool is_recorded = next != recorded->end() && next->id == id;
     const std::uint32_t claimed = is_recorded ? next->count : common;
@@ -388,11 +414,13 @@ void Check::check_order(const ObjectIds& ids) {
   }
 }
 
-void Check::check_data(bool compare) {
+void Check::check_data() {
   buffer_.resize(std::size_t{1} << 20);
   for (std::size_t i = 0; i < regions_.size(); ++i) {
     const auto& ids = object_ids_[i];
-    attempt([&] { check_region_data(regions_[i], compare && ids ? &*ids : nullptr); });
+    const bool compare = ids && ids->has_known_digests();
+    if (ids && !compare) warning(ids->path() + ": its digests, of version 2, are not compared");
+    attempt([&] { check_region_data(regions_[i], compare ? &*ids : nullptr); });
   }
 }
 

@@ -60,6 +60,10 @@ Digest Hasher::finish() {
   return digest;
 }
 
+void digest_objects(std::span<const ByteView> objects, std::span<Digest> digests) {
+  std::ranges::transform(objects, digests.begin(), object_digest);
+}
+
 Digest object_digest(ByteView object) {
   Digest digest = {};
   if (object.size() <= digest.size()) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include <cim/metadata.h>
 #include <openssl/evp.h>
@@ -17,6 +18,9 @@ using Digest = std::array<std::uint8_t, format::digest_size>;
 
 // The digest of `object`. May be called from many threads at once.
 Digest object_digest(ByteView object);
+
+// Stores the digest of each of `objects` in `digests`, which has as many elements.
+void digest_objects(std::span<const ByteView> objects, std::span<Digest> digests);
 
 // Computes the digest of a sequence of bytes. Reusable. For one thread at a time.
 class Hasher {

@@ -3,24 +3,16 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <set>
-#include <unordered_set>
 
 #include <cim/image.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "format/bytes.h"
 #include "format/guid.h"
-#include "format/layout.h"
-#include "format/link_table.h"
 #include "format/upcase.h"
-#include "image/base.h"
-#include "image/metadata_tally.h"
-#include "image/region.h"
+#include "image/image_impl.h"
 
 namespace cim {
 
@@ -41,6 +33,10 @@ constexpr std::array file_flags = {
 };
 
 File decode_file(FileId id, const format::File& record) {
+  if (record.base_region_index != 0) {
+    throw Error(Errc::unsupported, fmt::format("is a file of a merged image, of base region {}",
+                                               record.base_region_index));
+  }
   File file = {
       .id = id,
       .attributes = 0,
@@ -54,6 +50,7 @@ File decode_file(FileId id, const format::File& record) {
       .extended_attributes_offset = record.extended_attributes,
       .reparse_data_offset = record.reparse_data,
       .stream_table_offset = record.stream_table,
+      .name_table_offset = record.name_table,
       .extended_attributes_length = record.extended_attributes_length,
       .parent = record.parent,
   };
@@ -107,99 +104,9 @@ format::File encode_file(const File& file) noexcept {
   record.reparse_data = file.reparse_data_offset;
   record.stream_table = file.stream_table_offset;
   record.parent = file.parent;
+  record.name_table = file.name_table_offset;
   return record;
 }
-
-struct Image::Impl {
-  std::string path;
-  FilesystemFile header;
-  std::vector<Region> regions;  // by region index
-  format::Filesystem filesystem;
-  ByteView file_tables;                    // the file table directory
-  std::vector<char16_t> unaligned_upcase;  // a copy, if the table cannot be used in place
-  std::span<const char16_t> upcase;
-  FileId file_id_limit = 0;
-
-  mutable std::once_flag link_counts_once;
-  mutable std::vector<LinkCount> link_counts;
-
-  // Runs `decode` and puts the image and `object` in front of the message of a corrupt one.
-  template <typename Decode, typename... Parts>
-  auto within(Decode&& decode, fmt::format_string<Parts...> object, Parts... parts) const {
-    try {
-      return decode();
-    } catch (const Error& error) {
-      throw Error(error.code(),
-                  fmt::format("{}: {}: {}", path,
-                              fmt::format(object, std::forward<Parts>(parts)...), error.what()));
-    }
-  }
-
-  const Region& region(format::RegionOffset offset) const {
-    const std::uint16_t index = format::region_index(offset);
-    if (index >= regions.size() || format::byte_offset(offset) == 0) {
-      throw Error(Errc::corrupt, fmt::format("region offset {:#x} is not in any of {} regions",
-                                             offset, regions.size()));
-    }
-    return regions[index];
-  }
-
-  // All bytes of the metadata region from `offset` on.
-  ByteView metadata_from(format::RegionOffset offset) const {
-    const Region& home = region(offset);
-    if (home.type != RegionType::metadata) {
-      throw Error(Errc::corrupt,
-                  fmt::format("region offset {:#x} is not in a metadata region", offset));
-    }
-    const std::uint64_t start = format::byte_offset(offset);
-    if (start > home.size) {
-      throw Error(Errc::corrupt,
-                  fmt::format("region offset {:#x} is past the end of its region", offset));
-    }
-    return home.metadata.bytes().subspan(start);
-  }
-
-  ByteView counted_object(format::RegionOffset offset) const {
-    const ByteView bytes = metadata_from(offset);
-    const auto count = format::load<std::uint16_t>(bytes, 0, "byte count");
-    return format::slice(bytes, sizeof(count), count, "object");
-  }
-
-  const Region& region_of_own_metadata() const noexcept {
-    return regions[format::region_index(header.filesystem)];  // open_filesystem() has checked it
-  }
-
-  [[noreturn]] void throw_truncated() const {
-    throw Error(Errc::io_error, path + ": a region file has become shorter");
-  }
-
-  void open(const std::string& image_path);
-  void open_regions();
-  void open_filesystem();
-
-  format::FileTableDirectoryEntry file_table_entry(std::uint32_t table) const {
-    return format::load<format::FileTableDirectoryEntry>(
-        file_tables, std::uint64_t{table} * sizeof(format::FileTableDirectoryEntry),
-        "file table directory entry");
-  }
-
-  std::uint64_t metadata_size() const;
-  void prove_file_tables() const;
-  FileTable file_table(std::uint32_t table) const;
-  File file(FileId id) const;
-  format::LinkTable link_table(const File& directory) const;
-  format::LinkTable stream_table(const File& file) const;
-  format::PeImage pe_image(const Stream& stream) const;
-  Extent pe_extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
-
-  bool is_extension(const File& file, const format::LinkTable& streams, std::uint32_t index) const;
-  std::optional<Stream> find_extension() const;
-  std::optional<ExtensionHeader> read_extension(const Image& image, Stream& stream) const;
-  const std::vector<LinkCount>& all_link_counts(const Image& image) const;
-  std::optional<std::vector<LinkCount>> recorded_link_counts(const Image& image) const;
-  std::optional<AttributeNames> recorded_attribute_names(const Image& image) const;
-  std::vector<LinkCount> walked_link_counts(const Image& image) const;
-};
 
 void Image::Impl::open(const std::string& image_path) {
   path = image_path;
@@ -333,6 +240,13 @@ format::LinkTable Image::Impl::stream_table(const File& file) const {
       "alternate streams of file {}", file.id);
 }
 
+format::LinkTable Image::Impl::name_table(const File& file) const {
+  if (file.name_table_offset == 0) return {};
+  return within(
+      [&] { return format::LinkTable(metadata_from(file.name_table_offset), sizeof(FileId)); },
+      "names of file {}", file.id);
+}
+
 Image::Image(const std::string& path) : impl_(std::make_unique<Impl>()) { impl_->open(path); }
 Image::Image(Image&& other) noexcept = default;
 Image& Image::operator=(Image&& other) noexcept = default;
@@ -449,14 +363,11 @@ std::vector<NamedStream> Image::named_streams(const File& file) const {
   return impl_->within(
       [&] {
         std::vector<NamedStream> streams;
-        std::uint64_t unclaimed = table.byte_size();
+        format::NameBudget budget(table, sizeof(format::Stream));
         EntryName name;
         for (std::uint32_t i = 0; i < table.size(); ++i) {
           name.size_ = static_cast<std::uint16_t>(table.name(i, name.units_));
-          const std::uint64_t size =
-              format::link_table_entry_size(sizeof(format::Stream), name.view().size());
-          if (size > unclaimed) throw Error(Errc::corrupt, "names overlap");
-          unclaimed -= size;
+          budget.add_entry(name.view().size());
           if (file.id == root() && name.view() == extension_stream) continue;
           streams.push_back(
               {std::u16string(name.view()), decode_stream(table.value<format::Stream>(i))});
@@ -464,15 +375,6 @@ std::vector<NamedStream> Image::named_streams(const File& file) const {
         return streams;
       },
       "alternate streams of file {}", file.id);
-}
-
-// Whether entry `index` is the stream that is not shown as one. Throws Error (corrupt) for a name
-// that no stream may have.
-bool Image::Impl::is_extension(const File& file, const format::LinkTable& streams,
-                               std::uint32_t index) const {
-  std::array<char16_t, max_name_units> units;
-  const std::u16string_view name(units.data(), streams.name(index, units.data()));
-  return file.id == filesystem.root_directory && name == extension_stream;
 }
 
 std::optional<std::uint32_t> Image::find_named_stream_index(const File& file,
@@ -503,145 +405,6 @@ std::optional<Stream> Image::find_named_stream(const File& file, std::u16string_
   const std::optional<std::uint32_t> index = find_named_stream_index(file, name);
   if (!index) return std::nullopt;
   return named_stream(file, *index);
-}
-
-std::uint32_t Image::link_count(const File& file) const {
-  const std::span<const LinkCount> counts = link_counts();
-  const auto found = std::ranges::lower_bound(counts, file.id, {}, &LinkCount::id);
-  if (found != counts.end() && found->id == file.id) return found->count;
-  return file.is_directory() ? 2 : 1;
-}
-
-std::span<const LinkCount> Image::link_counts() const { return impl_->all_link_counts(*this); }
-
-const std::vector<LinkCount>& Image::Impl::all_link_counts(const Image& image) const {
-  std::call_once(link_counts_once, [&] {
-    std::optional<std::vector<LinkCount>> recorded;
-    try {
-      recorded = recorded_link_counts(image);
-    } catch (const Error&) {  // broken ones are no better than none
-    }
-    link_counts = recorded ? std::move(*recorded) : walked_link_counts(image);
-  });
-  return link_counts;
-}
-
-std::optional<Stream> Image::Impl::find_extension() const {
-  const format::LinkTable table = stream_table(file(filesystem.root_directory));
-  return within(
-      [&]() -> std::optional<Stream> {
-        const std::optional<std::uint32_t> index = table.find(extension_stream, upcase);
-        if (!index) return std::nullopt;
-        return decode_stream(table.value<format::Stream>(*index));
-      },
-      "alternate streams of file {}", filesystem.root_directory);
-}
-
-// The header of the extension stream, and the stream; nothing if the image has none that is good
-// for it.
-std::optional<ExtensionHeader> Image::Impl::read_extension(const Image& image,
-                                                           Stream& stream) const {
-  const std::optional<Stream> found = find_extension();
-  if (!found || found->type != StreamType::data) return std::nullopt;
-  ExtensionHeader extension = {};
-  image.read(*found, 0, std::as_writable_bytes(std::span(&extension, 1)));
-  if (extension.file_table_directory != filesystem.file_table_directory) return std::nullopt;
-  stream = *found;
-  return extension;
-}
-
-std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Image& image) const {
-  Stream stream;
-  const std::optional<ExtensionHeader> extension = read_extension(image, stream);
-  if (!extension) return std::nullopt;
-
-  // Read piece by piece, so that a number that nothing stands behind costs no memory.
-  std::vector<LinkCount> counts;
-  while (counts.size() < extension->link_counts) {
-    std::array<LinkCount, 512> piece;
-    const std::size_t wanted =
-        std::min<std::size_t>(piece.size(), extension->link_counts - counts.size());
-    const std::size_t n =
-        image.read(stream, sizeof(ExtensionHeader) + counts.size() * sizeof(LinkCount),
-                   std::as_writable_bytes(std::span(piece).first(wanted))) /
-        sizeof(LinkCount);
-    if (n == 0) return std::nullopt;
-    for (const LinkCount& count : std::span(piece).first(n)) {
-      const FileId last = counts.empty() ? 0 : counts.back().id;
-      if (count.id <= last || count.id > file_id_limit) return std::nullopt;
-      counts.push_back(count);
-    }
-  }
-  return counts;
-}
-
-std::optional<AttributeNames> Image::Impl::recorded_attribute_names(const Image& image) const {
-  Stream stream;
-  const std::optional<ExtensionHeader> extension = read_extension(image, stream);
-  if (!extension) return std::nullopt;
-  std::vector<std::byte> bytes(AttributeNames::max_size);
-  const std::uint64_t start =
-      sizeof(ExtensionHeader) + std::uint64_t{extension->link_counts} * sizeof(LinkCount);
-  bytes.resize(image.read(stream, start, bytes));
-  return AttributeNames::decode(bytes);
-}
-
-// Counts the names of every file that can be reached. Directories that break the format count as
-// empty: reading them reports it.
-std::vector<LinkCount> Image::Impl::walked_link_counts(const Image& image) const {
-  image.read_metadata_ahead();
-  MetadataTally tally(image);
-  std::vector<FileId> names;  // the file of each name in the image
-  std::vector<LinkCount> counts;
-  std::vector<FileId> pending = {filesystem.root_directory};
-  std::unordered_set<FileId> seen = {filesystem.root_directory};
-  std::array<char16_t, max_name_units> name;
-  while (!pending.empty()) {
-    const FileId id = pending.back();
-    pending.pop_back();
-    std::uint32_t subdirectories = 0;
-    try {
-      const format::LinkTable table = link_table(file(id));
-      for (std::uint32_t i = 0; i < table.size(); ++i) {
-        // Either ends the walk of a table that claims entries it does not have.
-        tally.add_entry({name.data(), table.name(i, name.data())});
-        const auto child = table.value<FileId>(i);
-        if (!file(child).is_directory()) {
-          names.push_back(child);
-        } else {
-          ++subdirectories;
-          if (seen.insert(child).second) pending.push_back(child);
-        }
-      }
-    } catch (const Error&) {
-    }
-    if (subdirectories > 0) counts.push_back({id, 2 + subdirectories});
-  }
-  std::ranges::sort(names);
-  for (auto first = names.begin(); first != names.end();) {
-    const auto last = std::upper_bound(first, names.end(), *first);
-    const auto count = static_cast<std::uint32_t>(last - first);
-    if (count > 1) counts.push_back({*first, count});
-    first = last;
-  }
-  std::ranges::sort(counts, {}, &LinkCount::id);
-  return counts;
-}
-
-std::vector<FileId> Image::files_of_last_fork() const {
-  const std::optional<FileId> first = BaseImage(*this).first_own_file();
-  if (!first) {
-    throw Error(Errc::unsupported, path() + ": does not tell what its last fork added");
-  }
-  std::unordered_set<FileId> ids = {root()};
-  for (std::uint64_t own = std::max<FileId>(*first, 1); own <= file_id_limit(); ++own) {
-    // A directory that is there already has its ancestors there, so each is met once.
-    auto id = static_cast<FileId>(own);
-    while (id != 0 && ids.insert(id).second) id = file(id).parent;
-  }
-  std::vector<FileId> sorted(ids.begin(), ids.end());
-  std::ranges::sort(sorted);
-  return sorted;
 }
 
 std::size_t Image::read(const Stream& stream, std::uint64_t offset,
@@ -759,27 +522,14 @@ format::RegionOffset BaseImage::upcase_table() const {
   return image_.impl_->filesystem.upcase_table;
 }
 
+ByteView BaseImage::metadata_object(format::RegionOffset offset, std::uint64_t length) const {
+  return image_.impl_->within(
+      [&] { return format::slice(image_.impl_->metadata_from(offset), 0, length, "object"); },
+      "metadata at {:#x}", offset);
+}
+
 std::uint32_t BaseImage::file_table_count() const {
   return image_.impl_->filesystem.file_table_directory_length;
-}
-
-std::optional<FileId> BaseImage::first_own_file() const {
-  Stream stream;
-  const std::optional<ExtensionHeader> extension = image_.impl_->read_extension(image_, stream);
-  if (!extension) return std::nullopt;
-  return extension->first_own_file;
-}
-
-std::optional<std::vector<LinkCount>> BaseImage::recorded_link_counts() const {
-  return image_.impl_->recorded_link_counts(image_);
-}
-
-std::optional<AttributeNames> BaseImage::recorded_attribute_names() const noexcept {
-  try {
-    return image_.impl_->recorded_attribute_names(image_);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
 }
 
 std::uint64_t BaseImage::stream_table_size(const File& file) const noexcept {

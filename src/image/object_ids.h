@@ -21,6 +21,11 @@ class ObjectIds {
 
   const std::string& path() const noexcept { return path_; }
   int fd() const noexcept { return fd_.get(); }
+
+  // Whether the digests are those of digest.h. In version 2 ours were others, and it is not known
+  // that Windows ever wrote that version.
+  bool has_known_digests() const noexcept { return version_major_ != 2; }
+
   std::size_t size() const noexcept { return entries_.size() / sizeof(format::ObjectIdEntry); }
 
   // Entry `i`, which is less than size().
@@ -29,6 +34,7 @@ class ObjectIds {
  private:
   std::string path_;
   FileDescriptor fd_;
+  std::uint32_t version_major_ = 0;
   Mapping mapping_;
   ByteView entries_;
 };

@@ -95,10 +95,12 @@ void check_common_header(const format::CommonHeader& header, format::FileType ty
   if (std::memcmp(header.magic, format::magic, sizeof(format::magic)) != 0) {
     throw Error(Errc::corrupt, path + ": is not part of a composite image: wrong magic number");
   }
-  if (header.version_major != 2 && header.version_major != 3) {
-    throw Error(Errc::unsupported,
-                fmt::format("{}: has format version {}.{}; versions 2 and 3 are supported", path,
-                            header.version_major, header.version_minor));
+  if (header.version_major < format::oldest_version_major ||
+      header.version_major > format::version_major) {
+    throw Error(Errc::version_not_supported,
+                fmt::format("{}: has format version {}.{}; versions {} to {} are supported", path,
+                            header.version_major, header.version_minor,
+                            format::oldest_version_major, format::version_major));
   }
   if (header.type != type) {
     throw Error(Errc::corrupt,
@@ -149,9 +151,6 @@ Region open_region(int directory_fd, const std::string& directory, const format:
     throw Error(Errc::corrupt, path + ": is truncated: shorter than its header");
   }
   check_common_header(header.common, format::FileType::region, path);
-  if (header.index != index) {
-    throw Error(Errc::corrupt, fmt::format("{}: says that it is region {}", path, header.index));
-  }
   if (header.type > static_cast<std::uint8_t>(RegionType::small_data)) {
     throw Error(Errc::corrupt, fmt::format("{}: has unknown region type {}", path, header.type));
   }

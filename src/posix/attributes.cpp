@@ -32,7 +32,6 @@ constexpr std::uint64_t max_length_without_holes = 16 * 1024;
 // The rest of a file with more holes than this counts as data, so that stat(2) takes no long time.
 constexpr int max_counted_holes = 64;
 
-constexpr std::string_view xattr_ea_prefix = "LX.";
 constexpr std::string_view xattr_value_prefix = "lxea";
 constexpr std::string_view stream_xattr_prefix = "user.";
 
@@ -175,7 +174,9 @@ void set_size(const Image& image, const File& file, struct stat& status) {
 // The number of directories between the root and `file`.
 std::size_t depth_of(const Image& image, const File& file) {
   std::size_t depth = 0;
-  for (FileId id = file.parent; id != image.root(); id = image.file(id).parent) {
+  // 0: not to be reached from the root.
+  for (FileId id = image.parent(file); id != image.root() && id != 0;
+       id = image.parent(image.file(id))) {
     if (++depth > max_path_units) {
       throw Error(Errc::corrupt, fmt::format("{}: file {}: the directories above it form a loop",
                                              image.path(), file.id));
@@ -234,9 +235,9 @@ std::string windows_symlink_target(const Image& image, const File& file) {
 
 // The name of the Linux xattr that `ea` stores; nothing if it does not store one.
 std::optional<std::string_view> xattr_name(const format::ExtendedAttribute& ea) {
-  if (!ea.name.starts_with(xattr_ea_prefix)) return std::nullopt;
+  if (!ea.name.starts_with(format::linux_xattr_prefix)) return std::nullopt;
   if (!as_text(ea.value).starts_with(xattr_value_prefix)) return std::nullopt;
-  const std::string_view name = ea.name.substr(xattr_ea_prefix.size());
+  const std::string_view name = ea.name.substr(format::linux_xattr_prefix.size());
   // listxattr(2) separates names with NULs.
   if (name.empty() || name.find('\0') != std::string_view::npos) return std::nullopt;
   return name;
@@ -351,11 +352,10 @@ std::vector<std::string> list_xattrs(const Image& image, const File& file) {
   return names;
 }
 
-XattrNames::XattrNames(const Image& image)
-    : recorded_(BaseImage(image).recorded_attribute_names()) {}
+XattrNames::XattrNames(const Image& image) : names_(BaseImage(image).attribute_names()) {}
 
 bool XattrNames::may_contain(std::string_view name) const {
-  return !recorded_ || recorded_->contains(std::string(xattr_ea_prefix).append(name));
+  return !names_ || names_->may_include(std::string(format::linux_xattr_prefix).append(name));
 }
 
 bool XattrNames::may_contain_acls() const {

@@ -43,8 +43,8 @@ bool is_symlink(const File& file) noexcept;
 // and `user.NAME` for each alternate data stream.
 std::vector<std::string> list_xattrs(const Image& image, const File& file);
 
-// Which stored xattrs files of an image may have, as its writer recorded it: any, if it did not.
-// May be used by many threads at once.
+// Which stored xattrs files of an image may have: any, if that is not known. May be used by many
+// threads at once.
 class XattrNames {
  public:
   explicit XattrNames(const Image& image);
@@ -55,7 +55,7 @@ class XattrNames {
   bool may_contain_acls() const;
 
  private:
-  std::optional<AttributeNames> recorded_;
+  std::optional<AttributeNames> names_;
 };
 
 // The value of the extended attribute `name`, shown by list_xattrs() or one of the `system.ntfs_*`

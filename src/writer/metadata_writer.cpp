@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <unordered_set>
+#include <utility>
 
 #include <cim/error.h>
 
@@ -12,39 +14,65 @@
 
 namespace cim {
 
+namespace {
+
+// The extension stream: the room for it, and what goes there once the file table directory is
+// written, whose offset it holds.
+class ExtensionWriter {
+ public:
+  ExtensionWriter(RegionWriter& region, const std::vector<LinkCount>& counts,
+                  const std::vector<std::byte>& names)
+      : region_(region), counts_(static_cast<std::uint32_t>(counts.size())) {
+    format::append(rest_, std::as_bytes(std::span(counts)));
+    format::append(rest_, names);
+    stream_.length = sizeof(ExtensionHeader) + rest_.size();
+    stream_.region_offset = region_.reserve(stream_.length);
+  }
+
+  const Stream& stream() const noexcept { return stream_; }
+
+  void write(format::RegionOffset file_table_directory, FileId first_own_file,
+             ObjectIndex& objects) {
+    const ExtensionHeader header = {.file_table_directory = file_table_directory,
+                                    .first_own_file = first_own_file,
+                                    .link_counts = counts_};
+    std::vector<std::byte> content;
+    format::append(content, format::bytes_of(header));
+    format::append(content, rest_);
+    region_.write_at(format::byte_offset(stream_.region_offset), content);
+    objects.add({content.size(), object_digest(content)}, stream_.region_offset);
+  }
+
+ private:
+  RegionWriter& region_;
+  std::uint32_t counts_;
+  std::vector<std::byte> rest_;  // what follows the header
+  Stream stream_;
+};
+
+}  // namespace
+
 format::RegionOffset MetadataWriter::write(format::RegionOffset upcase_table) {
   if (upcase_table == 0) {
     upcase_table = metadata_.append(std::as_bytes(tree_.order().upcase));
   }
   number_files();
-  tree_.adopt_orphans();
-
-  // The extension stream tells where the file table directory is, so it is written last, but its
-  // extent must be known before.
-  const std::vector<LinkCount> counts = count_links();
-  const ByteView count_bytes = std::as_bytes(std::span(counts));
-  const std::vector<std::byte> names =
-      attribute_names_ ? attribute_names_->encode() : std::vector<std::byte>();
-  const std::uint64_t length = sizeof(ExtensionHeader) + count_bytes.size() + names.size();
-  const Stream extension = {.region_offset = small_data_.reserve(length), .length = length};
-  tree_.named_streams(tree_.root())
-      .insert_or_assign(std::u16string(extension_stream), encode_stream(extension));
-  tree_.root().changed = true;
+  for (Node* directory : changed_directories_) write_link_table(*directory);
+  std::optional<ExtensionWriter> extension;
+  if (needs_extension()) {
+    extension.emplace(regions_.region(RegionType::small_data, 0), count_links(),
+                      attribute_names_ ? attribute_names_->encode() : std::vector<std::byte>());
+    tree_.named_streams(tree_.root())
+        .insert_or_assign(std::u16string(extension_stream), encode_stream(extension->stream()));
+    tree_.root().changed = true;
+  }
   for (Node* node : new_nodes_) write_stream_table(*node);
   for (const auto& [id, node] : tree_.base_nodes()) write_stream_table(*node);
+  write_name_tables();
 
   const std::vector<format::FileTableDirectoryEntry> tables = write_file_tables();
   const format::RegionOffset directory = metadata_.append(std::as_bytes(std::span(tables)));
-  const ExtensionHeader header = {
-      .file_table_directory = directory,
-      .first_own_file = first_own_file(),
-      .link_counts = static_cast<std::uint32_t>(counts.size()),
-  };
-  std::uint64_t position = format::byte_offset(extension.region_offset);
-  for (const ByteView part : {format::bytes_of(header), count_bytes, ByteView(names)}) {
-    small_data_.write_at(position, part);
-    position += part.size();
-  }
+  if (extension) extension->write(directory, first_own_file(), data_objects_);
   const format::Filesystem filesystem = {
       .upcase_table = upcase_table,
       .file_table_directory = directory,
@@ -71,7 +99,7 @@ void MetadataWriter::number_files() {
     Node& directory = *pending.back();
     pending.pop_back();
     number_entries(directory, pending);
-    write_link_table(directory);
+    changed_directories_.push_back(&directory);
   }
 }
 
@@ -80,12 +108,17 @@ void MetadataWriter::number_entries(Node& directory, std::vector<Node*>& pending
   if (!directory.entries) return;
   const std::size_t first_pending = pending.size();
   for (const auto& [name, node] : *directory.entries) {
-    if (node == nullptr || node->id != 0) continue;
+    if (node == nullptr) continue;
+    if (node->id != 0) {
+      further_names_[node].push_back({name, directory.id});
+      continue;
+    }
     if (new_nodes_.size() >= UINT32_MAX - first_new_id_) {
       throw Error(Errc::limit_exceeded, "an image can hold no more files");
     }
     node->id = first_new_id_ + static_cast<FileId>(new_nodes_.size());
     node->record.parent = directory.id;
+    node->name = &name;
     new_nodes_.push_back(node);
     if (node->is_directory()) pending.push_back(node);
   }
@@ -100,7 +133,7 @@ void MetadataWriter::write_link_table(Node& directory) {
   });
   Stream stream = {.type = StreamType::link_table};
   if (table.size() > 0) {
-    const std::vector<std::byte> bytes = table.finish();
+    const std::vector<std::byte>& bytes = table.finish();
     stream.region_offset = metadata_.append(bytes);
     stream.length = bytes.size();
   }
@@ -114,10 +147,65 @@ void MetadataWriter::write_stream_table(Node& node) {
   node.record.stream_table = table.size() > 0 ? metadata_.append(table.finish()) : 0;
 }
 
+void MetadataWriter::write_name_tables() {
+  std::unordered_set<const Node*> unknown;
+  for (const auto& [id, node] : tree_.base_nodes()) {
+    if (!node->alive || !node->names_changed) continue;
+    std::optional<std::vector<FileName>> names = tree_.names_kept(*node);
+    if (!names) {
+      unknown.insert(node);
+      continue;
+    }
+    std::ranges::move(further_names_[node], std::back_inserter(*names));
+    write_name_table(*node, *names);
+  }
+  FileNames found = tree_.find_names(unknown);
+  for (const auto& [id, node] : tree_.base_nodes()) {
+    if (unknown.contains(node)) write_name_table(*node, found[node]);
+  }
+  for (Node* node : new_nodes_) write_name_table_of_new(*node);
+}
+
+void MetadataWriter::write_name_table_of_new(Node& node) {
+  const std::u16string_view name = node.name != nullptr ? std::u16string_view(*node.name) : u".";
+  const auto further = further_names_.find(&node);
+  if (further != further_names_.end()) {
+    further->second.push_back({std::u16string(name), node.record.parent});
+    return write_name_table(node, further->second);
+  }
+  name_table_.add(name, format::bytes_of(node.record.parent));
+  node.record.name_table = metadata_.append(name_table_.finish());
+}
+
+// Sorts `names`. The record names one of the directories as the parent.
+void MetadataWriter::write_name_table(Node& node, std::vector<FileName>& names) {
+  if (names.empty()) return;  // a broken base image counts more links than there are
+  const NameOrder order = tree_.order();
+  std::ranges::sort(names, [&](const FileName& a, const FileName& b) {
+    const auto by_name = format::compare_names(a.name, b.name, order.upcase);
+    return std::is_eq(by_name) ? a.directory < b.directory : std::is_lt(by_name);
+  });
+  for (const FileName& name : names) {
+    name_table_.add(name.name, format::bytes_of(name.directory));
+  }
+  node.record.name_table = metadata_.append(name_table_.finish());
+  if (std::ranges::find(names, node.record.parent, &FileName::directory) == names.end()) {
+    node.record.parent = names.front().directory;
+  }
+}
+
+// A small image says all of it by itself: a look at its one file table tells.
+bool MetadataWriter::needs_extension() const {
+  return tree_.base() != nullptr || new_nodes_.size() > format::files_per_table;
+}
+
 std::vector<LinkCount> MetadataWriter::count_links() const {
   std::vector<LinkCount> counts;
   const auto& base_nodes = tree_.base_nodes();
   const auto add = [&](const Node& node) {
+    if (!node.is_directory() &&
+        (!node.in_base || node.record.name_table != 0 || node.names_changed))
+      return;
     const std::uint32_t common = node.is_directory() ? 2 : 1;
     if (node.alive && node.links != common) counts.push_back({node.id, node.links});
   };

@@ -5,28 +5,34 @@
 #include <vector>
 
 #include "format/layout.h"
+#include "format/link_table.h"
 #include "image/attribute_names.h"
-#include "writer/region_writer.h"
+#include "writer/metadata_store.h"
+#include "writer/object_index.h"
+#include "writer/region_set_writer.h"
 #include "writer/tree.h"
 
 namespace cim {
 
-// Writes what is new in a tree: link tables, stream tables, file tables, the file table directory
-// and the Filesystem object. File tables of the base image without changes are shared with it.
+// Writes what is new in a tree: the upcase table, link tables, stream tables, name tables, file
+// tables, the file table directory and the Filesystem object. File tables of the base image without
+// changes are shared with it.
 //
 // New files get their ids in the order in which a walk meets them, all entries of a directory
 // together, so that walking the image reads its file tables from front to back. For one thread at a
 // time, with its tree and regions.
 class MetadataWriter {
  public:
-  // All must outlive this. `small_data` takes the extension stream, in which `attribute_names` are
-  // recorded, if they are known. `is_fork`: the image is not a new version of the tree's base, but
-  // one beside it.
-  MetadataWriter(Tree& tree, RegionWriter& metadata, RegionWriter& small_data,
-                 const std::optional<AttributeNames>& attribute_names, bool is_fork)
+  // All must outlive this. If there is an extension stream, a region for small data takes it, and
+  // `data_objects` its object id; `attribute_names` are recorded in it, if they are known.
+  // `is_fork`: the image is not a new version of the tree's base, but one beside it.
+  MetadataWriter(Tree& tree, MetadataStore& metadata, RegionSetWriter& regions,
+                 ObjectIndex& data_objects, const std::optional<AttributeNames>& attribute_names,
+                 bool is_fork)
       : tree_(tree),
         metadata_(metadata),
-        small_data_(small_data),
+        regions_(regions),
+        data_objects_(data_objects),
         attribute_names_(attribute_names),
         is_fork_(is_fork) {}
 
@@ -40,17 +46,25 @@ class MetadataWriter {
   void number_entries(Node& directory, std::vector<Node*>& pending);
   void write_link_table(Node& directory);
   void write_stream_table(Node& node);
+  void write_name_tables();
+  void write_name_table_of_new(Node& node);
+  void write_name_table(Node& node, std::vector<FileName>& names);
+  bool needs_extension() const;
   std::vector<LinkCount> count_links() const;
   FileId first_own_file() const;
   std::vector<format::FileTableDirectoryEntry> write_file_tables();
 
   Tree& tree_;
-  RegionWriter& metadata_;
-  RegionWriter& small_data_;
+  MetadataStore& metadata_;
+  RegionSetWriter& regions_;
+  ObjectIndex& data_objects_;
   const std::optional<AttributeNames>& attribute_names_;
   bool is_fork_;
   FileId first_new_id_ = 1;
-  std::vector<Node*> new_nodes_;  // by id, from first_new_id_ on
+  std::vector<Node*> new_nodes_;            // by id, from first_new_id_ on
+  std::vector<Node*> changed_directories_;  // in the order of a walk
+  FileNames further_names_;                 // new ones of files that have an id already
+  format::LinkTableBuilder name_table_ = format::LinkTableBuilder(sizeof(FileId));
 };
 
 }  // namespace cim

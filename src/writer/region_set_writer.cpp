@@ -15,8 +15,7 @@ namespace {
 // File systems limit the size of a file, ext4 to 16 TiB; sparse streams may claim more together.
 constexpr std::uint64_t max_region_length = std::uint64_t{4} << 40;
 
-PendingFile write_object_ids(PendingFile file, const std::vector<format::ObjectIdEntry>& entries,
-                             std::uint16_t index, RegionType type) {
+format::ObjectIdHeader object_id_header(std::size_t count, std::uint16_t index, RegionType type) {
   format::ObjectIdHeader header = {};
   std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
   header.common.header_length = sizeof(header);
@@ -26,10 +25,8 @@ PendingFile write_object_ids(PendingFile file, const std::vector<format::ObjectI
   header.index = index;
   header.type = static_cast<std::uint8_t>(type);
   header.table_offset = sizeof(header);
-  header.count = static_cast<std::uint32_t>(entries.size());
-  file.write_at(0, &header, sizeof(header));
-  file.write_at(sizeof(header), entries.data(), entries.size() * sizeof(entries[0]));
-  return file;
+  header.count = static_cast<std::uint32_t>(count);
+  return header;
 }
 
 // A GUID made from content: version 8 of RFC 9562. `attempt` leads past files that have the name
@@ -64,7 +61,6 @@ RegionWriter& RegionSetWriter::region(RegionType type, std::uint64_t length) {
                 directory_ + ": the image and those it builds on have 65,536 region files");
   }
   regions_.push_back(std::make_unique<RegionWriter>(PendingFile(directory_fd_, directory_), type,
-                                                    static_cast<std::uint16_t>(regions_.size()),
                                                     static_cast<std::uint16_t>(index)));
   return *regions_.back();
 }
@@ -74,19 +70,35 @@ RegionWriter* RegionSetWriter::own_region(std::uint16_t region_index) noexcept {
   return regions_[region_index - base_regions_].get();
 }
 
-void RegionSetWriter::finish(const ObjectIndex& objects) {
+void RegionSetWriter::finish(std::span<const format::ObjectIdEntry> metadata_objects,
+                             const ObjectIndex& data_objects) {
   for (std::uint16_t i = 0; i < regions_.size(); ++i) {
     RegionWriter& region = *regions_[i];
     region.finish();
     region.file().sync();
-    object_id_files_.push_back(write_object_ids(PendingFile(directory_fd_, directory_),
-                                                objects.entries(region.region_index()), i,
-                                                region.type()));
-    object_id_files_.back().sync();
+    if (region.type() == RegionType::metadata) {
+      write_object_ids(region.type(), metadata_objects);
+    } else {
+      write_object_ids(region.type(), data_objects.entries(region.region_index()));
+    }
   }
 }
 
-format::RegionSet RegionSetWriter::publish(const Digest& identity) {
+// Writes the object id file of the next region.
+void RegionSetWriter::write_object_ids(RegionType type,
+                                       std::span<const format::ObjectIdEntry> entries) {
+  const auto index = static_cast<std::uint16_t>(object_id_files_.size());
+  const format::ObjectIdHeader header = object_id_header(entries.size(), index, type);
+  PendingFile& file = object_id_files_.emplace_back(directory_fd_, directory_);
+  file.write_at(0, &header, sizeof(header));
+  file.write_at(sizeof(header), entries.data(), entries.size_bytes());
+  file.sync();
+  identity_.update(format::bytes_of(header));
+  identity_.update(std::as_bytes(entries));
+}
+
+format::RegionSet RegionSetWriter::publish() {
+  const Digest identity = identity_.finish();
   format::Guid id = make_guid(identity, 0);
   for (std::uint32_t attempt = 1; !can_be(id); ++attempt) id = make_guid(identity, attempt);
   publish_as(id);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,18 +29,21 @@ class RegionSetWriter {
   // The region whose index in region offsets is `region_index`, if it is one of this set.
   RegionWriter* own_region(std::uint16_t region_index) noexcept;
 
-  // Writes the object id files, and syncs everything. Throws Error.
-  void finish(const ObjectIndex& objects);
+  // Writes the object id files, and syncs everything. `metadata_objects` are the ids of what is in
+  // the one metadata region, `data_objects` of all else. Throws Error.
+  void finish(std::span<const format::ObjectIdEntry> metadata_objects,
+              const ObjectIndex& data_objects);
 
-  // Gives all files their names, under a GUID derived from `identity`: the same whenever equal sets
-  // are written to a directory, which then share their files. Returns the set. Throws Error; then
-  // no file has a name.
-  format::RegionSet publish(const Digest& identity);
+  // Gives all files their names, under a GUID derived from the object ids: the same whenever equal
+  // sets are written to a directory, which then share their files. Returns the set. Throws Error;
+  // then no file has a name.
+  format::RegionSet publish();
 
   // Removes the names again.
   void withdraw() noexcept;
 
  private:
+  void write_object_ids(RegionType type, std::span<const format::ObjectIdEntry> entries);
   bool can_be(const format::Guid& id);
   void publish_as(const format::Guid& id);
 
@@ -48,6 +52,7 @@ class RegionSetWriter {
   std::size_t base_regions_;
   std::vector<std::unique_ptr<RegionWriter>> regions_;
   std::vector<PendingFile> object_id_files_;  // by index in the set
+  Hasher identity_;                           // covers all object ids
 };
 
 }  // namespace cim

@@ -26,8 +26,7 @@ constexpr std::uint64_t writeback_size_within_extent = 64 << 20;
 
 }  // namespace
 
-RegionWriter::RegionWriter(PendingFile file, RegionType type, std::uint16_t index_in_set,
-                           std::uint16_t region_index)
+RegionWriter::RegionWriter(PendingFile file, RegionType type, std::uint16_t region_index)
     : file_(std::move(file)), type_(type), region_index_(region_index) {
   format::RegionHeader header = {};
   std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
@@ -35,17 +34,21 @@ RegionWriter::RegionWriter(PendingFile file, RegionType type, std::uint16_t inde
   header.common.type = format::FileType::region;
   header.common.version_major = format::version_major;
   header.common.version_minor = format::version_minor;
-  header.index = index_in_set;
   header.type = static_cast<std::uint8_t>(type);
   buffer_.reserve(buffer_size);
   append(format::bytes_of(header));
 }
 
-void RegionWriter::align() {
+// What lies between the end and the next object.
+std::uint64_t RegionWriter::padding() const noexcept {
   const std::uint64_t alignment = type_ == RegionType::data ? format::page_size : object_alignment;
-  const std::uint64_t padding = (alignment - end_ % alignment) % alignment;
-  buffer_.resize(buffer_.size() + padding);
-  end_ += padding;
+  return (alignment - end_ % alignment) % alignment;
+}
+
+void RegionWriter::align() {
+  const std::uint64_t added = padding();
+  buffer_.resize(buffer_.size() + added);
+  end_ += added;
 }
 
 format::RegionOffset RegionWriter::append(ByteView object) {
@@ -107,8 +110,8 @@ std::optional<std::uint64_t> RegionWriter::next_data(std::uint64_t from, std::ui
 
 void RegionWriter::give_back() {
   end_ = end_before_reserve_;
-  // Also cuts off what was written there, which a later extent must not show.
-  finish();
+  // A later extent must not show what was written there.
+  cut_off(end_);
 }
 
 void RegionWriter::flush() {
@@ -118,11 +121,16 @@ void RegionWriter::flush() {
   start_writeback(end_, writeback_size);
 }
 
-void RegionWriter::finish() {
-  flush();
-  if (ftruncate(file_.fd(), static_cast<off_t>(end_)) != 0) {
+void RegionWriter::cut_off(std::uint64_t size) {
+  if (ftruncate(file_.fd(), static_cast<off_t>(size)) != 0) {
     throw system_error(errno, "region file");
   }
+}
+
+void RegionWriter::finish() {
+  flush();
+  end_ += padding();
+  cut_off(end_);
 }
 
 }  // namespace cim

@@ -17,10 +17,8 @@ namespace cim {
 // one thread at a time.
 class RegionWriter {
  public:
-  // `index_in_set` is the file's index among the region files of its set, `region_index` its index
-  // in region offsets.
-  RegionWriter(PendingFile file, RegionType type, std::uint16_t index_in_set,
-               std::uint16_t region_index);
+  // `region_index` is the file's index in region offsets.
+  RegionWriter(PendingFile file, RegionType type, std::uint16_t region_index);
 
   RegionType type() const noexcept { return type_; }
   std::uint16_t region_index() const noexcept { return region_index_; }
@@ -50,10 +48,13 @@ class RegionWriter {
   // Drops the extent that reserve() returned last. Nothing may have been added since. Throws Error.
   void give_back();
 
-  // Brings the file to its final contents and size. Throws Error.
+  // Brings the file to its final contents and size, which is padded as if another object followed.
+  // Throws Error.
   void finish();
 
  private:
+  std::uint64_t padding() const noexcept;
+  void cut_off(std::uint64_t size);
   void flush();
   void align();
   void start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept;

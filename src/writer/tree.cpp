@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "image/base.h"
-
 namespace cim {
 
 bool Node::is_directory() const noexcept {
@@ -77,6 +75,7 @@ void Tree::attach(Node& directory, std::u16string_view name, Node& node) {
     ++directory.links;
   } else {
     ++node.links;
+    if (node.in_base) node.names_changed = node.changed = true;
   }
 }
 
@@ -91,22 +90,22 @@ void Tree::detach(Node& directory, std::u16string_view name) {
   }
   directory.changed = true;
   if (node.is_directory()) --directory.links;
-  release(directory, node);
+  release(node);
 }
 
-// Takes away the link that `directory` had to `node`, and with the last one all below it.
-void Tree::release(Node& directory, Node& node) {
+// Takes away a link to `node`, and with the last one all below it.
+void Tree::release(Node& node) {
   std::vector<Node*> dead_directories;
-  const auto drop_link = [&](const Node& from, Node& to) {
+  const auto drop_link = [&](Node& to) {
     if (!to.alive) return;
     if (!to.is_directory() && --to.links > 0) {
-      if (to.in_base && to.record.parent == from.id) orphans_.push_back(&to);
+      if (to.in_base) to.names_changed = to.changed = true;
       return;
     }
     to.alive = false;
     if (to.is_directory()) dead_directories.push_back(&to);
   };
-  drop_link(directory, node);
+  drop_link(node);
   while (!dead_directories.empty()) {
     Node& dead = *dead_directories.back();
     dead_directories.pop_back();
@@ -120,7 +119,7 @@ void Tree::release(Node& directory, Node& node) {
       const File file = base_->file(entry.id);
       if (file.is_directory() || base_->link_count(file) > 1) children.push_back(&load(entry.id));
     });
-    for (Node* child : children) drop_link(dead, *child);
+    for (Node* child : children) drop_link(*child);
     dead.entries.reset();
   }
 }
@@ -137,15 +136,28 @@ StreamMap& Tree::named_streams(Node& node) {
   return *node.named_streams;
 }
 
-void Tree::adopt_orphans() {
-  std::unordered_set<Node*> orphans;
-  for (Node* orphan : orphans_) {
-    if (orphan->alive) orphans.insert(orphan);
-  }
+std::optional<std::vector<FileName>> Tree::names_kept(const Node& node) const {
+  std::vector<FileName> names = BaseImage(*base_).names(base_->file(node.id));
+  if (names.empty()) return std::nullopt;
+  std::erase_if(names, [&](const FileName& name) { return !keeps(name); });
+  return names;
+}
+
+// Whether a name that a file has in the base image is still there. What has been removed or has
+// changed has a node.
+bool Tree::keeps(const FileName& name) const {
+  const auto known = base_nodes_.find(name.directory);
+  if (known == base_nodes_.end()) return true;
+  const Node& directory = *known->second;
+  return directory.alive && !(directory.entries && directory.entries->contains(name.name));
+}
+
+FileNames Tree::find_names(const std::unordered_set<const Node*>& files) {
+  FileNames names;
   std::vector<Node*> pending = {root_};
-  std::unordered_set<Node*> seen = {root_};
-  while (!orphans.empty() && !pending.empty()) {
-    Node& directory = *pending.back();
+  std::unordered_set<const Node*> seen = {root_};
+  while (!files.empty() && !pending.empty()) {
+    const Node& directory = *pending.back();
     pending.pop_back();
     std::vector<FileId> unknown;
     for_each_entry(directory, [&](const TreeEntry& entry) {
@@ -153,9 +165,8 @@ void Tree::adopt_orphans() {
         if (base_->file(entry.id).is_directory()) unknown.push_back(entry.id);
       } else if (entry.node->is_directory()) {
         if (seen.insert(entry.node).second) pending.push_back(entry.node);
-      } else if (orphans.erase(entry.node) > 0) {
-        entry.node->record.parent = directory.id;
-        entry.node->changed = true;
+      } else if (files.contains(entry.node)) {
+        names[entry.node].push_back({std::u16string(entry.name), directory.id});
       }
     });
     for (const FileId id : unknown) {
@@ -163,7 +174,7 @@ void Tree::adopt_orphans() {
       if (seen.insert(&node).second) pending.push_back(&node);
     }
   }
-  orphans_.clear();
+  return names;
 }
 
 }  // namespace cim

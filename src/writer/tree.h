@@ -8,12 +8,15 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <cim/image.h>
 
 #include "format/layout.h"
 #include "format/upcase.h"
+#include "image/base.h"
 
 namespace cim {
 
@@ -40,12 +43,16 @@ struct Node {
   std::uint32_t links = 0;                   // st_nlink; a directory starts with 2
   bool in_base = false;                      // has an id of the base image
   bool changed = true;                       // the record is not that of the base image
+  bool names_changed = false;                // of the base image, and has gained or lost a name
   bool alive = true;                         // can be reached from the root
+  const std::u16string* name = nullptr;      // of a new file, from commit on: one of its names
   std::unique_ptr<EntryChanges> entries;     // of a directory; null until something changes
   std::unique_ptr<StreamMap> named_streams;  // all of them; null while as in the base image
 
   bool is_directory() const noexcept;
 };
+
+using FileNames = std::unordered_map<const Node*, std::vector<FileName>>;
 
 // A name and what it leads to. The name is valid until the next entry.
 struct TreeEntry {
@@ -90,20 +97,23 @@ class Tree {
   // The live nodes of files of the base image, by id.
   const std::map<FileId, Node*>& base_nodes() const noexcept { return base_nodes_; }
 
-  // Gives each live file that has lost the directory its record names as the parent another one.
-  // For when all new files have ids.
-  void adopt_orphans();
+  // The names that the file `node` had in the base image and still has there; nothing if the base
+  // image does not tell the names of its files.
+  std::optional<std::vector<FileName>> names_kept(const Node& node) const;
+
+  // All names of each of `files`. Looks through all directories. For when all new files have ids.
+  FileNames find_names(const std::unordered_set<const Node*>& files);
 
  private:
   Node& load(FileId id);
+  bool keeps(const FileName& name) const;
   std::optional<FileId> find_in_base(const Node& directory, std::u16string_view name) const;
-  void release(Node& directory, Node& node);
+  void release(Node& node);
 
   const Image* base_;
   std::span<const char16_t> upcase_;
   std::deque<Node> nodes_;
   std::map<FileId, Node*> base_nodes_;
-  std::vector<Node*> orphans_;
   Node* root_;
 };
 

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstring>
 #include <thread>
-#include <unordered_map>
 
 #include <cim/image.h>
 #include <cim/writer.h>
@@ -21,6 +20,7 @@
 #include "writer/data_queue.h"
 #include "writer/directory.h"
 #include "writer/garbage.h"
+#include "writer/metadata_store.h"
 #include "writer/metadata_writer.h"
 #include "writer/object_index.h"
 #include "writer/path.h"
@@ -86,7 +86,7 @@ struct Writer::Impl {
   Node& existing(std::u16string_view path, const std::vector<std::u16string_view>& names);
   void remove_existing(Node& directory, std::u16string_view name);
 
-  format::RegionOffset store_object(ByteView object, bool counted);
+  format::RegionOffset store_counted(ByteView object);
   void set_metadata(Node& node, const Metadata& metadata);
 
   void open_stream(OpenStream&& opening);
@@ -97,7 +97,6 @@ struct Writer::Impl {
   void write_and_publish();
   FileDescriptor lock_target() const;
   PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
-  Digest identity();
 
   // Remembers an Error of `work`, after which the image can no longer be trusted.
   template <typename Work>
@@ -117,14 +116,13 @@ struct Writer::Impl {
   bool replaces = false;  // the target exists and may be replaced
   std::optional<Image> base;
   RegionSetWriter regions;
-  RegionWriter&
-      metadata_region;  // the first of the regions: the others are made by the queue's thread
   ObjectIndex objects;
+  // In the first of the regions: the others are made by the queue's thread.
+  MetadataStore metadata_objects;
   DataStore data;
   DataQueue queue;
   Tree tree;
   std::optional<AttributeNames> attribute_names;  // nothing if those of the base are not known
-  std::unordered_map<std::string, format::RegionOffset> metadata_objects;  // by content
 
   // The directory that was created or had something created in it last: files come by directory.
   std::u16string cached_parent_path;
@@ -166,12 +164,12 @@ Writer::Impl::Impl(const Options& options)
       is_fork(options.existing && name != *options.existing),
       base(open_base(options)),
       regions(directory_fd.get(), directory, base ? BaseImage(*base).region_count() : 0),
-      metadata_region(regions.region(RegionType::metadata, 0)),
       objects(pointer(base), directory_fd.get(), directory),
+      metadata_objects(regions.region(RegionType::metadata, 0), objects, pointer(base)),
       data(regions, objects, pointer(base)),
       queue(data),
       tree(pointer(base), choose_upcase_table(base, options.case_insensitive)),
-      attribute_names(base ? BaseImage(*base).recorded_attribute_names() : AttributeNames()) {
+      attribute_names(base ? BaseImage(*base).attribute_names() : AttributeNames()) {
   check_image_name(name);
   replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   if (replaces && !options.replace && name != options.existing) {
@@ -223,39 +221,35 @@ void Writer::Impl::remove_existing(Node& parent, std::u16string_view entry) {
   tree.detach(parent, entry);
 }
 
-// Equal objects are stored once. A counted one has its length in front.
-format::RegionOffset Writer::Impl::store_object(ByteView object, bool counted) {
+// A counted object has its length in front.
+format::RegionOffset Writer::Impl::store_counted(ByteView object) {
   if (object.empty()) return 0;
-  std::string bytes;
-  const auto append = [&](ByteView part) {
-    bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
-  };
-  if (counted) append(format::bytes_of(static_cast<std::uint16_t>(object.size())));
-  append(object);
-  const auto known = metadata_objects.find(bytes);
-  if (known != metadata_objects.end()) return known->second;
-  const format::RegionOffset offset =
-      guarded([&] { return metadata_region.append(std::as_bytes(std::span(bytes))); });
-  metadata_objects.emplace(std::move(bytes), offset);
-  return offset;
+  std::vector<std::byte> bytes;
+  format::append(bytes, format::bytes_of(static_cast<std::uint16_t>(object.size())));
+  format::append(bytes, object);
+  return metadata_objects.intern(bytes);
 }
 
 void Writer::Impl::set_metadata(Node& node, const Metadata& metadata) {
-  File file = {
-      .attributes = metadata.attributes,
-      .reparse_tag = 0,
-      .creation_time = metadata.creation_time,
-      .last_write_time = metadata.last_write_time,
-      .change_time = metadata.change_time,
-      .last_access_time = metadata.last_access_time,
-      .stream = decode_stream(node.record.default_stream),
-      .security_descriptor_offset = store_object(metadata.security_descriptor, true),
-      .extended_attributes_offset = store_object(metadata.extended_attributes, false),
-      .reparse_data_offset = store_object(metadata.reparse_data, true),
-      .stream_table_offset = node.record.stream_table,
-      .extended_attributes_length = static_cast<std::uint16_t>(metadata.extended_attributes.size()),
-      .parent = node.record.parent,
-  };
+  File file = guarded([&]() -> File {
+    return {
+        .attributes = metadata.attributes,
+        .reparse_tag = 0,
+        .creation_time = metadata.creation_time,
+        .last_write_time = metadata.last_write_time,
+        .change_time = metadata.change_time,
+        .last_access_time = metadata.last_access_time,
+        .stream = decode_stream(node.record.default_stream),
+        .security_descriptor_offset = store_counted(metadata.security_descriptor),
+        .extended_attributes_offset = metadata_objects.intern(metadata.extended_attributes),
+        .reparse_data_offset = store_counted(metadata.reparse_data),
+        .stream_table_offset = node.record.stream_table,
+        .name_table_offset = node.record.name_table,
+        .extended_attributes_length =
+            static_cast<std::uint16_t>(metadata.extended_attributes.size()),
+        .parent = node.record.parent,
+    };
+  });
   if (!metadata.reparse_data.empty()) {
     file.reparse_tag = format::load<std::uint32_t>(metadata.reparse_data, 0, "tag");
   }
@@ -311,18 +305,6 @@ FileDescriptor Writer::Impl::lock_target() const {
   throw Error(Errc::sharing_violation, path + ": is mounted");
 }
 
-// What tells this image's region set from others: a digest of all that it holds.
-Digest Writer::Impl::identity() {
-  Hasher& hasher = data.identity();
-  std::vector<std::byte> chunk(std::min<std::uint64_t>(1 << 20, metadata_region.end()));
-  for (std::uint64_t offset = 0; offset < metadata_region.end(); offset += chunk.size()) {
-    chunk.resize(std::min<std::uint64_t>(chunk.size(), metadata_region.end() - offset));
-    metadata_region.read_at(offset, chunk);
-    hasher.update(chunk);
-  }
-  return hasher.finish();
-}
-
 PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
                                                 const format::RegionSet& set) {
   const std::vector<format::RegionSet> parents =
@@ -361,11 +343,10 @@ void Writer::Impl::write_and_publish() {
   queue.wait();
   const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
   const format::RegionOffset filesystem =
-      MetadataWriter(tree, metadata_region, regions.region(RegionType::small_data, 0),
-                     attribute_names, is_fork)
+      MetadataWriter(tree, metadata_objects, regions, objects, attribute_names, is_fork)
           .write(upcase);
-  regions.finish(objects);
-  const format::RegionSet set = regions.publish(identity());
+  regions.finish(metadata_objects.take_object_ids(), objects);
+  const format::RegionSet set = regions.publish();
   try {
     PendingFile file = write_filesystem_file(filesystem, set);
     sync_directory(directory_fd.get(), directory);

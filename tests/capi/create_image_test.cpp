@@ -172,7 +172,7 @@ TEST_F(CreateImageTest, TakenNewNameIsFileExists) {
 TEST_F(CreateImageTest, ForeignExistingFileIsCorrupt) {
   std::ofstream(directory() + "/a.cim") << "this is not an image";
   ImageHandle image;
-  EXPECT_EQ(file_corrupt, create_image(u"a.cim", nullptr, image));
+  EXPECT_EQ(image_corrupt, create_image(u"a.cim", nullptr, image));
 }
 
 TEST_F(CreateImageTest, UnwritableDirectoryIsAccessDenied) {

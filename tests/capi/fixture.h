@@ -21,7 +21,9 @@ inline constexpr HRESULT not_supported = HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)
 inline constexpr HRESULT file_exists = HRESULT_FROM_WIN32(ERROR_FILE_EXISTS);
 inline constexpr HRESULT insufficient_buffer = HRESULT_FROM_WIN32(ERROR_INSUFFICIENT_BUFFER);
 inline constexpr HRESULT already_exists = HRESULT_FROM_WIN32(ERROR_ALREADY_EXISTS);
-inline constexpr HRESULT file_corrupt = HRESULT_FROM_WIN32(ERROR_FILE_CORRUPT);
+inline constexpr HRESULT image_corrupt = HRESULT_FROM_WIN32(ERROR_CIMFS_IMAGE_CORRUPT);
+inline constexpr HRESULT version_not_supported =
+    HRESULT_FROM_WIN32(ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED);
 
 // A handle that is closed when it goes out of scope.
 template <typename Value, void (*close_value)(Value)>

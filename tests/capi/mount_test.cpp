@@ -110,7 +110,7 @@ TEST_F(VolumeTest, MissingImageIsFileNotFound) {
 
 TEST_F(VolumeTest, ForeignFileIsCorruptAndLeavesNoMountPoint) {
   std::ofstream(directory() + "/a.cim") << "this is not an image";
-  EXPECT_EQ(file_corrupt, mount(u"a.cim", first_volume));
+  EXPECT_EQ(image_corrupt, mount(u"a.cim", first_volume));
   EXPECT_FALSE(fs::exists(first_mount_point()));
 }
 

@@ -160,7 +160,7 @@ TEST_F(BadInput, AnotherVersion) {
   create_sample();
   patch(16, 9);
   EXPECT_EQ(fail({"ls", "app.cim"}),
-            "cim: app.cim: has format version 9.0; versions 2 and 3 are supported");
+            "cim: app.cim: has format version 9.0; versions 1 to 3 are supported");
 }
 
 TEST_F(BadInput, AMissingRegion) {

@@ -17,6 +17,7 @@ class BrokenImages : public CliTest {
  protected:
   BrokenImages() {
     test::write_sample_image(directory());
+    test::extend(directory(), "a.cim");
     write("src/again", std::string(20000, 'x'));
   }
 

@@ -29,7 +29,8 @@ TEST(ErrorTest, EachCodeHasItsErrnoAndHresult) {
       {Errc::out_of_memory, ENOMEM, 0x8007000E},
       {Errc::name_too_long, ENAMETOOLONG, 0x80070057},
       {Errc::limit_exceeded, E2BIG, 0x800700DF},
-      {Errc::corrupt, EUCLEAN, 0x80070570},
+      {Errc::corrupt, EUCLEAN, 0x800701D6},
+      {Errc::version_not_supported, EOPNOTSUPP, 0x800701D7},
       {Errc::unsupported, EOPNOTSUPP, 0x80070032},
       {Errc::io_error, EIO, 0x8007045D},
   };

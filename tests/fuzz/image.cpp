@@ -30,6 +30,7 @@ class GoodImage {
  public:
   GoodImage() {
     test::write_sample_image(directory_.string());
+    test::extend(directory_.string(), "a.cim");
     std::vector<std::string> paths;
     for (const auto& entry : boost::filesystem::directory_iterator(directory_.path())) {
       if (!entry.path().filename().string().starts_with("objectid")) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <iterator>
 
 #include <boost/filesystem.hpp>
@@ -85,10 +86,17 @@ class CheckImage : public testing::Test {
     return directory_ / "a.cim";
   }
 
-  // The region file of `type` of the image at `path`.
+  // Builds a new version of it, which has an extension stream.
+  void extend(const std::function<void(Writer&)>& change) {
+    Writer writer({.directory = directory_.string(), .existing = "a.cim"});
+    change(writer);
+    writer.commit();
+  }
+
+  // The region file of `type` of the newest set of the image at `path`.
   std::string region(const std::string& path, RegionType type) {
     const std::vector<RegionSetInfo> sets = Image(path).region_sets();
-    for (const RegionInfo& info : sets.at(0).regions) {
+    for (const RegionInfo& info : sets.back().regions) {
       if (info.type == type) return info.path;
     }
     return "(none)";
@@ -186,28 +194,45 @@ TEST_F(CheckImage, FindsAWrongLengthOfTheHeader) {
 
 TEST_F(CheckImage, FindsAWrongLinkCount) {
   const std::string path = write_image();
+  extend([](Writer& writer) {
+    for (const auto* name : {u"d", u"d\\a", u"d\\b"}) writer.create_directory(name, {});
+  });
   ASSERT_THAT(problems(path).errors, IsEmpty());
-  const LinkCount count = {test::file_at(Image(path), u"twice").id, 2};
+  const LinkCount count = {test::file_at(Image(path), u"d").id, 4};
   const std::string small_data = region(path, RegionType::small_data);
-  replace(small_data, format::bytes_of(count), format::bytes_of(LinkCount{count.id, 3}));
+  replace(small_data, format::bytes_of(count), format::bytes_of(LinkCount{count.id, 5}));
   EXPECT_THAT(problems(path).errors,
-              ElementsAre(HasSubstr("link count 3 is recorded, but there are 2")));
+              ElementsAre(HasSubstr("link count 5 is recorded, but there are 4")));
+}
+
+TEST_F(CheckImage, FindsANameTableWithOtherNames) {
+  const format::File root = directory({{u"a", 2}, {u"b", 2}}, 1);
+  for (const auto& names : {std::vector<std::pair<std::u16string, FileId>>{{u"a", 1}},
+                            {{u"a", 1}, {u"c", 1}},
+                            {{u"a", 1}, {u"b", 2}},
+                            {{u"a", 1}, {u"a", 1}},
+                            {{u"a", 1}, {u"b", 1}, {u"c", 1}}}) {
+    EXPECT_THAT(check({root, {.parent = 1, .name_table = forged_.names(names)}}),
+                ElementsAre(HasSubstr("file 2: its name table has other names")));
+  }
+  EXPECT_THAT(check({root, {.parent = 1, .name_table = forged_.names({{u"a", 1}, {u"b", 1}})}}),
+              IsEmpty());
 }
 
 TEST_F(CheckImage, FindsAnExtendedAttributeWhoseNameIsNotRecorded) {
   {
     format::EaBuilder list;
-    list.add("NAME", test::bytes("value"));
+    list.add("LX.security.name", test::bytes("value"));
     Metadata metadata;
     metadata.extended_attributes = list.list();
-    Writer writer({.directory = directory_.string(), .existing = {}, .name = "a.cim"});
-    test::put(writer, u"file", "", metadata);
-    writer.commit();
+    write_image();
+    extend([&](Writer& writer) { test::put(writer, u"file", "", metadata); });
   }
   const std::string path = directory_ / "a.cim";
   EXPECT_THAT(problems(path).errors, IsEmpty());
-  replace(region(path, RegionType::small_data), test::bytes("NAME"), test::bytes("GONE"));
-  EXPECT_THAT(problems(path).errors, ElementsAre(HasSubstr("file 2: has an extended attribute")));
+  replace(region(path, RegionType::small_data), test::bytes("LX.security.name"),
+          test::bytes("LX.security.gone"));
+  EXPECT_THAT(problems(path).errors, ElementsAre(HasSubstr("file 5: has an extended attribute")));
 }
 
 TEST_F(CheckImage, ManyMissingRegionFilesAreCounted) {

@@ -50,8 +50,9 @@ const Fields region_set_fields = {FIELD(RegionSet, count), FIELD(RegionSet, rese
 const Fields filesystem_header_fields = {
     FIELD(FilesystemHeader, filesystem), FIELD(FilesystemHeader, reserved),
     FIELD(FilesystemHeader, reserved2), FIELD(FilesystemHeader, parent_count)};
-const Fields region_header_fields = {FIELD(RegionHeader, index), FIELD(RegionHeader, type),
-                                     FIELD(RegionHeader, reserved), FIELD(RegionHeader, reserved2)};
+const Fields region_header_fields = {FIELD(RegionHeader, reserved), FIELD(RegionHeader, type),
+                                     FIELD(RegionHeader, reserved2),
+                                     FIELD(RegionHeader, reserved3)};
 const Fields object_id_header_fields = {
     FIELD(ObjectIdHeader, index),        FIELD(ObjectIdHeader, type),
     FIELD(ObjectIdHeader, reserved),     FIELD(ObjectIdHeader, reserved2),
@@ -85,7 +86,8 @@ const Fields file_fields = {FIELD(FileRecord, flags),
                             FIELD(FileRecord, stream_table),
                             FIELD(FileRecord, parent),
                             FIELD(FileRecord, base_region_index),
-                            FIELD(FileRecord, reserved)};
+                            FIELD(FileRecord, reserved),
+                            FIELD(FileRecord, name_table)};
 const Fields link_table_header_fields = {FIELD(LinkTableHeader, length),
                                          FIELD(LinkTableHeader, count)};
 const Fields pe_image_fields = {FIELD(PeImage, data), FIELD(PeImage, data_length),
@@ -190,8 +192,7 @@ class Places {
   }
 
   void add_object_ids(const std::string& region) {
-    std::string path = region;
-    path.replace(path.rfind('/') + 1, std::strlen("region"), "objectid");
+    const std::string path = object_id_path(region);
     add(common_header_fields, path, 0);
     add(object_id_header_fields, path, 0);
     const auto header = read_object<ObjectIdHeader>(path, 0);
@@ -245,6 +246,7 @@ class Places {
     }
     add_object(extended_attribute_fields, file.extended_attributes);
     if (file.stream_table != 0) add_link_table(file.stream_table, sizeof(StreamRecord));
+    add_link_table(file.name_table, sizeof(FileId));
     const Stream stream = image_.file(id).stream;
     if (stream.type == StreamType::link_table) add_link_table(stream.region_offset, sizeof(FileId));
     if (stream.type == StreamType::pe_image) add_executable(stream.region_offset);

@@ -35,6 +35,8 @@ class CorruptionTest : public testing::Test {
     }
   }
 
+  CorruptionTest() { test::extend(directory_.string(), "a.cim"); }
+
   const test::TemporaryDirectory directory_;
   const std::string path_ = test::write_sample_image(directory_.string());
 };

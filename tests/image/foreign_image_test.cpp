@@ -1,7 +1,13 @@
 // Images as other writers may make them.
+#include <fstream>
+#include <functional>
+
+#include <cim/writer.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "image/base.h"
+#include "image/explorer.h"
 #include "image/forged_image.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
@@ -28,6 +34,14 @@ class ForeignImageTest : public testing::Test {
     return Image(forged_.write(directory_.string(), {root, file}, entry_size));
   }
 
+  // Builds on the image and returns the result.
+  Image extended(const std::function<void(Writer&)>& change) {
+    Writer writer({.directory = directory_.string(), .existing = "forged.cim", .name = "b.cim"});
+    change(writer);
+    writer.commit();
+    return Image(directory_ / "b.cim");
+  }
+
   test::TemporaryDirectory directory_;
   ForgedImage forged_;
 };
@@ -51,11 +65,50 @@ TEST_F(ForeignImageTest, LongFileRecordsAreRead) {
   EXPECT_EQ(1u, file_at(image, u"f").parent);
 }
 
-TEST_F(ForeignImageTest, Version3IsTried) {
-  forged_.header.common.version_major = 3;
-  const Image image = with_file({.default_stream = forged_.file_data("text")});
-  EXPECT_EQ(3u, image.version_major());
-  EXPECT_EQ("text", content(image, u"f"));
+TEST_F(ForeignImageTest, RecordsOfAnyLengthAreRead) {
+  for (std::uint16_t size = 56; size <= 200; size += 8) {
+    ForgedImage forged;
+    const format::File root = {.default_stream = forged.directory({{u"f", 2}})};
+    const format::File file = {.default_stream = forged.file_data("text")};
+    const Image image(forged.write(directory_.string(), {root, file}, size));
+    EXPECT_EQ("text", content(image, u"f")) << size;
+  }
+}
+
+// Windows leaves in them what was in memory.
+TEST_F(ForeignImageTest, ReservedFieldsOfTheFilesystemFileMayHaveAnyValue) {
+  forged_.header.common.reserved = 0x6C;
+  forged_.header.common.reserved2 = 0x8C6C;
+  forged_.header.common.reserved3 = 0x01E08C6C00000000;
+  forged_.header.regions.reserved = 1;
+  forged_.header.regions.reserved2 = 2;
+  forged_.header.reserved = 0x8C6C0000;
+  forged_.header.reserved2 = 0x01E0;
+  EXPECT_EQ("text", content(with_file({.default_stream = forged_.file_data("text")}), u"f"));
+}
+
+TEST_F(ForeignImageTest, FilesOfAMergedImageAreRefusedByName) {
+  try {
+    file_at(with_file({.base_region_index = 1}), u"f");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(Errc::unsupported, error.code());
+    EXPECT_THAT(error.what(), HasSubstr("file 2: is a file of a merged image"));
+  }
+}
+
+TEST_F(ForeignImageTest, AStreamWithoutLengthMayHaveAnOffset) {
+  const Image image = with_file({.default_stream = {.data = 0xFFFF'0000'0000'0001}});
+  EXPECT_EQ("", content(image, u"f"));
+  EXPECT_EQ(0u, test::errors_of_check(directory_ / "forged.cim", true));
+}
+
+TEST_F(ForeignImageTest, NamesNeedNotBeValidUtf16) {
+  const std::u16string name = {u'a', 0xD800, u'b', 0xDFFF};
+  const format::File root = {.default_stream = forged_.directory({{name, 2}})};
+  const format::File file = {.default_stream = forged_.file_data("text"), .parent = 1};
+  const Image image(forged_.write(directory_.string(), {root, file}));
+  EXPECT_EQ("text", content(image, name));
 }
 
 TEST_F(ForeignImageTest, OtherVersionsAreRefusedByNumber) {
@@ -65,7 +118,7 @@ TEST_F(ForeignImageTest, OtherVersionsAreRefusedByNumber) {
     with_file({});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(Errc::unsupported, error.code());
+    EXPECT_EQ(Errc::version_not_supported, error.code());
     EXPECT_THAT(error.what(), HasSubstr("forged.cim: has format version 4.1"));
   }
 }
@@ -182,9 +235,113 @@ TEST_F(ForeignImageTest, CountingLinksEndsInACycle) {
   EXPECT_EQ(4u, image.link_count(image.file(2)));
 }
 
-TEST_F(ForeignImageTest, WhatItsLastForkAddedIsNotKnown) {
-  const Image image = with_file({});
-  EXPECT_THROW(image.files_of_last_fork(), Error);
+TEST_F(ForeignImageTest, AnImageThatIsNoForkMadeAllOfItsFiles) {
+  EXPECT_THAT(with_file({.parent = 1}).files_of_last_fork(), ElementsAre(1, 2));
+}
+
+TEST_F(ForeignImageTest, WhatAForkOfAnotherWriterAddedIsNotKnown) {
+  const std::string path = forged_.write(
+      directory_.string(), {format::File{.default_stream = forged_.directory({}), .parent = 1}});
+  ForgedImage fork;
+  fork.header = forged_.header;
+  fork.header.parent_count = 1;
+  std::ofstream file(path);
+  file.write(reinterpret_cast<const char*>(&fork.header), sizeof(fork.header));
+  file.write(reinterpret_cast<const char*>(&fork.header.regions), sizeof(format::RegionSet));
+  file.close();
+  EXPECT_EQ(Errc::unsupported, error_of([&] { Image(path).files_of_last_fork(); }));
+}
+
+// ForgedImage::write_tree_of_version(), in each.
+class VersionTest : public ForeignImageTest, public testing::WithParamInterface<std::uint32_t> {
+ protected:
+  std::string write() { return forged_.write_tree_of_version(directory_.string(), GetParam()); }
+
+  static std::vector<std::uint32_t> link_counts(const Image& image) {
+    std::vector<std::uint32_t> counts;
+    for (FileId id = 1; id <= 5; ++id) counts.push_back(image.link_count(image.file(id)));
+    return counts;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(EachVersion, VersionTest, testing::Values(1u, 2u, 3u));
+
+TEST_P(VersionTest, IsReadAndChecked) {
+  const Image image(write());
+  EXPECT_EQ(GetParam(), image.version_major());
+  EXPECT_EQ("f", content(image, u"d\\g"));
+  EXPECT_EQ("h", content(image, u"d\\e\\h"));
+  EXPECT_EQ(0u, test::errors_of_check(directory_ / "forged.cim", true));
+}
+
+TEST_P(VersionTest, HasLinkCounts) {
+  EXPECT_THAT(link_counts(Image(write())), ElementsAre(3, 3, 2, 2, 1));
+}
+
+TEST_P(VersionTest, HasParents) {
+  const Image image(write());
+  std::vector<FileId> parents;
+  for (FileId id = 1; id <= 5; ++id) parents.push_back(image.parent(image.file(id)));
+  EXPECT_THAT(parents, ElementsAre(1, 1, 2, testing::AnyOf(1, 2), 3));
+}
+
+TEST_P(VersionTest, IsBuiltUpon) {
+  write();
+  const Image image = extended([](Writer& writer) { test::put(writer, u"d\\new", "new"); });
+  EXPECT_EQ(3u, image.version_major());
+  EXPECT_EQ("new", content(image, u"d\\new"));
+  EXPECT_EQ("h", content(image, u"d\\e\\h"));
+  EXPECT_THAT(link_counts(image), ElementsAre(3, 3, 2, 2, 1));
+  EXPECT_EQ(0u, test::errors_of_check(directory_ / "b.cim", true));
+}
+
+// A file that gains or loses a name, whatever the version, gets a table of all its names.
+TEST_P(VersionTest, FilesGetNameTablesWithTheirNewNames) {
+  write();
+  const Image image = extended([](Writer& writer) {
+    writer.create_hard_link(u"d\\e\\i", u"d\\e\\h");
+    writer.remove(u"f");
+  });
+  const auto names = [&](FileId id) {
+    std::vector<std::string> found;
+    for (const FileName& name : BaseImage(image).names(image.file(id))) {
+      found.push_back(image_to_linux_name(name.name) + " in " + std::to_string(name.directory));
+    }
+    return found;
+  };
+  EXPECT_THAT(names(4), ElementsAre("g in 2"));
+  EXPECT_THAT(names(5), ElementsAre("h in 3", "i in 3"));
+  EXPECT_EQ(2u, image.parent(image.file(4)));
+  EXPECT_THAT(link_counts(image), ElementsAre(3, 3, 2, 1, 2));
+  EXPECT_EQ(0u, test::errors_of_check(directory_ / "b.cim", true));
+}
+
+TEST_P(VersionTest, ARemovedDirectoryTakesItsNamesWithIt) {
+  write();
+  const Image image = extended([](Writer& writer) {
+    writer.create_hard_link(u"i", u"d\\e\\h");
+    writer.remove(u"d");
+  });
+  EXPECT_EQ(1u, image.link_count(file_at(image, u"f")));
+  EXPECT_EQ(1u, image.link_count(file_at(image, u"i")));
+  EXPECT_EQ(1u, image.parent(file_at(image, u"i")));
+  EXPECT_EQ(2u, image.link_count(file_at(image, u"")));
+  EXPECT_EQ(0u, test::errors_of_check(directory_ / "b.cim", true));
+}
+
+// In version 3, a record that nothing leads to any more does not count.
+TEST_F(ForeignImageTest, ARemovedDirectoryIsNoSubdirectory) {
+  const format::File root = {.default_stream = forged_.directory({{u"d", 2}}),
+                             .parent = 1,
+                             .name_table = forged_.names({{u".", 1}})};
+  const format::File d = {.default_stream = forged_.directory({}),
+                          .parent = 1,
+                          .name_table = forged_.names({{u"d", 1}})};
+  const format::File removed = {.default_stream = forged_.directory({}),
+                                .parent = 1,
+                                .name_table = forged_.names({{u"old", 1}})};
+  const Image image(forged_.write(directory_.string(), {root, d, removed, d}));
+  EXPECT_EQ(3u, image.link_count(image.file(1)));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class ForgedImage {
     std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
     header.common.header_length = sizeof(header);
     header.common.type = format::FileType::image;
-    header.common.version_major = 2;
+    header.common.version_major = format::version_major;
     header.regions = {.id = {.data1 = 0x12345678, .data2 = 0x9ABC, .data3 = 0xDEF0, .data4 = {1}},
                       .count = 2,
                       .reserved = 0,
@@ -78,10 +78,26 @@ class ForgedImage {
     return files;
   }
 
+  // A name table: the names of a file, and the directory that has each.
+  format::RegionOffset names(const std::vector<std::pair<std::u16string, FileId>>& names) {
+    return add_metadata(link_table(names));
+  }
+
+  // The bytes that a file record has in the version of the header.
+  std::uint16_t record_size() const {
+    if (header.common.version_major == 1) return offsetof(format::File, parent);
+    if (header.common.version_major == 2) return offsetof(format::File, name_table);
+    return sizeof(format::File);
+  }
+
+  std::string write(const std::string& directory, const std::vector<format::File>& files) {
+    return write(directory, files, record_size());
+  }
+
   // Writes everything into `directory` as `forged.cim`; `files` are the records of ids 1, 2, … in
   // tables of records of `entry_size` bytes. Returns the path.
   std::string write(const std::string& directory, const std::vector<format::File>& files,
-                    std::uint16_t entry_size = sizeof(format::File)) {
+                    std::uint16_t entry_size) {
     std::vector<format::FileTableDirectoryEntry> tables;
     std::span<const format::File> left = files;
     do {
@@ -103,6 +119,29 @@ class ForgedImage {
     const std::string path = directory + "/forged.cim";
     std::ofstream(path).write(reinterpret_cast<const char*>(&header), sizeof(header));
     return path;
+  }
+
+  // A tree with all that versions differ in, in version `major`: directories in directories, a file
+  // with two names. Returns the path.
+  //
+  //   1 root: d, f    2 d: e, g    3 d/e: h    4 f = d/g    5 d/e/h
+  std::string write_tree_of_version(const std::string& directory, std::uint32_t major) {
+    header.common.version_major = major;
+    const format::File records[] = {
+        {.default_stream = this->directory({{u"d", 2}, {u"f", 4}}),
+         .parent = 1,
+         .name_table = names({{u".", 1}})},
+        {.default_stream = this->directory({{u"e", 3}, {u"g", 4}}),
+         .parent = 1,
+         .name_table = names({{u"d", 1}})},
+        {.default_stream = this->directory({{u"h", 5}}),
+         .parent = 2,
+         .name_table = names({{u"e", 2}})},
+        {.default_stream = file_data("f"),
+         .parent = 1,
+         .name_table = names({{u"f", 1}, {u"g", 2}})},
+        {.default_stream = file_data("h"), .parent = 3, .name_table = names({{u"h", 3}})}};
+    return write(directory, {std::begin(records), std::end(records)});
   }
 
   std::string region_path(const std::string& directory, std::uint16_t index) const {
@@ -133,7 +172,6 @@ class ForgedImage {
     region.common = header.common;
     region.common.header_length = sizeof(region);
     region.common.type = format::FileType::region;
-    region.index = index;
     region.type = static_cast<std::uint8_t>(type);
     std::memcpy(bytes.data(), &region, sizeof(region));
     std::ofstream(region_path(directory, index))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "format/bytes.h"
 #include "format/layout.h"
 #include "image/base.h"
+#include "image/digest.h"
 #include "image/file_descriptor.h"
 #include "image/region.h"
 #include "support/image_content.h"
@@ -54,6 +56,27 @@ inline format::RegionOffset record_offset(const Image& image, FileId id) {
   return table.table + (id - 1) % format::files_per_table * std::uint64_t{table.entry_size};
 }
 
+// The object id file of the region file `region`.
+inline std::string object_id_path(std::string region) {
+  return region.replace(region.rfind('/') + 1, std::strlen("region"), "objectid");
+}
+
+// Brings the digest of the object that has the byte at `offset` of `region` up to date.
+inline void digest_again(const std::string& region, std::uint64_t offset) {
+  const std::string ids = object_id_path(region);
+  const auto header = read_object<format::ObjectIdHeader>(ids, 0);
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    const std::uint64_t place = header.table_offset + i * sizeof(format::ObjectIdEntry);
+    const auto entry = read_object<format::ObjectIdEntry>(ids, place);
+    if (offset < entry.byte_offset || offset - entry.byte_offset >= entry.length) continue;
+    std::vector<std::byte> object(entry.length);
+    const FileDescriptor fd(open(region.c_str(), O_RDONLY | O_CLOEXEC));
+    read_at(fd.get(), object.data(), object.size(), entry.byte_offset, region);
+    write_bytes(ids, place + offsetof(format::ObjectIdEntry, digest),
+                format::bytes_of(object_digest(object)));
+  }
+}
+
 // Makes an executable of the plain file `name`, as Windows stores it: the sections of its data are
 // apart. A Writer makes none.
 inline void make_executable(const std::string& path, std::u16string_view name) {
@@ -78,6 +101,15 @@ inline void make_executable(const std::string& path, std::u16string_view name) {
       .length_and_type = (length - 1024) | std::uint64_t{2} << format::stream_type_shift};
   write_bytes(metadata, format::byte_offset(record) + offsetof(format::File, default_stream),
               format::bytes_of(stream));
+  digest_again(metadata, format::byte_offset(record));
+}
+
+// Builds a new version of the image on the old one, so that it has an extension stream.
+inline void extend(const std::string& directory, const std::string& name) {
+  Writer writer({.directory = directory, .existing = name});
+  writer.create_directory(u"d\\ff", {});
+  writer.create_hard_link(u"d\\ff\\link", u"link");
+  writer.commit();
 }
 
 // Writes the image `a.cim` into `directory`. Returns its path.

@@ -18,7 +18,9 @@ class BrokenImagesTest : public MountTest {
  protected:
   void SetUp() override {
     MountTest::SetUp();
-    if (!IsSkipped()) write_sample_image(fresh().directory);
+    if (IsSkipped()) return;
+    write_sample_image(fresh().directory);
+    extend(fresh().directory, "a.cim");
   }
 
   // Has ordinary tools look at all that is there. It does not matter what they fail with, as long

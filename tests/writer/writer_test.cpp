@@ -574,7 +574,7 @@ format::EaBuilder attribute_list(std::string_view name) {
   return list;
 }
 
-TEST_F(WriterTest, NamesOfExtendedAttributesAreRecorded) {
+TEST_F(WriterTest, NamesOfLinuxXattrsAreKnown) {
   const auto add = [](Writer& writer, std::u16string_view path, std::string_view name) {
     const format::EaBuilder list = attribute_list(name);
     Metadata metadata;
@@ -583,26 +583,60 @@ TEST_F(WriterTest, NamesOfExtendedAttributesAreRecorded) {
   };
   {
     Writer writer(fresh());
-    add(writer, u"a", "ONE");
+    add(writer, u"a", "LX.security.one");
     writer.commit();
   }
   {
     Writer writer(extending("a.cim"));
-    add(writer, u"b", "TWO");
+    add(writer, u"b", "LX.system.two");
+    add(writer, u"c", "OTHER");
     writer.commit();
   }
-  const auto names = BaseImage(open("a.cim")).recorded_attribute_names();
+  const auto names = BaseImage(open("a.cim")).attribute_names();
   ASSERT_TRUE(names);
-  EXPECT_TRUE(names->contains("ONE"));
-  EXPECT_TRUE(names->contains("TWO"));
-  EXPECT_FALSE(names->contains("THREE"));
+  EXPECT_TRUE(names->may_include("LX.security.one"));
+  EXPECT_TRUE(names->may_include("LX.system.two"));
+  EXPECT_FALSE(names->may_include("LX.security.three"));
+  EXPECT_FALSE(names->may_include("LX.user.four"));
+}
 
+// There may be any number of `user.` attributes; it is the others that the kernel asks for.
+TEST_F(WriterTest, ManyNamesOfUserXattrsCountAsOne) {
   {
-    Writer writer(extending("a.cim"));
-    for (int i = 0; i < 63; ++i) add(writer, u"b", fmt::format("N{}", i));
+    Writer writer(fresh());
+    for (int i = 0; i < 2000; ++i) {
+      const format::EaBuilder list = attribute_list(fmt::format("LX.user.n{}", i));
+      Metadata metadata;
+      metadata.extended_attributes = list.list();
+      put(writer, linux_to_image_name(std::to_string(i)), "x", metadata);
+    }
     writer.commit();
   }
-  EXPECT_FALSE(BaseImage(open("a.cim")).recorded_attribute_names()) << "65 are too many";
+  const auto names = BaseImage(open("a.cim")).attribute_names();
+  ASSERT_TRUE(names);
+  EXPECT_TRUE(names->may_include("LX.user.any"));
+  EXPECT_FALSE(names->may_include("LX.system.posix_acl_access"));
+}
+
+TEST_F(WriterTest, OnlyImagesWhoseFilesAreManyOrHaveABaseNeedTheExtension) {
+  const auto has_extension = [this] {
+    return open("a.cim").file(open("a.cim").root()).stream_table_offset != 0;
+  };
+  {
+    Writer writer(fresh());
+    writer.create_directory(u"d", {});
+    for (int i = 0; i < 1022; ++i) put(writer, linux_to_image_name(std::to_string(i)), "");
+    writer.commit();
+  }
+  EXPECT_FALSE(has_extension());
+  EXPECT_EQ(3u, open("a.cim").link_count(file_at(open("a.cim"), u"")));
+  {
+    Writer writer(extending("a.cim"));
+    put(writer, u"one more", "");
+    writer.commit();
+  }
+  EXPECT_TRUE(has_extension());
+  EXPECT_EQ(3u, open("a.cim").link_count(file_at(open("a.cim"), u"")));
 }
 
 TEST_F(WriterTest, TheLastForkIsToldFromItsParent) {

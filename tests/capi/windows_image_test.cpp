@@ -1,0 +1,100 @@
+// The C API makes of the same calls the very bytes that Windows made: an image of 2022 whose
+// contents are known.
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include <cim/image.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <openssl/evp.h>
+
+#include "fixture.h"
+
+namespace cim::capi_test {
+namespace {
+
+// 2022-11-28, and what was done to the file afterwards.
+constexpr INT64 created = 133141171103371877;
+constexpr INT64 written = 133141171153239535;
+constexpr INT64 changed = 133141171159620148;
+
+// The descriptor of a file in the profile of an account.
+constexpr std::array<std::uint8_t, 160> descriptor = {
+    0x01, 0x00, 0x04, 0xa0, 0x14, 0x00, 0x00, 0x00, 0x24, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x40, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x20, 0x00, 0x00, 0x00,
+    0x20, 0x02, 0x00, 0x00, 0x01, 0x05, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x15, 0x00, 0x00, 0x00,
+    0xc7, 0x35, 0x3a, 0x42, 0x8e, 0xd7, 0x3e, 0x0d, 0x55, 0x43, 0xde, 0x13, 0x01, 0x02, 0x00, 0x00,
+    0x02, 0x00, 0x60, 0x00, 0x04, 0x00, 0x00, 0x00, 0x00, 0x10, 0x18, 0x00, 0xff, 0x01, 0x1f, 0x00,
+    0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x20, 0x00, 0x00, 0x00, 0x20, 0x02, 0x00, 0x00,
+    0x00, 0x10, 0x14, 0x00, 0xff, 0x01, 0x1f, 0x00, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05,
+    0x12, 0x00, 0x00, 0x00, 0x00, 0x10, 0x14, 0x00, 0xbf, 0x01, 0x13, 0x00, 0x01, 0x01, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x05, 0x0b, 0x00, 0x00, 0x00, 0x00, 0x10, 0x18, 0x00, 0xa9, 0x00, 0x12, 0x00,
+    0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x20, 0x00, 0x00, 0x00, 0x21, 0x02, 0x00, 0x00};
+
+// A list of one attribute.
+std::string extended_attributes() {
+  constexpr std::size_t value_length = 1214;
+  const std::string name = "$CIMFS.SAMPLE.ATTRIBUTE";
+  std::string list(4, '\0');  // no next entry
+  list += '\0';               // flags
+  list += static_cast<char>(name.size());
+  list += static_cast<char>(value_length & 0xFF);
+  list += static_cast<char>(value_length >> 8);
+  list += name + '\0';
+  for (std::size_t i = 0; i < value_length; ++i) list += static_cast<char>((7 * i + 3) % 256);
+  return list;
+}
+
+std::string sha256_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned size = 0;
+  EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  return fmt::format("{:02x}", fmt::join(digest.begin(), digest.begin() + size, ""));
+}
+
+class WindowsImageTest : public CapiTest {};
+
+TEST_F(WindowsImageTest, TheSameCallsMakeTheBytesThatWindowsMade) {
+  const std::string attributes = extended_attributes();
+  CIMFS_FILE_METADATA metadata = {};
+  metadata.Attributes = FILE_ATTRIBUTE_ARCHIVE;
+  metadata.FileSize = 12;
+  metadata.CreationTime.QuadPart = created;
+  metadata.LastWriteTime.QuadPart = written;
+  metadata.ChangeTime.QuadPart = changed;
+  metadata.LastAccessTime.QuadPart = written;
+  metadata.SecurityDescriptorBuffer = descriptor.data();
+  metadata.SecurityDescriptorSize = descriptor.size();
+  metadata.EaBuffer = attributes.data();
+  metadata.EaBufferSize = static_cast<UINT32>(attributes.size());
+  ImageHandle image;
+  ASSERT_EQ(S_OK, create_image(nullptr, u"test.cim", image));
+  StreamHandle stream;
+  ASSERT_EQ(S_OK, CimCreateFile(image.get(), u"\\hello.txt", &metadata, stream.out()));
+  ASSERT_EQ(S_OK, CimWriteStream(stream.get(), "Hello world!", 12));
+  stream.close();
+  ASSERT_EQ(S_OK, CimCommitImage(image.get()));
+  image.close();
+
+  const std::vector<RegionSetInfo> sets = Image(directory() + "/test.cim").region_sets();
+  ASSERT_EQ(1u, sets.size());
+  ASSERT_EQ(2u, sets[0].regions.size());
+  const std::map<std::string, std::string> expected = {
+      {"region_0", "6699293935767945171506492f125a862f9d36dc69e706305b6ed33d60ba5776"},
+      {"region_1", "0faff75a4268731c7e8d5d49562e541ee6e35315bca0e071e60be06d21d76503"},
+      {"objectid_0", "d63af346aeb8f7533bf4acc9562ff240709f3efe159494eb612230d5653fcb88"},
+      {"objectid_1", "b6e5e9d9f6cc2d6854444185e9fcfc6923dae70b843f8bcd324282047924c20b"}};
+  for (const std::string kind : {"region", "objectid"}) {
+    for (const std::string index : {"_0", "_1"}) {
+      const std::string file = kind + "_" + sets[0].id + index;
+      EXPECT_EQ(expected.at(kind + index), sha256_of_file(directory() + "/" + file)) << file;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cim::capi_test
