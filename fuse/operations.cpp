@@ -288,7 +288,7 @@ void FileSystem::init(fuse_conn_info& connection) {
   constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
                               FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_SPLICE_WRITE |
                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
-                              FUSE_CAP_NO_OPENDIR_SUPPORT;
+                              FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_EXPORT_SUPPORT;
   connection.want |= connection.capable & wanted;
   // With it, the kernel asks for the list of each file that somebody else than its owner uses.
   if (xattr_names_.may_contain_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
@@ -304,14 +304,25 @@ void FileSystem::init(fuse_conn_info& connection) {
   can_skip_opendir_ = (connection.capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
 }
 
+// `.` and `..` are what the kernel looks up of the file of a handle (name_to_handle_at(2)) that it
+// has forgotten, as NFS servers hold them. There, `inode` need not be a directory.
+std::optional<fuse_entry_param> FileSystem::find_dot(fuse_ino_t inode,
+                                                     std::string_view name) const {
+  if (name == ".") return cacheable_entry(attributes_at(inode));
+  if (name == "..") return entry_of(image_.parent(file_at(inode)));
+  return std::nullopt;
+}
+
 void FileSystem::lookup(fuse_req_t request, fuse_ino_t parent, const char* name) const {
   if (parent != FUSE_ROOT_ID) prefetcher_.note_descent();
-  const File directory = file_at(parent);
-  std::optional<fuse_entry_param> entry;
-  if (const auto id = find(directory, name)) {
-    entry = entry_of(*id);
-  } else if (options_.stream_paths) {
-    entry = find_stream(directory, name);
+  std::optional<fuse_entry_param> entry = find_dot(parent, name);
+  if (!entry) {
+    const File directory = file_at(parent);
+    if (const auto id = find(directory, name)) {
+      entry = entry_of(*id);
+    } else if (options_.stream_paths) {
+      entry = find_stream(directory, name);
+    }
   }
   if (entry) {
     fuse_reply_entry(request, &*entry);

@@ -80,6 +80,7 @@ class FileSystem {
   struct stat attributes_at(fuse_ino_t inode) const;
   struct stat stream_attributes(const File& file, std::uint32_t number) const;
   std::optional<FileId> find(const File& directory, std::string_view name) const;
+  std::optional<fuse_entry_param> find_dot(fuse_ino_t inode, std::string_view name) const;
   std::optional<fuse_entry_param> find_stream(const File& directory, std::string_view path) const;
   void list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset, bool plus) const;
   bool is_never_supported(std::string_view name) const;

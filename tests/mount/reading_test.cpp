@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -18,6 +20,7 @@
 #include "fixture.h"
 #include "format/filetime.h"
 #include "image/file_descriptor.h"
+#include "mount/mount.h"
 #include "posix/metadata.h"
 #include "support/image_content.h"
 
@@ -346,6 +349,41 @@ TEST_F(ReadingTest, StatfsTellsTheImagesSize) {
   EXPECT_EQ(0, statistics.f_bavail);
   EXPECT_EQ(2, statistics.f_files);
   EXPECT_EQ(255, statistics.f_namemax);
+}
+
+// A handle outlives what the kernel remembers: an NFS client holds it over a restart of the server.
+TEST_F(ReadingTest, HandlesStayGoodOnAnotherMount) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can open by handle";
+  const std::string root = mount_of([](Writer& writer) {
+    writer.create_directory(u"d", {});
+    writer.create_directory(u"d\\e", {});
+    put(writer, u"d\\e\\file", "content");
+  });
+  struct Handle {
+    alignas(file_handle) char bytes[sizeof(file_handle) + MAX_HANDLE_SZ];
+    file_handle* get() { return reinterpret_cast<file_handle*>(bytes); }
+  };
+  std::map<std::string, Handle> handles;
+  for (const std::string path : {"d/e/file", "d/e", "d"}) {
+    file_handle* const handle = handles[path].get();
+    handle->handle_bytes = MAX_HANDLE_SZ;
+    int mount_id = 0;
+    ASSERT_EQ(0, name_to_handle_at(AT_FDCWD, (root + path).c_str(), handle, &mount_id, 0));
+  }
+  unmount_image(root);
+  mount("a.cim");
+  const FileDescriptor mounted = open_for_reading(root);
+  for (auto& [path, handle] : handles) {
+    const FileDescriptor file(open_by_handle_at(mounted.get(), handle.get(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(file) << path << ": " << strerror(errno);
+    struct stat opened;
+    ASSERT_EQ(0, fstat(file.get(), &opened));
+    EXPECT_EQ(status_of(root + path).st_ino, opened.st_ino) << path;
+    if (!S_ISDIR(opened.st_mode)) continue;
+    struct stat parent;
+    ASSERT_EQ(0, fstatat(file.get(), "..", &parent, 0)) << path << ": " << strerror(errno);
+    EXPECT_EQ(status_of(root + path + "/..").st_ino, parent.st_ino) << path;
+  }
 }
 
 }  // namespace
