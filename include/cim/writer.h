@@ -84,6 +84,11 @@ class CIM_API Writer {
     // An image built on another keeps that one's table.
     bool case_insensitive = false;
 
+    // Give every file a security descriptor, the root directory too: one that is created without
+    // gets that of what it replaces, else one that lets everybody do everything. Windows does not
+    // expect files that have none.
+    bool complete_descriptors = false;
+
     // Let commit() replace an image `name` that is not `existing`. Its region files are removed
     // where no other image in the directory uses them.
     bool replace = false;

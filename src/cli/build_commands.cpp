@@ -69,6 +69,7 @@ Writer::Options extending(const std::string& path) {
   Writer::Options options;
   options.directory = image.directory;
   options.existing = image.name;
+  options.complete_descriptors = true;
   return options;
 }
 
@@ -124,6 +125,7 @@ Writer::Options writer_options(const CreateOptions& options) {
   result.directory = image.directory;
   result.name = image.name;
   result.case_insensitive = options.case_insensitive;
+  result.complete_descriptors = true;
   result.replace = options.force;
   if (options.base) {
     check_base(*options.base, options.image);

@@ -32,6 +32,29 @@ std::string random_name() {
   return fmt::format("{}{:0{}x}{}", temporary_prefix, number, temporary_digits, temporary_suffix);
 }
 
+// Returns 0, or -1 with errno, EEXIST if `to` is taken. NFS, 9p and many FUSE file systems cannot
+// do it in one step; some of those have no hard links either. The directory is locked, so that no
+// other writer takes the name meanwhile.
+int rename_without_replacing(int directory_fd, const char* from, const char* to) {
+  if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return -1;
+  if (faccessat(directory_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+    errno = EEXIST;
+    return -1;
+  }
+  if (errno != ENOENT) return -1;
+  return renameat(directory_fd, from, directory_fd, to);
+}
+
+// Lets all who may read a new file read the existing file `fd`, too. Returns whether they may.
+bool share_permissions(int new_fd, int fd) {
+  struct stat wanted;
+  struct stat existing;
+  if (fstat(new_fd, &wanted) != 0 || fstat(fd, &existing) != 0) return false;
+  const mode_t mode = (existing.st_mode | wanted.st_mode) & ALLPERMS;
+  return mode == (existing.st_mode & ALLPERMS) || fchmod(fd, mode) == 0;
+}
+
 bool have_equal_content(int a, int b) {
   const std::uint64_t size = file_size(a, "");
   if (file_size(b, "") != size) return false;
@@ -97,8 +120,7 @@ bool PendingFile::publish(const std::string& name) {
     const std::string link = fmt::format("/proc/self/fd/{}", fd_.get());
     result = linkat(AT_FDCWD, link.c_str(), directory_fd_, name.c_str(), AT_SYMLINK_FOLLOW);
   } else {
-    result = renameat2(directory_fd_, temporary_name_.c_str(), directory_fd_, name.c_str(),
-                       RENAME_NOREPLACE);
+    result = rename_without_replacing(directory_fd_, temporary_name_.c_str(), name.c_str());
   }
   if (result != 0 && errno == EEXIST) return false;
   if (result != 0) throw system_error(errno, directory_ + "/" + name);
@@ -112,7 +134,8 @@ bool PendingFile::differs_from(const std::string& name) const {
   try {
     const FileDescriptor other = open_regular_file(directory_fd_, name, name);
     // Who has put it there may not have synced it; what takes it for its own relies on it.
-    return !have_equal_content(fd_.get(), other.get()) || fsync(other.get()) != 0;
+    return !have_equal_content(fd_.get(), other.get()) ||
+           !share_permissions(fd_.get(), other.get()) || fsync(other.get()) != 0;
   } catch (const Error&) {
     return true;
   }

@@ -30,7 +30,9 @@ class PendingFile {
   // Gives the file its name. Returns false, changing nothing, if that name is taken.
   bool publish(const std::string& name);
 
-  // Whether a file with the name `name` exists that has other content, or cannot be read.
+  // Whether a file with the name `name` exists that cannot take the place of this one: it has other
+  // content, or cannot be read by all who could read this one. Where the file is ours it is made
+  // readable for them.
   bool differs_from(const std::string& name) const;
 
   // Gives the file the name of an existing file, in one step.

@@ -85,9 +85,11 @@ struct Writer::Impl {
   Node& parent_of(std::u16string_view path, const std::vector<std::u16string_view>& names);
   Node& existing(std::u16string_view path, const std::vector<std::u16string_view>& names);
   void remove_existing(Node& directory, std::u16string_view name);
+  void replace(Node& directory, std::u16string_view name, Node& node);
 
   format::RegionOffset store_counted(ByteView object);
-  void set_metadata(Node& node, const Metadata& metadata);
+  void set_metadata(Node& node, const Metadata& metadata, const Node* replaced);
+  format::RegionOffset descriptor(const Metadata& metadata, const Node* replaced);
 
   void open_stream(OpenStream&& opening);
   void write(std::uint64_t offset, ByteView data);
@@ -112,7 +114,8 @@ struct Writer::Impl {
   std::string directory;
   FileDescriptor directory_fd;
   std::string name;
-  bool is_fork;           // of the base, which stays
+  bool is_fork;  // of the base, which stays
+  bool complete_descriptors;
   bool replaces = false;  // the target exists and may be replaced
   std::optional<Image> base;
   RegionSetWriter regions;
@@ -162,6 +165,7 @@ Writer::Impl::Impl(const Options& options)
       directory_fd(lock_directory(options.directory)),
       name(target_name(options)),
       is_fork(options.existing && name != *options.existing),
+      complete_descriptors(options.complete_descriptors),
       base(open_base(options)),
       regions(directory_fd.get(), directory, base ? BaseImage(*base).region_count() : 0),
       objects(pointer(base), directory_fd.get(), directory),
@@ -174,6 +178,9 @@ Writer::Impl::Impl(const Options& options)
   replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   if (replaces && !options.replace && name != options.existing) {
     throw Error(Errc::file_exists, directory + "/" + name + ": exists already");
+  }
+  if (!base && complete_descriptors) {
+    tree.root().record.security_descriptor = descriptor({}, nullptr);
   }
 }
 
@@ -214,11 +221,19 @@ Node& Writer::Impl::existing(std::u16string_view path,
   return *node;
 }
 
+// A broken base image may show only in the middle, so that a failure is remembered.
 void Writer::Impl::remove_existing(Node& parent, std::u16string_view entry) {
-  const Node* node = tree.child(parent, entry);
-  if (node == nullptr) return;
-  if (node->is_directory()) cached_parent = nullptr;
-  tree.detach(parent, entry);
+  guarded([&] {
+    const Node* node = tree.child(parent, entry);
+    if (node == nullptr) return;
+    if (node->is_directory()) cached_parent = nullptr;
+    tree.detach(parent, entry);
+  });
+}
+
+void Writer::Impl::replace(Node& parent, std::u16string_view entry, Node& node) {
+  remove_existing(parent, entry);
+  tree.attach(parent, entry, node);
 }
 
 // A counted object has its length in front.
@@ -230,7 +245,19 @@ format::RegionOffset Writer::Impl::store_counted(ByteView object) {
   return metadata_objects.intern(bytes);
 }
 
-void Writer::Impl::set_metadata(Node& node, const Metadata& metadata) {
+// That of `metadata`, or what a file without one gets. `replaced` may be null.
+format::RegionOffset Writer::Impl::descriptor(const Metadata& metadata, const Node* replaced) {
+  if (!metadata.security_descriptor.empty() || !complete_descriptors) {
+    return store_counted(metadata.security_descriptor);
+  }
+  if (replaced != nullptr && replaced->record.security_descriptor != 0) {
+    return replaced->record.security_descriptor;
+  }
+  return store_counted(std::as_bytes(std::span(format::open_security_descriptor)));
+}
+
+// `replaced`, which may be `node` itself, is at its path until now; null if nothing is.
+void Writer::Impl::set_metadata(Node& node, const Metadata& metadata, const Node* replaced) {
   File file = guarded([&]() -> File {
     return {
         .attributes = metadata.attributes,
@@ -240,7 +267,7 @@ void Writer::Impl::set_metadata(Node& node, const Metadata& metadata) {
         .change_time = metadata.change_time,
         .last_access_time = metadata.last_access_time,
         .stream = decode_stream(node.record.default_stream),
-        .security_descriptor_offset = store_counted(metadata.security_descriptor),
+        .security_descriptor_offset = descriptor(metadata, replaced),
         .extended_attributes_offset = metadata_objects.intern(metadata.extended_attributes),
         .reparse_data_offset = store_counted(metadata.reparse_data),
         .stream_table_offset = node.record.stream_table,
@@ -329,7 +356,7 @@ PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
 void Writer::Impl::commit() {
   const FileDescriptor target = lock_target();
   std::vector<format::RegionSet> replaced;
-  if (target && !base) {
+  if (target && (!base || is_fork)) {
     try {
       replaced = read_filesystem_file(target.get(), name).sets;
     } catch (const Error&) {  // it was no image
@@ -375,24 +402,26 @@ WriteStream Writer::create_file(std::u16string_view path, const Metadata& metada
     throw Error(Errc::invalid_argument, image_to_linux_path(path) + ": is too large");
   }
   Node& node = impl_->tree.create(false);
-  impl_->set_metadata(node, metadata);
+  impl_->set_metadata(node, metadata, impl_->tree.child(parent, names.back()));
+  impl_->replace(parent, names.back(), node);
   impl_->open_stream({.size = size, .node = &node});
-  impl_->remove_existing(parent, names.back());
-  impl_->tree.attach(parent, names.back(), node);
   return WriteStream(this);
 }
 
 void Writer::create_directory(std::u16string_view path, const Metadata& metadata) {
   const auto names = impl_->checked_path(path);
   check_metadata(metadata);
-  if (names.empty()) return impl_->set_metadata(impl_->tree.root(), metadata);
+  if (names.empty()) {
+    return impl_->set_metadata(impl_->tree.root(), metadata, &impl_->tree.root());
+  }
   Node& parent = impl_->parent_of(path, names);
   Node* present = impl_->tree.child(parent, names.back());
-  if (present != nullptr && present->is_directory()) return impl_->set_metadata(*present, metadata);
+  if (present != nullptr && present->is_directory()) {
+    return impl_->set_metadata(*present, metadata, present);
+  }
   Node& node = impl_->tree.create(true);
-  impl_->set_metadata(node, metadata);
-  impl_->remove_existing(parent, names.back());
-  impl_->tree.attach(parent, names.back(), node);
+  impl_->set_metadata(node, metadata, present);
+  impl_->replace(parent, names.back(), node);
   impl_->cached_parent_path = path;
   impl_->cached_parent = &node;
 }
@@ -426,8 +455,7 @@ void Writer::create_hard_link(std::u16string_view new_path, std::u16string_view 
   if (present != nullptr && present->is_directory()) {
     throw Error(Errc::is_a_directory, image_to_linux_path(new_path) + ": is a directory");
   }
-  impl_->remove_existing(parent, new_names.back());
-  impl_->tree.attach(parent, new_names.back(), node);
+  impl_->replace(parent, new_names.back(), node);
 }
 
 void Writer::remove(std::u16string_view path) {

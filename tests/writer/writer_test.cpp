@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "format/extended_attributes.h"
+#include "format/security_descriptor.h"
 #include "image/base.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
@@ -844,6 +845,80 @@ TEST_F(WriterTest, ADeepTreeIsBuiltAndRemoved) {
   writer.remove(u"d");
   writer.commit();
   EXPECT_THAT(list(open(), u""), IsEmpty());
+}
+
+ByteView descriptor_at(const Image& image, std::u16string_view path) {
+  return image.security_descriptor(file_at(image, path));
+}
+
+TEST_F(WriterTest, FilesGetTheDescriptorOfWhatTheyReplaceOrAnOpenOne) {
+  constexpr std::array<std::uint8_t, 20> own = {1, 1, 4, 0x80};
+  const ByteView own_bytes = std::as_bytes(std::span(own));
+  const ByteView open_bytes = std::as_bytes(std::span(format::open_security_descriptor));
+  const auto complete = [](Writer::Options options) {
+    options.complete_descriptors = true;
+    return options;
+  };
+  {
+    Writer writer(complete(fresh()));
+    writer.create_directory(u"d", {.security_descriptor = own_bytes});
+    put(writer, u"d\\own", "1", {.security_descriptor = own_bytes});
+    put(writer, u"d\\none", "2");
+    writer.commit();
+  }
+  {
+    Writer writer(complete(extending("a.cim")));
+    writer.create_directory(u"", {});
+    writer.create_directory(u"d", {});
+    put(writer, u"d\\own", "3");
+    put(writer, u"d\\new", "4");
+    writer.commit();
+  }
+  const Image image = open("a.cim");
+  for (const char16_t* path : {u"d", u"d\\own"}) {
+    EXPECT_TRUE(std::ranges::equal(own_bytes, descriptor_at(image, path)));
+  }
+  for (const char16_t* path : {u"", u"d\\none", u"d\\new"}) {
+    EXPECT_TRUE(std::ranges::equal(open_bytes, descriptor_at(image, path)));
+  }
+  EXPECT_EQ(file_at(image, u"").security_descriptor_offset,
+            file_at(image, u"d\\new").security_descriptor_offset);
+}
+
+TEST_F(WriterTest, WhatAForkReplacesIsRemoved) {
+  for (const char* name : {"base.cim", "old.cim"}) {
+    Writer writer(fresh(name));
+    put(writer, u"file", name);
+    writer.commit();
+  }
+  const std::string old_region = open("old.cim").region_sets()[0].regions[0].path;
+  Writer::Options options = forking("base.cim", "old.cim");
+  options.replace = true;
+  Writer writer(options);
+  put(writer, u"new", "new");
+  writer.commit();
+  EXPECT_FALSE(boost::filesystem::exists(old_region));
+  EXPECT_EQ("base.cim", content(open("old.cim"), u"file"));
+}
+
+TEST_F(WriterTest, FilesThatEqualImagesShareAreReadableByAllWhoMayReadEither) {
+  const auto build = [this](const char* name, mode_t mask) {
+    const mode_t before = umask(mask);
+    Writer writer(fresh(name));
+    put(writer, u"file", "same");
+    writer.commit();
+    umask(before);
+  };
+  build("private.cim", 077);
+  build("public.cim", 022);
+  build("private too.cim", 077);
+  const Image image = open("public.cim");
+  EXPECT_EQ(image.region_sets()[0].id, open("private.cim").region_sets()[0].id);
+  for (const std::string& name : files()) {
+    struct stat status;
+    ASSERT_EQ(0, stat((directory_ / name).c_str(), &status));
+    EXPECT_EQ(name.starts_with("private") ? 0600 : 0644, status.st_mode & 0777) << name;
+  }
 }
 
 }  // namespace
