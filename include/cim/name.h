@@ -1,13 +1,18 @@
 // Names of files: bytes on Linux, UTF-16 in an image.
 //
-// Any Linux name of up to 255 bytes has one image name of up to 255 units, and comes back the
-// same:
+// Each Linux name of up to 255 bytes has one image name of up to 255 units, each image name one
+// Linux name, and each comes back the same:
 //   - valid UTF-8 is converted to UTF-16;
 //   - a byte that Windows forbids in names (1-31, " * : < > ? \ |) becomes U+F000 + byte, as WSL
 //     and Cygwin do;
 //   - a byte that is not part of valid UTF-8 becomes the lone surrogate U+DC00 + byte;
 //   - a character that is itself one of those U+F000 + byte is written as its UTF-8 bytes, each
-//     as U+DC00 + byte, so that the mapping stays one-to-one.
+//     as U+DC00 + byte.
+// These rules do not reach the image names that hold a forbidden character itself, or surrogates
+// that stand for no byte. On Linux such a name is escaped: the noncharacter U+FDD0, then the name
+// in WTF-8, that is UTF-8 with lone surrogates. Of a Linux name that looks the same already, the
+// image name is escaped in turn, so that no two names ever become one. Other Linux names with
+// U+FDD0 follow the rules.
 //
 // All functions may be called from many threads at once.
 //
@@ -26,8 +31,8 @@ namespace cim {
 inline constexpr std::size_t max_name_units = 255;
 inline constexpr std::size_t max_path_units = 32767;
 
-// UTF-8 bytes that an image name of max_name_units can need.
-inline constexpr std::size_t max_name_bytes = 3 * max_name_units;
+// Bytes of the longest Linux name of an image name: 3 for each unit, and 3 for U+FDD0.
+inline constexpr std::size_t max_name_bytes = 3 * max_name_units + 3;
 
 // Converts the Linux name `name` into `out`, which has room for `capacity` units. Returns the
 // number of units, or `capacity + 1` if they do not fit (`out` is then partly written). Never
@@ -35,9 +40,9 @@ inline constexpr std::size_t max_name_bytes = 3 * max_name_units;
 CIM_API std::size_t linux_to_image_name(std::string_view name, char16_t* out,
                                         std::size_t capacity) noexcept;
 
-// Converts the image name `name` into `out`, which must have room for 3 bytes per unit. Returns
-// the number of bytes. Does not allocate. A lone surrogate outside U+DC80-U+DCFF, which only
-// Windows can have made, comes out as its three-byte form.
+// Converts the image name `name` into `out`, which must have room for 3 bytes per unit and 3 more.
+// Returns the number of bytes. Does not allocate. A string that is too long for a name is converted
+// by the rules alone.
 CIM_API std::size_t image_to_linux_name(std::u16string_view name, char* out) noexcept;
 
 // The same for whole strings.

@@ -104,8 +104,9 @@ class CIM_API Writer {
   ~Writer();
 
   // All of the following throw Error (sharing_violation) while a stream is open, and
-  // invalid_argument for a malformed path (see windows-api: empty, `.` or `..` components,
-  // characters that NTFS forbids, over-long names) or after commit().
+  // invalid_argument for a malformed path (empty, `.` or `..` components, NULs, `/`, over-long
+  // names) or after commit(). Other characters that NTFS forbids are taken: Linux names can stand
+  // for them.
 
   // Creates a file of `size` bytes (below 2^48) and opens its data for writing. Replaces whatever
   // is at `path`, with everything below it. Throws Error: path_not_found (no parent directory),

@@ -11,6 +11,15 @@ namespace {
 
 constexpr std::u16string_view data_stream_type = u"$DATA";
 
+// A `:` is left to those who know what comes before and after it.
+void refuse_forbidden_characters(std::u16string_view path) {
+  const auto is_forbidden = [](char16_t unit) {
+    return unit < 0x20 || std::u16string_view(u"\"*/<>?|").find(unit) != std::u16string_view::npos;
+  };
+  if (std::ranges::none_of(path, is_forbidden)) return;
+  throw Error(Errc::invalid_argument, "a path has a character that NTFS forbids");
+}
+
 std::u16string_view require_text(const char16_t* text) {
   if (text == nullptr || *text == 0) {
     throw Error(Errc::invalid_argument, "a path or name is missing or empty");
@@ -76,6 +85,7 @@ ImagePath parse_image_path(const char16_t* path) {
   std::u16string_view text = require_text(path);
   const bool rooted = text.front() == u'\\';
   if (rooted) text.remove_prefix(1);
+  refuse_forbidden_characters(text);
 
   const auto colon = text.find(u':');
   if (colon == std::u16string_view::npos) return {text, {}};

@@ -14,8 +14,8 @@ struct ImagePath {
 };
 
 // Takes apart `path`, NUL-terminated: `path`, `path:name` or `path:name:$DATA`. The result points
-// into it. Throws Error (invalid_argument) if it is null or empty, or if what follows a `:` is not
-// a stream. Names and lengths are not checked: Writer does that.
+// into it. Throws Error (invalid_argument) if it is null or empty, has a character that NTFS
+// forbids, or if what follows a `:` is not a stream. Names and lengths are left to Writer to check.
 ImagePath parse_image_path(const char16_t* path);
 
 // The same for a path that must not name a stream. Throws Error (invalid_argument) if it does.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include <cim/error.h>
 #include <cim/name.h>
@@ -19,6 +20,9 @@ using format::is_surrogate;
 
 constexpr char16_t forbidden_base = 0xF000;  // + a byte that Windows forbids in names
 constexpr char16_t raw_byte_base = 0xDC00;   // + a byte that is not part of valid UTF-8
+
+// U+FDD0 in UTF-8, which a name starts with if the rest of it is WTF-8 for an image name.
+constexpr std::string_view escape_mark = "\xEF\xB7\x90";
 
 constexpr bool is_forbidden_on_windows(unsigned byte) {
   constexpr std::string_view punctuation = "\"*:<>?\\|";
@@ -65,7 +69,8 @@ constexpr Utf8Lead decode_lead(std::uint8_t byte) {
   return {};
 }
 
-// A character of UTF-8 text and the bytes that it takes. A length of 0: no valid character.
+// A character of WTF-8 text, which is UTF-8 with surrogates, and the bytes that it takes. A length
+// of 0: no valid character.
 struct Utf8Character {
   char32_t code_point = 0;
   std::size_t length = 0;
@@ -85,7 +90,7 @@ Utf8Character decode_multibyte(std::string_view text) {
     }
     code_point = code_point << 6 | (byte & 0x3FU);
   }
-  if (code_point < lead.smallest || code_point > 0x10FFFF || is_surrogate(code_point)) {
+  if (code_point < lead.smallest || code_point > 0x10FFFF) {
     return {};
   }
   return {code_point, lead.length};
@@ -112,6 +117,164 @@ char* encode_utf8(char32_t c, char* out) {
   return out;
 }
 
+// Writes the UTF-16 form of `c`, which takes units_of(c) units. Returns the end of what it wrote.
+char16_t* encode_utf16(char32_t c, char16_t* out) {
+  if (c < 0x10000) {
+    *out++ = static_cast<char16_t>(c);
+    return out;
+  }
+  *out++ = static_cast<char16_t>(0xD800 + ((c - 0x10000) >> 10));
+  *out++ = static_cast<char16_t>(0xDC00 + (c & 0x3FF));
+  return out;
+}
+
+constexpr std::size_t units_of(char32_t c) { return c < 0x10000 ? 1 : 2; }
+
+// linux_to_image_name() by the rules for single bytes and characters, which give every Linux name
+// an image name of its own, but do not reach every image name.
+std::size_t to_image_by_rules(std::string_view name, char16_t* out, std::size_t capacity) {
+  std::size_t size = 0;
+  std::size_t position = 0;
+  while (position < name.size()) {
+    if (size == capacity) {
+      return capacity + 1;
+    }
+    const auto byte = static_cast<std::uint8_t>(name[position]);
+    if (byte < 0x80) {
+      out[size++] = ascii_units[byte];
+      ++position;
+      continue;
+    }
+    const auto [c, length] = decode_multibyte(name.substr(position));
+    if (length == 0 || is_surrogate(c) || stands_for_forbidden_byte(c)) {
+      // Byte by byte: what follows the first byte of such a character is not valid on its own.
+      out[size++] = static_cast<char16_t>(raw_byte_base + byte);
+      ++position;
+      continue;
+    }
+    if (capacity - size < units_of(c)) {
+      return capacity + 1;
+    }
+    encode_utf16(c, out + size);
+    size += units_of(c);
+    position += length;
+  }
+  return size;
+}
+
+// The character at the start of `name`: a surrogate if it is a lone one.
+char32_t first_character(std::u16string_view name) {
+  const bool pair = name.size() > 1 && is_high_surrogate(name[0]) && is_low_surrogate(name[1]);
+  return pair ? from_surrogates(name[0], name[1]) : name[0];
+}
+
+// The reverse of to_image_by_rules() on what that makes. Returns the number of bytes.
+std::size_t to_linux_by_rules(std::u16string_view name, char* out) {
+  char* const start = out;
+  while (!name.empty()) {
+    const char32_t c = first_character(name);
+    name.remove_prefix(units_of(c));
+    if (c < 0x80) {
+      *out++ = static_cast<char>(c);
+    } else if (is_raw_byte(c)) {
+      *out++ = static_cast<char>(c - raw_byte_base);
+    } else if (stands_for_forbidden_byte(c)) {
+      *out++ = static_cast<char>(c - forbidden_base);
+    } else {
+      out = encode_utf8(c, out);
+    }
+  }
+  return static_cast<std::size_t>(out - start);
+}
+
+std::size_t to_wtf8(std::u16string_view name, char* out) {
+  char* const start = out;
+  while (!name.empty()) {
+    const char32_t c = first_character(name);
+    name.remove_prefix(units_of(c));
+    out = encode_utf8(c, out);
+  }
+  return static_cast<std::size_t>(out - start);
+}
+
+// An image name on the stack.
+struct NameUnits {
+  std::array<char16_t, max_name_units> units;  // NOLINT: only the first `size` are ever read
+  std::size_t size = 0;
+
+  std::u16string_view view() const { return {units.data(), size}; }
+};
+
+// The image name that to_wtf8() makes `text` of; nothing if there is none, or it is too long for
+// one.
+std::optional<NameUnits> from_wtf8(std::string_view text) {
+  NameUnits name;
+  while (!text.empty()) {
+    Utf8Character character = {static_cast<std::uint8_t>(text[0]), 1};
+    if (character.code_point >= 0x80) character = decode_multibyte(text);
+    const auto [c, length] = character;
+    const bool ends_pair =
+        is_low_surrogate(c) && name.size > 0 && is_high_surrogate(name.units[name.size - 1]);
+    if (length == 0 || ends_pair || c == U'\\' || max_name_units - name.size < units_of(c)) {
+      return std::nullopt;
+    }
+    encode_utf16(c, name.units.data() + name.size);
+    name.size += units_of(c);
+    text.remove_prefix(length);
+  }
+  return name;
+}
+
+// The Linux name of `name` if that has only characters that are the same there, as nearly all names
+// do. Returns the number of bytes; nothing if there are others.
+std::optional<std::size_t> to_linux_unchanged(std::u16string_view name, char* out) {
+  char* const start = out;
+  for (std::size_t i = 0; i < name.size();) {
+    if (name[i] < ascii_units.size()) {
+      if (ascii_units[name[i]] != name[i]) return std::nullopt;
+      *out++ = static_cast<char>(name[i++]);
+      continue;
+    }
+    const char32_t c = first_character(name.substr(i));
+    if (is_surrogate(c) || stands_for_forbidden_byte(c)) return std::nullopt;
+    out = encode_utf8(c, out);
+    i += units_of(c);
+  }
+  return static_cast<std::size_t>(out - start);
+}
+
+// Whether the rules give the Linux name `linux_name` the image name `name`.
+bool is_image_name_of(std::u16string_view name, std::string_view linux_name) {
+  NameUnits by_rules;
+  by_rules.size = to_image_by_rules(linux_name, by_rules.units.data(), max_name_units);
+  return by_rules.size <= max_name_units && by_rules.view() == name;
+}
+
+// Whether the rules lead from no Linux name to the image name `name`, or from one that is the
+// escaped form of another image name. Each round is about a shorter name, and few names take more
+// than one.
+bool needs_escape(std::u16string_view name) {
+  if (name.size() > max_name_units) return false;  // nothing has such a name
+  std::optional<NameUnits> inner;
+  std::array<char, max_name_bytes> bytes;  // NOLINT: only what is written is read
+  while (!to_linux_unchanged(name, bytes.data())) {
+    const std::string_view linux_name(bytes.data(), to_linux_by_rules(name, bytes.data()));
+    if (!is_image_name_of(name, linux_name)) return true;
+    if (!linux_name.starts_with(escape_mark)) return false;
+    inner = from_wtf8(linux_name.substr(escape_mark.size()));
+    if (!inner) return false;
+    name = inner->view();
+  }
+  return false;
+}
+
+// The image name that `name` is the escaped form of; nothing if it is none.
+std::optional<NameUnits> unescape(std::string_view name) {
+  if (!name.starts_with(escape_mark)) return std::nullopt;
+  const auto image_name = from_wtf8(name.substr(escape_mark.size()));
+  return image_name && needs_escape(image_name->view()) ? image_name : std::nullopt;
+}
+
 // Appends the image name of the Linux name `name` to `path`.
 void append_image_name(std::string_view name, std::u16string& path) {
   char16_t units[max_name_units];
@@ -127,57 +290,18 @@ void append_image_name(std::string_view name, std::u16string& path) {
 
 std::size_t linux_to_image_name(std::string_view name, char16_t* out,
                                 std::size_t capacity) noexcept {
-  std::size_t size = 0;
-  std::size_t position = 0;
-  while (position < name.size()) {
-    if (size == capacity) {
-      return capacity + 1;
-    }
-    const auto byte = static_cast<std::uint8_t>(name[position]);
-    if (byte < 0x80) {
-      out[size++] = ascii_units[byte];
-      ++position;
-      continue;
-    }
-    const auto [c, length] = decode_multibyte(name.substr(position));
-    if (length == 0 || stands_for_forbidden_byte(c)) {
-      // Byte by byte: what follows the first byte of such a character is not valid on its own.
-      out[size++] = static_cast<char16_t>(raw_byte_base + byte);
-      ++position;
-      continue;
-    }
-    position += length;
-    if (c < 0x10000) {
-      out[size++] = static_cast<char16_t>(c);
-      continue;
-    }
-    if (capacity - size < 2) {
-      return capacity + 1;
-    }
-    out[size++] = static_cast<char16_t>(0xD800 + ((c - 0x10000) >> 10));
-    out[size++] = static_cast<char16_t>(0xDC00 + (c & 0x3FF));
-  }
-  return size;
+  const auto escaped = unescape(name);
+  if (!escaped) return to_image_by_rules(name, out, capacity);
+  if (escaped->size > capacity) return capacity + 1;
+  std::ranges::copy(escaped->view(), out);
+  return escaped->size;
 }
 
 std::size_t image_to_linux_name(std::u16string_view name, char* out) noexcept {
-  char* const start = out;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const char32_t c = name[i];
-    if (c < 0x80) {
-      *out++ = static_cast<char>(c);
-    } else if (is_high_surrogate(c) && i + 1 < name.size() && is_low_surrogate(name[i + 1])) {
-      ++i;
-      out = encode_utf8(from_surrogates(name[i - 1], name[i]), out);
-    } else if (is_raw_byte(c)) {
-      *out++ = static_cast<char>(c - raw_byte_base);
-    } else if (stands_for_forbidden_byte(c)) {
-      *out++ = static_cast<char>(c - forbidden_base);
-    } else {
-      out = encode_utf8(c, out);
-    }
-  }
-  return static_cast<std::size_t>(out - start);
+  if (const auto size = to_linux_unchanged(name, out)) return *size;
+  if (!needs_escape(name)) return to_linux_by_rules(name, out);
+  std::ranges::copy(escape_mark, out);
+  return escape_mark.size() + to_wtf8(name, out + escape_mark.size());
 }
 
 std::u16string linux_to_image_name(std::string_view name) {
@@ -187,7 +311,7 @@ std::u16string linux_to_image_name(std::string_view name) {
 }
 
 std::string image_to_linux_name(std::u16string_view name) {
-  std::string linux_name(3 * name.size(), '\0');
+  std::string linux_name(3 * name.size() + escape_mark.size(), '\0');
   linux_name.resize(image_to_linux_name(name, linux_name.data()));
   return linux_name;
 }

@@ -10,9 +10,7 @@ namespace cim {
 
 namespace {
 
-bool is_forbidden(char16_t unit) {
-  return unit < 0x20 || std::u16string_view(u"\"*/:<>?\\|").find(unit) != std::u16string_view::npos;
-}
+bool is_forbidden(char16_t unit) { return unit == 0 || unit == u'/' || unit == u'\\'; }
 
 std::string quote(std::u16string_view text) { return "'" + image_to_linux_name(text) + "'"; }
 

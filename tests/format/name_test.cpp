@@ -83,23 +83,99 @@ TEST(NameTest, OtherPrivateUseCharactersStayAsTheyAre) {
                  u"\uf000\uf020\uf021\uf02f\uf041\uf07f\uf080\uf0ff");
 }
 
-TEST(NameTest, LoneSurrogatesOfWindowsComeOutAsThreeBytes) {
-  EXPECT_EQ(to_linux(std::u16string{0xD800}), "\xed\xa0\x80");
-  EXPECT_EQ(to_linux(std::u16string{0xD800, u'x'}), "\xed\xa0\x80x");
-  EXPECT_EQ(to_linux(std::u16string{0xDC00}), "\xed\xb0\x80");
-  EXPECT_EQ(to_linux(std::u16string{0xDC2F}), "\xed\xb0\xaf");
-  EXPECT_EQ(to_linux(std::u16string{0xDFFF}), "\xed\xbf\xbf");
+TEST(NameTest, ImageNamesThatTheRulesDoNotReachAreEscaped) {
+  expect_mapping("\ufdd0a:b", u"a:b");
+  expect_mapping("\ufdd0\x01\x1f\"*<>?|", u"\x01\x1f\"*<>?|");
+  expect_mapping("\ufdd0\xed\xa0\x80", {0xD800});
+  expect_mapping("\ufdd0\xed\xa0\x80x", {0xD800, u'x'});
+  expect_mapping("\ufdd0\xed\xb0\x80", {0xDC00});
+  expect_mapping("\ufdd0\xed\xbf\xbf\xed\xa0\x80", {0xDFFF, 0xD800});
+  // Together these bytes would be U+00E9, and after U+D800 the first is half of a pair.
+  expect_mapping("\ufdd0\xed\xb3\x83\xed\xb2\xa9", {0xDCC3, 0xDCA9});
+  expect_mapping("\U000100C3\xa9", {0xD800, 0xDCC3, 0xDCA9});
+  // One character that the rules know does not need it.
+  expect_mapping("\ufdd0\uf03a:", u"\uf03a:");
+  expect_mapping("\ufdd0:\xf0\x9f\x98\x80", u":\U0001F600");
+}
+
+TEST(NameTest, NamesThatOnlyLookEscapedFollowTheRules) {
+  expect_mapping("\ufdd0", u"\ufdd0");
+  expect_mapping("\ufdd0.", u"\ufdd0.");
+  expect_mapping("\ufdd0text", u"\ufdd0text");
+  expect_mapping("a\ufdd0:", u"a\ufdd0\uf03a");
+  expect_mapping("\ufdd0\uf03a", {0xFDD0, 0xDCEF, 0xDC80, 0xDCBA});
+  expect_mapping("\ufdd0:\\", u"\ufdd0\uf03a\uf05c");  // a `\` would be in a path
+  expect_mapping("\ufdd0:\x80", {0xFDD0, 0xF03A, 0xDC80});
+  expect_mapping("\ufdd0:\xed\xa0\x80\xed\xb0\x80",  // a pair is not written in halves
+                 {0xFDD0, 0xF03A, 0xDCED, 0xDCA0, 0xDC80, 0xDCED, 0xDCB0, 0xDC80});
+}
+
+TEST(NameTest, NamesWhoseLinuxNameIsTakenByAnotherAreEscapedInTurn) {
+  expect_mapping("\ufdd0:", u":");
+  expect_mapping("\ufdd0\ufdd0\uf03a", u"\ufdd0\uf03a");
+  expect_mapping("\ufdd0\ufdd0:", u"\ufdd0:");
+  expect_mapping("\ufdd0\ufdd0\ufdd0\uf03a", u"\ufdd0\ufdd0\uf03a");
+}
+
+// What means something to the mapping, alone or beside another.
+constexpr char16_t units_of_interest[] = {
+    u'.',   u'a',   u'\x01', u':',   u'|',   0x7F,   0x80,   0xE9,   0xD7FF, 0xD800, 0xD83D, 0xDBFF,
+    0xDC00, 0xDC01, 0xDC7F,  0xDC80, 0xDC9C, 0xDCA9, 0xDCBA, 0xDCBF, 0xDCC3, 0xDCED, 0xDCEF, 0xDCF0,
+    0xDCFF, 0xDD00, 0xDFFF,  0xE000, 0xF000, 0xF001, 0xF03A, 0xF07C, 0xF0FF, 0xFDD0, 0xFFFF};
+
+TEST(NameTest, EveryUnitComesBackTheSameAloneAndBesideOthers) {
+  std::u16string name;
+  const auto expect_return = [&name](std::u16string_view units) {
+    name = units;
+    ASSERT_EQ(to_image(to_linux(name)), name);
+  };
+  for (unsigned unit = 1; unit < 0x10000; ++unit) {
+    if (unit == u'/' || unit == u'\\') continue;
+    const auto each = static_cast<char16_t>(unit);
+    ASSERT_NO_FATAL_FAILURE(expect_return({&each, 1})) << unit;
+    for (const char16_t other : units_of_interest) {
+      const char16_t pairs[] = {each, other, each};
+      ASSERT_NO_FATAL_FAILURE(expect_return({pairs, 2})) << unit << ' ' << unsigned{other};
+      ASSERT_NO_FATAL_FAILURE(expect_return({pairs + 1, 2})) << unsigned{other} << ' ' << unit;
+    }
+  }
+}
+
+TEST(NameTest, EveryImageNameComesBackTheSame) {
+  std::mt19937 random(3);
+  for (int i = 0; i < 200000; ++i) {
+    std::u16string name(random() % 8 + 1, u'\0');
+    for (char16_t& unit : name) unit = units_of_interest[random() % std::size(units_of_interest)];
+    name.insert(0, random() % 4, u'\ufdd0');
+    const std::string linux_name = to_linux(name);
+    ASSERT_EQ(to_image(linux_name), name);
+    ASSERT_LE(linux_name.size(), 3 * name.size() + 3);
+    ASSERT_EQ(linux_name.find('/'), std::string::npos);
+  }
+}
+
+TEST(NameTest, TheLongestImageNamesComeBackTheSame) {
+  for (const char16_t unit : units_of_interest) {
+    std::u16string name(max_name_units, unit);
+    for (const char16_t last : units_of_interest) {
+      name.back() = last;
+      EXPECT_EQ(to_image(to_linux(name)), name) << unsigned{unit} << ' ' << unsigned{last};
+    }
+  }
+  EXPECT_EQ(to_linux(std::u16string(max_name_units, u'\xD800')).size(), max_name_bytes);
 }
 
 // Names of random bytes, most of them from where encodings and escapes meet.
 class RandomNames {
  public:
+  explicit RandomNames(std::string start = {}) : start_(std::move(start)) {}
+
   std::string next() {
     static constexpr std::string_view pieces[] = {
         "a",    "\\",     ":",      "\x01",   "\x80",   "\x9c",   "\xbf",
         "\xc2", "\xe4",   "\xed",   "\xa0",   "\xef",   "\xf0",   "\xf4",
         "\xff", "\u00e9", "\uf05c", "\uf02f", "\uf000", "\uffff", "\U0001F600"};
-    std::string name;
+    std::string name = start_;
     const std::size_t count = random_() % 12;
     for (std::size_t i = 0; i < count; ++i) {
       if (random_() % 4 == 0) {
@@ -112,16 +188,46 @@ class RandomNames {
   }
 
  private:
+  const std::string start_;
   std::mt19937 random_{2};
 };
 
 TEST(NameTest, EveryStringOfBytesComesBackTheSame) {
-  RandomNames names;
+  for (const char* start : {"", "\ufdd0", "\ufdd0\ufdd0", "\ufdd0\xed\xb3\xaf", "\ufdd0\uf03a"}) {
+    RandomNames names(start);
+    for (int i = 0; i < 50000; ++i) {
+      const std::string name = names.next();
+      const std::u16string image_name = to_image(name);
+      ASSERT_EQ(to_linux(image_name), name);
+      ASSERT_LE(image_name.size(), name.size());
+    }
+  }
+}
+
+// Escaped names have pieces of WTF-8 that random bytes seldom are.
+TEST(NameTest, EveryEscapedNameAndWhatIsLikeOneComesBackTheSame) {
+  static constexpr std::string_view pieces[] = {"\ufdd0",
+                                                ":",
+                                                "\x01",
+                                                "a",
+                                                "\xed\xa0\x80",
+                                                "\xed\xb3\x83",
+                                                "\xed\xb2\xa9",
+                                                "\xed\xb3\xaf",
+                                                "\xed\xb2\x80",
+                                                "\uf03a",
+                                                "\u00e9",
+                                                "\U0001F600",
+                                                "\x80",
+                                                "\xed",
+                                                "\\"};
+  std::mt19937 random(4);
   for (int i = 0; i < 200000; ++i) {
-    const std::string name = names.next();
-    const std::u16string image_name = to_image(name);
-    ASSERT_EQ(to_linux(image_name), name);
-    ASSERT_LE(image_name.size(), name.size());
+    std::string name = "\ufdd0";
+    for (auto count = random() % 8; count > 0; --count) {
+      name += pieces[random() % std::size(pieces)];
+    }
+    ASSERT_EQ(to_linux(to_image(name)), name);
   }
 }
 
@@ -144,12 +250,6 @@ TEST(NameTest, SlashAndNulComeOnlyFromThemselves) {
   }
 }
 
-TEST(NameTest, NoUnitTakesMoreThanThreeBytes) {
-  for (unsigned unit = 0; unit < 0x10000; ++unit) {
-    ASSERT_LE(to_linux(std::u16string(1, static_cast<char16_t>(unit))).size(), 3U) << unit;
-  }
-}
-
 TEST(NameTest, ANameOf255BytesFits) {
   char16_t units[max_name_units];
   const std::string name(255, 'n');
@@ -159,6 +259,7 @@ TEST(NameTest, ANameOf255BytesFits) {
 
 TEST(NameTest, ANameThatDoesNotFitIsReported) {
   char16_t units[4] = {u'-', u'-', u'-', u'-'};
+  EXPECT_EQ(linux_to_image_name("\ufdd0a:bc", units, 3), 4U);
   EXPECT_EQ(linux_to_image_name("abcd", units, 3), 4U);
   EXPECT_EQ(linux_to_image_name("ab\U0001F600", units, 3), 4U);  // half of a pair would fit
   EXPECT_EQ(units[3], u'-');

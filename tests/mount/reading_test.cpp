@@ -21,6 +21,7 @@
 #include "format/filetime.h"
 #include "image/file_descriptor.h"
 #include "mount/mount.h"
+#include "image/odd_names.h"
 #include "posix/metadata.h"
 #include "support/image_content.h"
 
@@ -138,11 +139,28 @@ TEST_F(ReadingTest, AnyLinuxNameComesBackTheSame) {
   for (const std::string& name : names) EXPECT_EQ(name, read_file(root + name));
 }
 
-TEST_F(ReadingTest, NamesThatOnlyLinuxCouldNotHaveAreListed) {
-  // 255 units of 3 bytes in UTF-8.
-  const std::u16string name(max_name_units, u'\u20ac');
-  const std::string root = mount_of([&](Writer& writer) { put(writer, name, "long"); });
-  EXPECT_THAT(list_directory(root), ElementsAre(image_to_linux_name(name)));
+TEST_F(ReadingTest, AnyImageNameIsListedAndFound) {
+  forge_odd_names(fresh().directory);
+  std::set<std::string> names;
+  for (const std::u16string& name : odd_names()) names.insert(image_to_linux_name(name));
+  ASSERT_EQ(odd_names().size(), names.size());
+
+  // The kernel knows what it has listed, so they are looked up first.
+  const std::string root = mount("forged.cim") + "/";
+  for (const std::string& name : names) EXPECT_EQ(name, read_file(root + name));
+  EXPECT_THAT(list_directory(root), testing::ElementsAreArray(names));
+}
+
+TEST_F(ReadingTest, NamesThatOnlyLinuxCouldNotHaveAreListedAndFound) {
+  // 255 units of 3 bytes in UTF-8, and those that need an escape besides.
+  const std::vector<std::string> names = {
+      image_to_linux_name(std::u16string(max_name_units, u'\u20ac')),
+      image_to_linux_name(std::u16string(max_name_units, u'\xD800'))};
+  const std::string root = mount_of([&](Writer& writer) {
+    for (const std::string& name : names) put(writer, linux_to_image_name(name), name);
+  });
+  for (const std::string& name : names) EXPECT_EQ(name, read_file(root + name));
+  EXPECT_THAT(list_directory(root), testing::UnorderedElementsAreArray(names));
 }
 
 TEST_F(ReadingTest, NamesOverTheLimitAreRefused) {

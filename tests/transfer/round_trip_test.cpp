@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "image/file_descriptor.h"
+#include "image/odd_names.h"
+#include "support/image_content.h"
 #include "support/temporary_directory.h"
 #include "transfer/extract.h"
 #include "tree.h"
@@ -63,6 +65,18 @@ TEST_F(RoundTrip, KeepsContentsOfEverySize) {
     write_file(source(std::to_string(size)), content);
   }
   expect_same_tree();
+}
+
+// Not only Linux names come back: an image made of what was extracted has the names of the first.
+TEST_F(RoundTrip, KeepsNamesThatOnlyAnImageCanHave) {
+  const Image image(test::forge_odd_names(directory_ / "images"));
+  extract(image, extracted(), {}, progress_);
+  EXPECT_TRUE(progress_.warnings.empty()) << progress_.warnings.front();
+  const Image again(make_image(directory_ / "images", "again.cim", extracted()));
+  for (const std::u16string& name : test::odd_names()) {
+    EXPECT_EQ(test::content(again, name), image_to_linux_name(name));
+  }
+  EXPECT_EQ(test::list(again, u"").size(), test::odd_names().size());
 }
 
 TEST_F(RoundTrip, KeepsDirectoriesFullAndEmpty) {
