@@ -244,18 +244,19 @@ std::optional<FileId> FileSystem::find(const File& directory, std::string_view n
   return id && !is_masked(*id) ? id : std::nullopt;
 }
 
-// `path` is `file:NAME`.
+// `path` is `file:NAME`; both may have a `:` of their own.
 std::optional<fuse_entry_param> FileSystem::find_stream(const File& directory,
                                                         std::string_view path) const {
-  const std::size_t colon = path.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const auto id = find(directory, path.substr(0, colon));
-  if (!id) return std::nullopt;
-  const File file = image_.file(*id);
-  const std::u16string name = linux_to_image_name(path.substr(colon + 1));
-  const auto index = image_.find_named_stream_index(file, name);
-  if (!index) return std::nullopt;
-  return cacheable_entry(stream_attributes(file, *index + 1));
+  for (std::size_t colon = path.find(':'); colon != std::string_view::npos;
+       colon = path.find(':', colon + 1)) {
+    const auto id = find(directory, path.substr(0, colon));
+    if (!id) continue;
+    const File file = image_.file(*id);
+    const std::u16string name = linux_to_image_name(path.substr(colon + 1));
+    const auto index = image_.find_named_stream_index(file, name);
+    if (index) return cacheable_entry(stream_attributes(file, *index + 1));
+  }
+  return std::nullopt;
 }
 
 // These two return false when the reply is full.

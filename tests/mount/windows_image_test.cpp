@@ -113,6 +113,20 @@ TEST_F(WindowsImageTest, StreamsHavePathsIfAskedFor) {
   }
 }
 
+TEST_F(WindowsImageTest, FilesWithAColonInTheirNameHaveStreamPathsToo) {
+  const std::vector<std::u16string> names = {linux_to_image_name("a:b"), u"a:b", u"a"};
+  const auto build = [&](Writer& writer) {
+    for (const std::u16string& name : names) {
+      put(writer, name, "main");
+      writer.create_named_stream(name, u"stream", 6).write(bytes("stream"));
+    }
+  };
+  const std::string root = mount_of(build, {"streams_interface=windows"});
+  for (const std::u16string& name : names) {
+    EXPECT_EQ("stream", read_file(root + image_to_linux_name(name) + ":stream"));
+  }
+}
+
 TEST_F(WindowsImageTest, StreamsHaveNoPathsUnlessAskedFor) {
   const std::string root = mount_of([](Writer& writer) {
     put(writer, u"file", "main");
