@@ -26,7 +26,7 @@ void print_error(const std::string& message) {
   fmt::print(stderr, "cim: {}\n", cim::cli::escape_controls(message));
 }
 
-// A transfer keeps a directory open on each level of a tree, and trees can be deeper than the
+// An image keeps its region files open, and those of a long chain of forks can be more than the
 // customary limit of 1024 descriptors.
 void raise_descriptor_limit() {
   rlimit limit;

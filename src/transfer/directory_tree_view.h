@@ -10,7 +10,7 @@
 
 namespace cim::transfer {
 
-// Keeps a descriptor open per level of the tree.
+// Keeps no more descriptors than SourceWalk, and one.
 class DirectoryTreeView : public TreeView {
  public:
   // `path` is a directory, or a symbolic link to one.

@@ -19,6 +19,7 @@
 #include "image/file_descriptor.h"
 #include "posix/acl.h"
 #include "posix/attributes.h"
+#include "transfer/directory_chain.h"
 
 namespace cim::transfer {
 namespace {
@@ -227,7 +228,6 @@ class Extraction {
 
  private:
   struct Level {
-    FileDescriptor fd;
     File file;
     std::string path;
     bool own_metadata;  // whether the directory gets the metadata that it has in the image
@@ -247,28 +247,33 @@ class Extraction {
     std::string path = path_on_disk(walk);
     const bool is_root = levels_.empty();
     OpenedDirectory opened =
-        is_root ? open_destination() : open_directory(levels_.back().fd.get(), walk.name(), path);
+        is_root ? open_destination() : open_directory(directories_.current(), walk.name(), path);
     const bool own_metadata = opened.created || (walk.selected() && !is_root);
-    levels_.push_back({std::move(opened.fd), walk.file(), std::move(path), own_metadata});
+    directories_.enter(std::move(opened.fd));
+    levels_.push_back({walk.file(), std::move(path), own_metadata});
   }
 
   // Metadata comes last: adding entries changes the times, and may need a permission that the
   // directory does not have in the image.
   void leave_directory() {
-    const Level& level = levels_.back();
-    if (level.own_metadata) {
-      metadata_.apply(level.fd.get(), level.file, metadata_.attributes(level.file), level.path);
-    }
+    const Level level = std::move(levels_.back());
     levels_.pop_back();
+    const FileDescriptor fd =
+        directories_.leave(levels_.empty() ? destination_ : levels_.back().path);
+    if (level.own_metadata) {
+      metadata_.apply(fd.get(), level.file, metadata_.attributes(level.file), level.path);
+    }
   }
 
   // An empty destination counts as created.
-  OpenedDirectory open_destination() const {
+  OpenedDirectory open_destination() {
     if (mkdir(destination_.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
       throw system_error(errno, destination_);
     }
     FileDescriptor fd(open(destination_.c_str(), directory_flags & ~O_NOFOLLOW));
     if (!fd) throw system_error(errno, destination_);
+    root_ = FileDescriptor(openat(fd.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root_) throw system_error(errno, destination_);
     const bool empty = is_empty_directory(fd.get(), destination_);
     return {std::move(fd), empty};
   }
@@ -306,7 +311,7 @@ class Extraction {
   }
 
   void extract_regular(const ImageWalk& walk, const struct stat& status, const std::string& path) {
-    const int directory = levels_.back().fd.get();
+    const int directory = directories_.current();
     const char* name = walk.name().c_str();
     FileDescriptor fd;
     const bool created = create_replacing(directory, name, path, [&] {
@@ -327,7 +332,7 @@ class Extraction {
 
   // A symbolic link, fifo, socket or device.
   void extract_special(const ImageWalk& walk, const struct stat& status, const std::string& path) {
-    const int directory = levels_.back().fd.get();
+    const int directory = directories_.current();
     const char* name = walk.name().c_str();
     if (!create_replacing(directory, name, path, [&] { return make_special(walk, status); })) {
       progress_.warn(system_error(EPERM, path).what());
@@ -349,7 +354,7 @@ class Extraction {
   }
 
   bool make_special(const ImageWalk& walk, const struct stat& status) const {
-    const int directory = levels_.back().fd.get();
+    const int directory = directories_.current();
     const char* name = walk.name().c_str();
     if (!S_ISLNK(status.st_mode)) {
       const mode_t type = status.st_mode & S_IFMT;
@@ -362,7 +367,7 @@ class Extraction {
   // Makes `name` in the current directory another name of the extracted file `existing`. If that
   // cannot be, warns and returns false.
   bool link(const std::string& existing, const std::string& name, const std::string& path) {
-    const int directory = levels_.back().fd.get();
+    const int directory = directories_.current();
     const std::size_t slash = existing.rfind('/');
     const FileDescriptor from =
         slash == std::string::npos ? open_beneath("") : open_beneath(existing.substr(0, slash));
@@ -381,7 +386,7 @@ class Extraction {
 
   // Opens the extracted directory `path`, component by component so that no link is followed.
   FileDescriptor open_beneath(std::string_view path) const {
-    FileDescriptor fd(openat(levels_.front().fd.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    FileDescriptor fd(openat(root_.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     while (fd && !path.empty()) {
       const std::size_t end = std::min(path.find('/'), path.size());
       const std::string component(path.substr(0, end));
@@ -397,7 +402,9 @@ class Extraction {
   Progress& progress_;
   StreamCopier data_;
   MetadataWriter metadata_;
+  FileDescriptor root_;  // open on destination_
   std::vector<Level> levels_;
+  DirectoryChain directories_;                            // of the levels
   std::unordered_map<FileId, std::string> linked_files_;  // with several names: the first path
 };
 

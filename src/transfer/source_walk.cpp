@@ -92,6 +92,8 @@ bool SourceWalk::next() {
       return true;
     }
     levels_.pop_back();
+    if (!levels_.empty()) path_.resize(levels_.back().path_length);
+    directories_.leave(path_);
   }
   return false;
 }
@@ -103,7 +105,8 @@ std::string_view SourceWalk::relative_path() const noexcept {
 void SourceWalk::enter(FileDescriptor directory) {
   std::vector<Entry> entries;
   if (!is_elsewhere(directory.get())) entries = list(directory.get());
-  levels_.push_back({std::move(directory), std::move(entries), 0, path_.size()});
+  levels_.push_back({std::move(entries), 0, path_.size()});
+  directories_.enter(std::move(directory));
 }
 
 bool SourceWalk::is_elsewhere(int directory) const {

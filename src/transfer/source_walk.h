@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "image/file_descriptor.h"
+#include "transfer/directory_chain.h"
 
 namespace cim::transfer {
 
@@ -35,9 +36,9 @@ std::vector<std::string> read_patterns(const std::string& path);
 //     if (walk.type() == DT_DIR) walk.enter(open_it());
 //   }
 //
-// Keeps one descriptor and one list of names per level. Every file is reached through its
-// directory's descriptor, so a directory that is renamed or replaced meanwhile does not lead the
-// walk astray. For one thread at a time.
+// Keeps one list of names per level, and no more descriptors than DirectoryChain. Every file is
+// reached through its directory's descriptor, so a directory that is renamed or replaced meanwhile
+// does not lead the walk astray. For one thread at a time.
 class SourceWalk {
  public:
   // `directory` is open on the directory `path`, which names it in errors. What an `exclude`
@@ -46,11 +47,12 @@ class SourceWalk {
   SourceWalk(std::string path, FileDescriptor directory, const std::vector<std::string>& exclude,
              bool one_file_system = false);
 
-  // Moves on to the next entry. Returns false when there is none left.
+  // Moves on to the next entry. Returns false when there is none left. Throws Error as
+  // DirectoryChain::leave().
   bool next();
 
   // The descriptor of the directory that holds the entry; valid until the next call of next().
-  int directory() const noexcept { return levels_.back().directory.get(); }
+  int directory() const noexcept { return directories_.current(); }
   const char* name() const noexcept { return levels_.back().entry().name.c_str(); }
   unsigned char type() const noexcept { return levels_.back().entry().type; }  // DT_* of readdir(3)
 
@@ -74,7 +76,6 @@ class SourceWalk {
   };
 
   struct Level {
-    FileDescriptor directory;
     std::vector<Entry> entries;
     std::size_t next;         // index of the entry to visit after the current one
     std::size_t path_length;  // of the directory's own path
@@ -88,8 +89,9 @@ class SourceWalk {
   const std::vector<std::string>& exclude_;
   std::optional<dev_t> file_system_;  // the only one whose directories are listed
   std::vector<Level> levels_;
-  std::string path_;         // of the current entry
-  std::size_t root_length_;  // of the path that the walk started from
+  DirectoryChain directories_;  // of the levels
+  std::string path_;            // of the current entry
+  std::size_t root_length_;     // of the path that the walk started from
 };
 
 }  // namespace cim::transfer

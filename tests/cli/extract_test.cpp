@@ -60,6 +60,22 @@ TEST_F(ExtractCommand, CountsWhatItMayNotMakeAndGoesOn) {
   EXPECT_EQ(read("out/other"), "x");
 }
 
+// Whoever extracts must find the way up out of directories that nobody may search.
+TEST_F(ExtractCommand, ExtractsDeepTreesOfDirectoriesWithoutPermissions) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can read these";
+  std::string deepest = "src";
+  for (int depth = 0; depth < 100; ++depth) deepest += "/d";
+  write(deepest + "/file", "x");
+  fs::permissions(path("src"), fs::perms(0777));
+  for (fs::path below = deepest; below != "src"; below = below.parent_path()) {
+    fs::permissions(path(below.string()), fs::no_perms);
+  }
+  succeed({"create", "app.cim", "src"});
+  const Result result = cim_as_nobody({"extract", "app.cim", "out"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(read("out" + deepest.substr(3) + "/file"), "x");
+}
+
 TEST_F(ExtractCommand, DropsTheRightsOfAnOwnerThatItCannotKeep) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can store files of others";
   write("src/tool", "x");

@@ -7,6 +7,7 @@
 #include <cim/image.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -19,6 +20,8 @@
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 #include "transfer/extract.h"
+#include "transfer/import.h"
+#include "transfer/tree_comparison.h"
 #include "tree.h"
 
 namespace cim::transfer {
@@ -84,6 +87,45 @@ TEST_F(RoundTrip, KeepsDirectoriesFullAndEmpty) {
   fs::create_directory(source("empty"));
   write_file(source("a/b/file"), "text");
   expect_same_tree();
+}
+
+// While it lives, the process may have that many descriptors.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t descriptors) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit limit = {.rlim_cur = descriptors, .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(RoundTrip, KeepsTreesDeeperThanThereAreDescriptors) {
+  constexpr rlim_t descriptors = 200;
+  std::string path = source();
+  for (rlim_t depth = 0; depth < 2 * descriptors; ++depth) {
+    path += "/d";
+    fs::create_directory(path);
+    // A file on either side of the directory, so that the walk comes back to each level.
+    if (depth % 50 == 0) write_file(path + "/a", path);
+    if (depth % 50 == 0) fs::create_hard_link(path + "/a", path + "/z");
+  }
+  ASSERT_EQ(chmod(source("d").c_str(), 0550), 0);
+  {
+    const DescriptorLimit limit(descriptors);
+    make_trip();
+    EXPECT_EQ(measure_tree(source(), {}).files, progress_.done.files);
+    const auto before = open_tree(source());
+    const auto after = open_tree(extracted());
+    EXPECT_FALSE(TreeComparison(*before, *after).next());
+  }
+  EXPECT_EQ(snapshot(extracted()), snapshot(source()));
+  EXPECT_TRUE(progress_.warnings.empty()) << progress_.warnings.front();
 }
 
 TEST_F(RoundTrip, KeepsOddNames) {
