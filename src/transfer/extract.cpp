@@ -2,7 +2,6 @@
 #include "transfer/extract.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -12,49 +11,18 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include "format/layout.h"
 #include "image/file_descriptor.h"
-#include "posix/acl.h"
 #include "posix/attributes.h"
 #include "transfer/directory_chain.h"
+#include "transfer/metadata_restorer.h"
+#include "transfer/stream_copier.h"
 
 namespace cim::transfer {
 namespace {
 
-constexpr std::size_t buffer_size = 1 << 20;
-
-// How much to leave to one copy_file_range(2), so that progress is seen and a signal heard.
-constexpr std::uint64_t kernel_copy_size = 16 << 20;
-
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-constexpr mode_t permission_bits = 07777;
-
-std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
-
-// fchmod(2) and fsetxattr(2) that also take O_PATH descriptors.
-int change_mode(int fd, mode_t mode) {
-  if (fchmod(fd, mode) == 0) return 0;
-  return errno == EBADF ? chmod(proc_path(fd).c_str(), mode) : -1;
-}
-
-int set_xattr(int fd, const char* name, const std::string& value) {
-  if (fsetxattr(fd, name, value.data(), value.size(), 0) == 0) return 0;
-  if (errno != EBADF) return -1;
-  return setxattr(proc_path(fd).c_str(), name, value.data(), value.size(), 0);
-}
-
-int remove_xattr(int fd, const char* name) {
-  if (fremovexattr(fd, name) == 0) return 0;
-  return errno == EBADF ? removexattr(proc_path(fd).c_str(), name) : -1;
-}
-
-// Only root may set these; everyone else leaves them out without a word, as owners.
-bool is_privileged_xattr(std::string_view name) {
-  return name.starts_with("trusted.") || name.starts_with("security.");
-}
 
 // Calls create(), which reports as a system call does. If a file is in its place, removes that and
 // calls it once more. Throws Error, naming `path`, if it fails for another reason than EPERM;
@@ -79,127 +47,6 @@ bool is_empty_directory(int fd, const std::string& path) {
   }
   return true;
 }
-
-// Copies the data of streams to files.
-class StreamCopier {
- public:
-  StreamCopier(const Image& image, Progress& progress) : image_(image), progress_(progress) {}
-
-  // Copies `stream` to the empty file `fd`, which `path` names in errors. Holes stay holes.
-  void copy(const Stream& stream, int fd, const std::string& path) {
-    if (stream.length <= format::page_size && !stream.sparse) {
-      copy_range(stream, 0, stream.length, fd, path);
-      return;
-    }
-    std::uint64_t end = 0;
-    while (const auto data = image_.seek(stream, end, true)) {
-      end = image_.seek(stream, *data, false).value_or(stream.length);
-      copy_range(stream, *data, end, fd, path);
-    }
-    if (end == stream.length) return;
-    if (ftruncate(fd, static_cast<off_t>(stream.length)) != 0) throw system_error(errno, path);
-  }
-
- private:
-  void copy_range(const Stream& stream, std::uint64_t offset, std::uint64_t end, int fd,
-                  const std::string& path) {
-    while (offset < end) {
-      const std::uint64_t length = end - offset < buffer_.size()
-                                       ? copy_by_buffer(stream, offset, end, fd, path)
-                                       : copy_in_kernel(stream, offset, end, fd, path);
-      progress_.advance({.bytes = length});
-      offset += length;
-    }
-  }
-
-  // Both copy at least one byte at `offset`, and return how many.
-  std::uint64_t copy_in_kernel(const Stream& stream, std::uint64_t offset, std::uint64_t end,
-                               int fd, const std::string& path) {
-    const Extent extent = image_.extent(stream, offset, std::min(end - offset, kernel_copy_size));
-    if (extent.fd < 0) return copy_by_buffer(stream, offset, end, fd, path);
-    auto from = static_cast<off_t>(extent.position);
-    auto to = static_cast<off_t>(offset);
-    const ssize_t copied = copy_file_range(extent.fd, &from, fd, &to, extent.length, 0);
-    // Not every pair of file systems can; what really is wrong the copy by buffer will tell.
-    if (copied <= 0) return copy_by_buffer(stream, offset, end, fd, path);
-    return static_cast<std::uint64_t>(copied);
-  }
-
-  std::uint64_t copy_by_buffer(const Stream& stream, std::uint64_t offset, std::uint64_t end,
-                               int fd, const std::string& path) {
-    const auto wanted = std::min<std::uint64_t>(buffer_.size(), end - offset);
-    const std::size_t length = image_.read(stream, offset, std::span(buffer_).first(wanted));
-    for (std::size_t written = 0; written < length;) {
-      const ssize_t count = pwrite(fd, buffer_.data() + written, length - written,
-                                   static_cast<off_t>(offset + written));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw system_error(errno, path);
-      written += static_cast<std::size_t>(count);
-    }
-    return length;
-  }
-
-  const Image& image_;
-  Progress& progress_;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
-};
-
-// Gives files on disk the metadata of files of an image.
-class MetadataWriter {
- public:
-  MetadataWriter(const Image& image, Progress& progress) : image_(image), progress_(progress) {}
-
-  struct stat attributes(const File& file) const {
-    return posix::attributes(image_, file, defaults_);
-  }
-
-  // `fd` is open on the file, for anything or with O_PATH. In this order, since changing the owner
-  // clears set-user-id, and read-only files refuse attributes.
-  void apply(int fd, const File& file, const struct stat& status, const std::string& path) {
-    const bool owned = set_owner(fd, status, path);
-    if (!S_ISLNK(status.st_mode)) drop_access_control_lists(fd, status.st_mode);
-    set_xattrs(fd, file, path);
-    if (!S_ISLNK(status.st_mode)) set_mode(fd, status.st_mode, owned, path);
-    const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
-    if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) throw system_error(errno, path);
-  }
-
- private:
-  // Returns whether the file now has the owner of `status`.
-  bool set_owner(int fd, const struct stat& status, const std::string& path) {
-    if (!is_root_) return status.st_uid == defaults_.uid && status.st_gid == defaults_.gid;
-    if (fchownat(fd, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) == 0) return true;
-    progress_.warn(system_error(errno, path + ": owner").what());
-    return false;
-  }
-
-  // Those that the file got from its directory on disk when it was made. Mostly there are none.
-  static void drop_access_control_lists(int fd, mode_t mode) {
-    remove_xattr(fd, posix::access_acl_xattr.data());
-    if (S_ISDIR(mode)) remove_xattr(fd, posix::default_acl_xattr.data());
-  }
-
-  void set_xattrs(int fd, const File& file, const std::string& path) {
-    for (const std::string& name : posix::list_xattrs(image_, file)) {
-      if (!is_root_ && is_privileged_xattr(name)) continue;
-      const auto value = posix::get_xattr(image_, file, name);
-      if (value && set_xattr(fd, name.c_str(), *value) != 0) {
-        progress_.warn(system_error(errno, path + ": extended attribute " + name).what());
-      }
-    }
-  }
-
-  // A file whose owner could not be kept must not run with the rights of another one.
-  static void set_mode(int fd, mode_t mode, bool owned, const std::string& path) {
-    const mode_t dropped = owned ? 0 : S_ISUID | S_ISGID;
-    if (change_mode(fd, mode & permission_bits & ~dropped) != 0) throw system_error(errno, path);
-  }
-
-  const Image& image_;
-  Progress& progress_;
-  const posix::MountDefaults defaults_ = {.uid = geteuid(), .gid = getegid()};
-  const bool is_root_ = geteuid() == 0;
-};
 
 // Walks an image and carries it over.
 class Extraction {
@@ -401,7 +248,7 @@ class Extraction {
   const std::string destination_;
   Progress& progress_;
   StreamCopier data_;
-  MetadataWriter metadata_;
+  MetadataRestorer metadata_;
   FileDescriptor root_;  // open on destination_
   std::vector<Level> levels_;
   DirectoryChain directories_;                            // of the levels

@@ -1,0 +1,77 @@
+// The data of streams of an image -> files on disk.
+#include "transfer/stream_copier.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <span>
+
+#include <cim/error.h>
+#include <unistd.h>
+
+#include "format/layout.h"
+
+namespace cim::transfer {
+namespace {
+
+constexpr std::size_t buffer_size = 1 << 20;
+
+// How much to leave to one copy_file_range(2), so that progress is seen and a signal heard.
+constexpr std::uint64_t kernel_copy_size = 16 << 20;
+
+}  // namespace
+
+StreamCopier::StreamCopier(const Image& image, Progress& progress)
+    : image_(image), progress_(progress), buffer_(buffer_size) {}
+
+void StreamCopier::copy(const Stream& stream, int fd, const std::string& path) {
+  if (stream.length <= format::page_size && !stream.sparse) {
+    copy_range(stream, 0, stream.length, fd, path);
+    return;
+  }
+  std::uint64_t end = 0;
+  while (const auto data = image_.seek(stream, end, true)) {
+    end = image_.seek(stream, *data, false).value_or(stream.length);
+    copy_range(stream, *data, end, fd, path);
+  }
+  if (end == stream.length) return;
+  if (ftruncate(fd, static_cast<off_t>(stream.length)) != 0) throw system_error(errno, path);
+}
+
+void StreamCopier::copy_range(const Stream& stream, std::uint64_t offset, std::uint64_t end, int fd,
+                              const std::string& path) {
+  while (offset < end) {
+    const std::uint64_t length = end - offset < buffer_.size()
+                                     ? copy_by_buffer(stream, offset, end, fd, path)
+                                     : copy_in_kernel(stream, offset, end, fd, path);
+    progress_.advance({.bytes = length});
+    offset += length;
+  }
+}
+
+std::uint64_t StreamCopier::copy_in_kernel(const Stream& stream, std::uint64_t offset,
+                                           std::uint64_t end, int fd, const std::string& path) {
+  const Extent extent = image_.extent(stream, offset, std::min(end - offset, kernel_copy_size));
+  if (extent.fd < 0) return copy_by_buffer(stream, offset, end, fd, path);
+  auto from = static_cast<off_t>(extent.position);
+  auto to = static_cast<off_t>(offset);
+  const ssize_t copied = copy_file_range(extent.fd, &from, fd, &to, extent.length, 0);
+  // Not every pair of file systems can; what really is wrong the copy by buffer will tell.
+  if (copied <= 0) return copy_by_buffer(stream, offset, end, fd, path);
+  return static_cast<std::uint64_t>(copied);
+}
+
+std::uint64_t StreamCopier::copy_by_buffer(const Stream& stream, std::uint64_t offset,
+                                           std::uint64_t end, int fd, const std::string& path) {
+  const auto wanted = std::min<std::uint64_t>(buffer_.size(), end - offset);
+  const std::size_t length = image_.read(stream, offset, std::span(buffer_).first(wanted));
+  for (std::size_t written = 0; written < length;) {
+    const ssize_t count = pwrite(fd, buffer_.data() + written, length - written,
+                                 static_cast<off_t>(offset + written));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw system_error(errno, path);
+    written += static_cast<std::size_t>(count);
+  }
+  return length;
+}
+
+}  // namespace cim::transfer
