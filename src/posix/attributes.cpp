@@ -252,17 +252,26 @@ std::vector<std::string> stored_xattr_names(ByteView ea_list) {
   return names;
 }
 
+std::string xattr_value(const format::ExtendedAttribute& ea) {
+  return std::string(as_text(ea.value).substr(xattr_value_prefix.size()));
+}
+
 std::optional<std::string> stored_xattr(const Image& image, const File& file,
                                         std::string_view name) {
   const auto find = [name](ByteView ea_list) -> std::optional<std::string> {
     format::EaReader reader(ea_list);
     while (const auto ea = reader.next()) {
-      if (xattr_name(*ea) != name) continue;
-      return std::string(as_text(ea->value).substr(xattr_value_prefix.size()));
+      if (xattr_name(*ea) == name) return xattr_value(*ea);
     }
     return std::nullopt;
   };
   return decode_for(image, file, image.extended_attributes(file), find);
+}
+
+std::string read_all(const Image& image, const Stream& stream) {
+  std::string value(stream.length, '\0');
+  image.read(stream, 0, std::as_writable_bytes(std::span(value)));
+  return value;
 }
 
 std::optional<std::string> stream_xattr(const Image& image, const File& file,
@@ -275,9 +284,7 @@ std::optional<std::string> stream_xattr(const Image& image, const File& file,
                 fmt::format("{}: file {}: stream {} of {} bytes is too large for an xattr",
                             image.path(), file.id, name, stream->length));
   }
-  std::string value(stream->length, '\0');
-  image.read(*stream, 0, std::as_writable_bytes(std::span(value)));
-  return value;
+  return read_all(image, *stream);
 }
 
 // The value that stands for an object of the image: nothing if the file has none.
@@ -339,17 +346,73 @@ std::string symlink_target(const Image& image, const File& file) {
 }
 
 std::vector<std::string> list_xattrs(const Image& image, const File& file) {
+  using Obstacle = StreamXattr::Obstacle;
   std::vector<std::string> names =
       decode_for(image, file, image.extended_attributes(file), stored_xattr_names);
-  if (file.stream_table_offset == 0) return names;
-  const std::unordered_set<std::string> stored(names.begin(), names.end());
-  for (const NamedStream& stream : image.named_streams(file)) {
-    std::string name = std::string(stream_xattr_prefix) + image_to_linux_name(stream.name);
+  for (const StreamXattr& stream : stream_xattrs(image, file)) {
     // A name over the limit could be listed but never asked for.
-    if (name.size() > XATTR_NAME_MAX) continue;
-    if (!stored.contains(name)) names.push_back(std::move(name));
+    if (stream.obstacle == Obstacle::none || stream.obstacle == Obstacle::too_large) {
+      names.push_back(xattr_name(stream));
+    }
   }
   return names;
+}
+
+std::vector<std::pair<std::string, std::string>> stored_xattrs(const Image& image,
+                                                               const File& file) {
+  return decode_for(image, file, image.extended_attributes(file), [](ByteView ea_list) {
+    std::vector<std::pair<std::string, std::string>> xattrs;
+    format::EaReader reader(ea_list);
+    while (const auto ea = reader.next()) {
+      if (const auto name = xattr_name(*ea)) xattrs.emplace_back(*name, xattr_value(*ea));
+    }
+    return xattrs;
+  });
+}
+
+std::vector<StreamXattr> stream_xattrs(const Image& image, const File& file) {
+  using Obstacle = StreamXattr::Obstacle;
+  std::vector<StreamXattr> streams;
+  if (file.stream_table_offset == 0) return streams;
+  const std::vector<std::string> stored =
+      decode_for(image, file, image.extended_attributes(file), stored_xattr_names);
+  const std::unordered_set<std::string> taken(stored.begin(), stored.end());
+  for (const NamedStream& named : image.named_streams(file)) {
+    StreamXattr& stream =
+        streams.emplace_back(StreamXattr{image_to_linux_name(named.name), named.stream});
+    const std::string name = xattr_name(stream);
+    if (name.size() > XATTR_NAME_MAX) {
+      stream.obstacle = Obstacle::name_too_long;
+    } else if (taken.contains(name)) {
+      stream.obstacle = Obstacle::name_taken;
+    } else if (stream.stream.length > XATTR_SIZE_MAX) {
+      stream.obstacle = Obstacle::too_large;
+    }
+  }
+  return streams;
+}
+
+std::string xattr_name(const StreamXattr& stream) {
+  return std::string(stream_xattr_prefix) + stream.name;
+}
+
+std::string describe_obstacle(const StreamXattr& stream) {
+  using Obstacle = StreamXattr::Obstacle;
+  const std::string subject = "alternate stream " + stream.name;
+  switch (stream.obstacle) {
+    case Obstacle::too_large:
+      return subject + " is too large for an extended attribute";
+    case Obstacle::name_too_long:
+      return subject + " has too long a name for an extended attribute";
+    case Obstacle::name_taken:
+      return subject + " has the name of an extended attribute of the file";
+    default:
+      return subject;
+  }
+}
+
+std::string xattr_value(const Image& image, const StreamXattr& stream) {
+  return read_all(image, stream.stream);
 }
 
 XattrNames::XattrNames(const Image& image) : names_(BaseImage(image).attribute_names()) {}

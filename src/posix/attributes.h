@@ -40,8 +40,39 @@ std::string symlink_target(const Image& image, const File& file);
 bool is_symlink(const File& file) noexcept;
 
 // The names of the extended attributes of `file` that listxattr(2) shows: its stored Linux xattrs,
-// and `user.NAME` for each alternate data stream.
+// and `user.NAME` for each alternate data stream that can have the name, even if its value is too
+// large to be asked for.
 std::vector<std::string> list_xattrs(const Image& image, const File& file);
+
+// The stored Linux xattrs of `file`: names and values.
+std::vector<std::pair<std::string, std::string>> stored_xattrs(const Image& image,
+                                                               const File& file);
+
+// An alternate data stream, which is an extended attribute on Linux if nothing is in the way.
+struct StreamXattr {
+  enum class Obstacle {
+    none,
+    too_large,      // over 64 KiB
+    name_too_long,  // over 255 bytes as an attribute's
+    name_taken,     // by a stored xattr
+  };
+
+  std::string name;  // of the stream: the attribute is `user.NAME`
+  Stream stream;
+  Obstacle obstacle = Obstacle::none;
+};
+
+// The alternate data streams of `file`.
+std::vector<StreamXattr> stream_xattrs(const Image& image, const File& file);
+
+// The name of `stream` as an extended attribute.
+std::string xattr_name(const StreamXattr& stream);
+
+// What is in the way of `stream`, which has an obstacle: one line that names it.
+std::string describe_obstacle(const StreamXattr& stream);
+
+// The value of `stream`, which has no obstacle, as an extended attribute.
+std::string xattr_value(const Image& image, const StreamXattr& stream);
 
 // Which stored xattrs files of an image may have: any, if that is not known. May be used by many
 // threads at once.

@@ -63,25 +63,15 @@ std::string ImageTreeView::symlink_target() {
 
 TreeView::Xattrs ImageTreeView::xattrs() {
   return naming_file([&] {
-    Xattrs xattrs;
-    for (std::string& name : posix::list_xattrs(image_, file())) {
-      std::string value = xattr(name);
-      xattrs.emplace_back(std::move(name), std::move(value));
+    Xattrs xattrs = posix::stored_xattrs(image_, file());
+    for (const posix::StreamXattr& stream : posix::stream_xattrs(image_, file())) {
+      const bool fits = stream.obstacle == posix::StreamXattr::Obstacle::none;
+      xattrs.emplace_back(posix::xattr_name(stream), fits ? posix::xattr_value(image_, stream)
+                                                          : digest(image_, stream.stream));
     }
     std::ranges::sort(xattrs);
     return xattrs;
   });
-}
-
-std::string ImageTreeView::xattr(const std::string& name) const {
-  try {
-    return posix::get_xattr(image_, file(), name).value_or("");
-  } catch (const Error& error) {
-    if (error.code() != Errc::limit_exceeded) throw;
-  }
-  const std::string stream_name = name.substr(name.find('.') + 1);
-  const auto stream = image_.find_named_stream(file(), linux_to_image_name(stream_name));
-  return stream ? digest(image_, *stream) : "";
 }
 
 std::size_t ImageTreeView::read(std::uint64_t offset, std::span<std::byte> out) {

@@ -30,8 +30,6 @@ class ImageTreeView : public TreeView {
   template <typename Read>
   auto naming_file(Read read) const;
 
-  std::string xattr(const std::string& name) const;
-
   const Image image_;
   ImageWalk walk_;
 };

@@ -97,27 +97,25 @@ class TarExport {
   }
 
   void add_xattrs(const File& file, PaxMember& member) {
-    for (const std::string& name : posix::list_xattrs(image_, file)) {
-      const std::optional<std::string> value = xattr_value(file, name, member.path);
-      if (!value) continue;
-      if (const auto acl = acl_record(name, *value)) {
+    for (const auto& [name, value] : posix::stored_xattrs(image_, file)) {
+      if (const auto acl = acl_record(name, value)) {
         const bool is_access = name == posix::access_acl_xattr;
         member.records.emplace_back(is_access ? "SCHILY.acl.access" : "SCHILY.acl.default", *acl);
       } else {
-        member.records.emplace_back("SCHILY.xattr." + encode_xattr_name(name), *value);
+        add_xattr(name, value, member);
+      }
+    }
+    for (const posix::StreamXattr& stream : posix::stream_xattrs(image_, file)) {
+      if (stream.obstacle == posix::StreamXattr::Obstacle::none) {
+        add_xattr(posix::xattr_name(stream), posix::xattr_value(image_, stream), member);
+      } else {
+        warn(member.path + ": " + posix::describe_obstacle(stream) + "; left out");
       }
     }
   }
 
-  std::optional<std::string> xattr_value(const File& file, const std::string& name,
-                                         const std::string& path) {
-    try {
-      return posix::get_xattr(image_, file, name);
-    } catch (const Error& error) {
-      if (error.code() != Errc::limit_exceeded) throw;
-      warn(path + ": " + name + " is too large for an extended attribute; left out");
-      return std::nullopt;
-    }
+  static void add_xattr(const std::string& name, const std::string& value, PaxMember& member) {
+    member.records.emplace_back("SCHILY.xattr." + encode_xattr_name(name), value);
   }
 
   void add_with_data(const File& file, const PaxMember& member) {

@@ -21,8 +21,8 @@ namespace cim::transfer {
 // bsdtar with -p. Memory grows with the number of files with several names and of holes in one
 // file, not with data.
 //
-// What tar cannot hold, sockets, is warned about and left out; so is an alternate data stream too
-// large for an extended attribute. Returns how many files were left out or incomplete.
+// What tar cannot hold, sockets, is warned about and left out; so is an alternate data stream that
+// cannot be an extended attribute (see posix::StreamXattr). Returns how often that was.
 //
 // Throws Error: corrupt, naming image and file; what the system says of writing to `fd`.
 std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress);

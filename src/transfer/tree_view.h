@@ -47,8 +47,8 @@ class TreeView {
   // Of a symbolic link.
   virtual std::string symlink_target() = 0;
 
-  // The extended attributes that listxattr(2) shows. For the value of one that is too large to be
-  // asked for (an alternate data stream) stands its digest.
+  // The extended attributes that listxattr(2) shows, and alternate data streams that cannot be one
+  // (see posix::StreamXattr): for the value of those stands a digest.
   virtual Xattrs xattrs() = 0;
 
   // Of a regular file: reads up to out.size() bytes from `offset`. Returns how many, which is less

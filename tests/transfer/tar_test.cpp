@@ -1,4 +1,5 @@
 // Tar archives that go into images, and those that come out of them.
+#include <algorithm>
 #include <array>
 #include <clocale>
 #include <cstdlib>
@@ -625,6 +626,21 @@ TEST_F(Tar, WarnsOfSocketsItCannotExport) {
   EXPECT_EQ(export_tar(image, null.get(), "null", progress_), 1U);
   EXPECT_EQ(progress_.warnings, Names{"socket: a tar archive cannot hold a socket; left out"});
   EXPECT_EQ(progress_.done.files, 3U);
+}
+
+TEST_F(Tar, WarnsOfStreamsItCannotExport) {
+  Writer writer(new_image(images(), "image.cim"));
+  put_with_streams(writer, u"file", "text");
+  writer.commit();
+  const FileDescriptor null(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  EXPECT_EQ(export_tar(Image(image_path("image.cim")), null.get(), "null", progress_), 3U);
+  const std::string stream = "file: alternate stream ";
+  std::sort(progress_.warnings.begin(), progress_.warnings.end());
+  EXPECT_EQ(
+      progress_.warnings,
+      (Names{stream + "large is too large for an extended attribute; left out",
+             stream + long_stream_name + " has too long a name for an extended attribute; left out",
+             stream + "taken has the name of an extended attribute of the file; left out"}));
 }
 
 TEST_F(Tar, TruncatedArchivesAreErrorsWhereverTheyEnd) {

@@ -8,9 +8,13 @@
 
 #include <boost/filesystem.hpp>
 #include <fmt/format.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
+#include "posix/metadata.h"
+#include "support/image_content.h"
 #include "transfer/import.h"
 
 namespace cim::transfer {
@@ -97,6 +101,22 @@ std::string make_image(const std::string& directory, const std::string& name,
   import_tree(writer, source, u"", {}, progress);
   writer.commit();
   return directory + "/" + name;
+}
+
+void put_with_streams(Writer& writer, std::u16string_view path, const std::string& content) {
+  posix::LinuxMetadata metadata;
+  metadata.status.st_mode = S_IFREG | 0644;
+  metadata.status.st_uid = geteuid();
+  metadata.status.st_gid = getegid();
+  metadata.xattrs = {{"user.taken", "by an attribute"}};
+  test::put(writer, path, "main", posix::EncodedMetadata(metadata).get());
+  for (const std::string& name :
+       {std::string("fits"), std::string("large"), std::string("taken"), long_stream_name}) {
+    const std::uint64_t size = name == "large" ? XATTR_SIZE_MAX + 1 : name.size() + content.size();
+    WriteStream stream = writer.create_named_stream(path, linux_to_image_name(name), size);
+    stream.write(test::bytes(name + content));
+    stream.close();
+  }
 }
 
 }  // namespace cim::transfer

@@ -41,4 +41,11 @@ Writer::Options new_image(const std::string& directory, const std::string& name)
 std::string make_image(const std::string& directory, const std::string& name,
                        const std::string& source);
 
+// Creates `path` in an image, with an alternate stream `fits`, which is an extended attribute on
+// Linux, and three that cannot be one: `large`, `taken` by an attribute, and a long_stream_name.
+// Each contains its name, then `content`.
+void put_with_streams(Writer& writer, std::u16string_view path, const std::string& content);
+
+inline const std::string long_stream_name(255, 'n');
+
 }  // namespace cim::transfer

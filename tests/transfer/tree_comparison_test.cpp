@@ -267,6 +267,27 @@ TEST_F(Comparison, ReadsNoDataThatAForkShares) {
   EXPECT_FALSE(comparison.next());
 }
 
+// The names are the same, and a stream hidden by an attribute is still one.
+TEST_F(Comparison, FindsOtherStreamsThatNoXattrHolds) {
+  for (const std::string name : {"large", "taken", "long"}) {
+    SCOPED_TRACE(name);
+    for (const std::string side : {"old-", "new-"}) {
+      Writer writer(new_image(directory_.string(), side + name + ".cim"));
+      put_with_streams(writer, u"file", "text");
+      const std::string stream = name == "long" ? long_stream_name : name;
+      const std::uint64_t size = stream == "large" ? 70000 : 10;
+      writer.create_named_stream(u"file", linux_to_image_name(stream), size)
+          .write(test::bytes(side));
+      writer.commit();
+    }
+    const auto image = [&](const std::string& side) {
+      return (directory_.path() / (side + name + ".cim")).string();
+    };
+    EXPECT_EQ(compare(image("old-"), image("new-")), Differences{"file: xattrs"});
+    EXPECT_EQ(compare(image("old-"), image("old-")), Differences());
+  }
+}
+
 TEST_F(Comparison, RefusesWhatIsNoTree) {
   EXPECT_THROW(open_tree(directory_ / "missing"), Error);
   EXPECT_THROW(open_tree("/dev/null"), Error);
