@@ -1,12 +1,13 @@
 // Writes messages to standard error or syslog.
 #include "log.h"
 
-#include <cstdio>
 #include <ctime>
 #include <mutex>
 #include <unordered_set>
 
 #include <syslog.h>
+
+#include "program/standard_streams.h"
 
 namespace cim {
 namespace {
@@ -37,7 +38,7 @@ void log_error(const std::string& message) {
   if (in_syslog) {
     syslog(LOG_ERR, "%s", message.c_str());
   } else {
-    std::fprintf(stderr, "cimfs: %s\n", message.c_str());
+    write_message({"cimfs: ", message, "\n"});
   }
 }
 

@@ -1,6 +1,5 @@
 // cimfs: mounts a composite image.
 #include <cerrno>
-#include <cstdio>
 
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
@@ -13,6 +12,7 @@
 #include "log.h"
 #include "operations.h"
 #include "options.h"
+#include "program/standard_streams.h"
 #include "session.h"
 
 namespace cim {
@@ -74,11 +74,11 @@ void mount(const Options& options) {
 void run(const Options& options) {
   switch (options.action) {
     case Options::Action::show_help:
-      std::fputs(help_text().c_str(), stdout);
-      return;
+      print(help_text());
+      return finish_printing();
     case Options::Action::show_version:
-      fmt::print("cimfs {} (libfuse {})\n", CIMFS_VERSION, fuse_pkgversion());
-      return;
+      print(fmt::format("cimfs {} (libfuse {})\n", CIMFS_VERSION, fuse_pkgversion()));
+      return finish_printing();
     case Options::Action::mount:
     case Options::Action::check_only:
       mount(options);
@@ -93,8 +93,8 @@ int main(int argc, char* argv[]) {
   using namespace cim;
   const bool helper = is_mount_helper(argv[0]);
   const int failed = helper ? int{helper_failure} : int{failure};
-  exit_at_mapping_faults("cimfs", failed);
   try {
+    exit_at_mapping_faults("cimfs", failed);
     run(parse_options(argc, argv));
     return success;
   } catch (const UsageError& error) {

@@ -73,8 +73,8 @@ constexpr std::array allowed_calls = {
     // threads, signals and the end
     SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity), SCMP_SYS(membarrier),
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
-    SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(exit),
-    SCMP_SYS(exit_group)};
+    SCMP_SYS(rt_sigtimedwait), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
+    SCMP_SYS(geteuid), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
 // What the C library tries on its own account, and does without.
 constexpr std::array refused_calls = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(socket),

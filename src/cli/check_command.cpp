@@ -10,9 +10,9 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "cli/output.h"
 #include "cli/progress_report.h"
 #include "image/check.h"
+#include "program/standard_streams.h"
 
 namespace cim::cli {
 namespace {
@@ -43,8 +43,8 @@ class Report : public CheckObserver {
     } else if (progress_) {
       progress_->warn(is_error ? text : "warning: " + text);
     } else {
-      fmt::print(stderr, "cim: {}: {}{}\n", escape_controls(options_.image),
-                 is_error ? "" : "warning: ", escape_controls(text));
+      write_message({"cim: ", escape_controls(options_.image), ": ",
+                     is_error ? "" : "warning: ", escape_controls(text), "\n"});
     }
   }
 

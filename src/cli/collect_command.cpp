@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "cli/output.h"
+#include "program/standard_streams.h"
 #include "writer/garbage.h"
 
 namespace cim::cli {
@@ -46,11 +46,12 @@ class CollectReport {
   void finish(const Garbage& garbage) const {
     if (options_.json) return print_json(garbage);
     for (const std::string& doubt : garbage.doubts()) {
-      fmt::print(stderr, "cim: {}; it is kept\n", escape_controls(doubt));
+      write_message({"cim: ", escape_controls(doubt), "; it is kept\n"});
     }
-    fmt::print(stderr, "cim: {}: {} files {}, {} bytes {}\n", escape_controls(options_.directory),
-               count_, options_.dry_run ? "to remove" : "removed", bytes_,
-               options_.dry_run ? "to free" : "freed");
+    write_message(
+        {fmt::format("cim: {}: {} files {}, {} bytes {}\n", escape_controls(options_.directory),
+                     count_, options_.dry_run ? "to remove" : "removed", bytes_,
+                     options_.dry_run ? "to free" : "freed")});
   }
 
  private:

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "cli/output.h"
+#include "program/standard_streams.h"
 #include "transfer/tree_comparison.h"
 
 namespace cim::cli {

@@ -11,8 +11,8 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "cli/output.h"
 #include "posix/attributes.h"
+#include "program/standard_streams.h"
 #include "transfer/image_walk.h"
 
 namespace cim::cli {

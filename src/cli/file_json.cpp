@@ -8,8 +8,8 @@
 #include <sys/sysmacros.h>
 
 #include "cli/escape.h"
-#include "cli/output.h"
 #include "posix/attributes.h"
+#include "program/standard_streams.h"
 
 namespace cim::cli {
 namespace {

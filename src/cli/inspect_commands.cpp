@@ -8,8 +8,8 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "cli/output.h"
 #include "cli/status_text.h"
+#include "program/standard_streams.h"
 #include "transfer/extract.h"
 #include "transfer/image_walk.h"
 

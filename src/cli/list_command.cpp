@@ -8,7 +8,7 @@
 #include "cli/escape.h"
 #include "cli/file_json.h"
 #include "cli/long_listing.h"
-#include "cli/output.h"
+#include "program/standard_streams.h"
 #include "transfer/image_walk.h"
 
 namespace cim::cli {

@@ -1,29 +1,25 @@
 // cim, the command-line tool: builds, changes, shows, extracts and mounts composite images.
 //
 // Exit status: 0 success, 1 failure, 2 wrong usage; cim diff: 0 same, 1 different, 2 anything else;
-// cim check: as fsck(8).
-// Results go to standard output, everything else
-// to standard error.
-#include <cerrno>
+// cim check: as fsck(8). Results go to standard output, everything else to standard error.
 #include <clocale>
-#include <cstdio>
 #include <exception>
 #include <vector>
 
 #include <cim/error.h>
-#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "image/mapping_fault.h"
+#include "program/standard_streams.h"
 
 namespace {
 
 constexpr int exit_help = 0;
 
 void print_error(const std::string& message) {
-  fmt::print(stderr, "cim: {}\n", cim::cli::escape_controls(message));
+  cim::write_message({"cim: ", cim::cli::escape_controls(message), "\n"});
 }
 
 // An image keeps its region files open, and those of a long chain of forks can be more than the
@@ -35,24 +31,18 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Output that could not be written, to a full disk for one, must not look like success.
-void finish_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    throw cim::system_error(errno, "standard output");
-  }
-}
-
 int usage_exit(const CLI::App& app, const CLI::ParseError& error,
                const cim::cli::ExitStatus& exit) {
   const bool asked_for_help = error.get_exit_code() == 0;
   if (asked_for_help) {
     app.exit(error);
+    cim::finish_printing();
     return exit_help;
   }
   const auto commands = app.get_subcommands();
   print_error(error.what());
-  fmt::print(stderr, "Try 'cim {}--help'.\n",
-             commands.empty() ? "" : commands.front()->get_name() + " ");
+  const std::string command = commands.empty() ? "" : commands.front()->get_name() + " ";
+  cim::write_message({"Try 'cim ", command, "--help'.\n"});
   return exit.usage;
 }
 
@@ -76,7 +66,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   try {
     const std::vector<const char*> arguments = cim::cli::command_line(argc, argv);
     cim::cli::parse(app, static_cast<int>(arguments.size()), arguments.data());
-    finish_output();
+    cim::finish_printing();
   } catch (const CLI::ParseError& error) {
     return usage_exit(app, error, exit);
   }
@@ -86,12 +76,12 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // What a character is in --exclude patterns, and what cim tree draws lines with.
-  std::setlocale(LC_CTYPE, "");
-  raise_descriptor_limit();
   cim::cli::ExitStatus exit;
-  cim::exit_at_mapping_faults("cim", exit.failure);
   try {
+    // What a character is in --exclude patterns, and what cim tree draws lines with.
+    std::setlocale(LC_CTYPE, "");
+    raise_descriptor_limit();
+    cim::exit_at_mapping_faults("cim", exit.failure);
     return run(argc, argv, exit);
   } catch (const std::exception& error) {
     print_error(error.what());

@@ -2,7 +2,6 @@
 #include "cli/progress_report.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/escape.h"
+#include "program/standard_streams.h"
 
 namespace cim::cli {
 namespace {
@@ -17,6 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds draw_interval(100);
 constexpr int bar_width = 10;  // leaves room for the rest of the line in 80 columns
 constexpr double mebibyte = 1024.0 * 1024.0;
+constexpr const char* clear_to_end = "\033[K";  // of the terminal's line
 
 // What a file costs beside its data, in bytes that take as long to copy.
 constexpr double file_cost = 16384.0;
@@ -55,7 +56,7 @@ void ProgressReport::advance(const transfer::Amount& step) {
 void ProgressReport::warn(const std::string& message) {
   clear();
   ++warnings_;
-  fmt::print(stderr, "cim: {}\n", escape_controls(image_ + ": " + message));
+  write_message({"cim: ", escape_controls(image_ + ": " + message), "\n"});
 }
 
 void ProgressReport::draw() {
@@ -64,14 +65,11 @@ void ProgressReport::draw() {
   drawn_ = true;
   // The last column stays empty: a character there would move some terminals to the next line.
   const std::string line = text(std::chrono::duration<double>(now - start_).count());
-  fmt::print(stderr, "\r{}\033[K", line.substr(0, terminal_width() - 1));
-  std::fflush(stderr);
+  write_message({"\r", std::string_view(line).substr(0, terminal_width() - 1), clear_to_end});
 }
 
-void ProgressReport::clear() {
-  if (!std::exchange(drawn_, false)) return;
-  fmt::print(stderr, "\r\033[K");
-  std::fflush(stderr);
+void ProgressReport::clear() noexcept {
+  if (std::exchange(drawn_, false)) write_message({"\r", clear_to_end});
 }
 
 std::string ProgressReport::text(double elapsed_seconds) const {

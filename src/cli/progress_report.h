@@ -32,7 +32,7 @@ class ProgressReport : public transfer::Progress {
   using Clock = std::chrono::steady_clock;
 
   void draw();
-  void clear();
+  void clear() noexcept;
   std::string text(double elapsed_seconds) const;
 
   const std::string image_;

@@ -5,14 +5,13 @@
 #include <cerrno>
 #include <csignal>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <mutex>
-#include <string_view>
 
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#include "program/standard_streams.h"
 
 namespace cim {
 namespace {
@@ -106,22 +105,13 @@ void survive(int, siginfo_t* info, void*) {
 const char* program_name = "";
 const int* exit_status = nullptr;
 
-iovec part(std::string_view text) noexcept { return {const_cast<char*>(text.data()), text.size()}; }
-
-// One line, whole even where other threads write, too.
-void complain(const std::string& path) noexcept {
-  iovec parts[] = {part(program_name), part(": "),   part(path),
-                   part(": "),         part(reason), part("\n")};
-  if (writev(STDERR_FILENO, parts, std::size(parts)) < 0) return;  // nobody to tell
-}
-
 // Keeps the lock: a thread that meets the next fault waits for the end of the process.
 void complain_and_exit(int, siginfo_t* info, void*) {
   if (!is_fault(*info)) return give_up(*info);
   const std::lock_guard lock(mutex);
   const auto file = mapped_file_at(static_cast<std::byte*>(info->si_addr));
   if (file == mapped_files().end()) return give_up(*info);
-  complain(file->second.path);
+  write_message({program_name, ": ", file->second.path, ": ", reason, "\n"});
   _exit(*exit_status);
 }
 

@@ -179,6 +179,23 @@ TEST_F(FaultsTest, LostMetadataIsAnErrorThatIsLoggedOnce) {
   EXPECT_EQ(0, daemon.wait());
 }
 
+TEST_F(FaultsTest, AMessageThatCannotBeWrittenIsNoLossToAnyReader) {
+  truncate(RegionType::data);
+  const std::string pipe = image_path("pipe");
+  ASSERT_EQ(0, mkfifo(pipe.c_str(), 0600));
+  for (const std::string& place : {std::string("/dev/full"), pipe}) {
+    FileDescriptor reader(open(place.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    const CapturedErrors log(place);
+    reader = FileDescriptor();
+    const std::string mount_point = make_directory(fs::path(place).filename().string());
+    ForegroundDaemon daemon(image_path(), mount_point);
+    EXPECT_EQ(EIO, error_of_reading(mount_point + "/large"));
+    EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(0, daemon.wait());
+  }
+}
+
 TEST_F(FaultsTest, MetadataThatComesBackIsServedAgain) {
   const std::string metadata = regions(RegionType::metadata).at(0);
   const std::string copy = image_path("copy");

@@ -1,0 +1,44 @@
+#include "program/standard_streams.h"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include <cim/error.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace cim {
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+    throw system_error(errno, "standard output");
+  }
+}
+
+void finish_printing() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw system_error(errno, "standard output");
+  }
+}
+
+void write_message(std::initializer_list<std::string_view> parts) noexcept {
+  std::array<iovec, 8> vectors;
+  std::size_t count = 0;
+  for (const std::string_view part : parts) {
+    vectors.at(count++) = {const_cast<char*>(part.data()), part.size()};
+  }
+  sigset_t broken_pipe;
+  sigset_t before;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+  if (writev(STDERR_FILENO, vectors.data(), static_cast<int>(count)) < 0 && errno == EPIPE) {
+    const timespec no_time = {};
+    sigtimedwait(&broken_pipe, nullptr, &no_time);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace cim

@@ -1,0 +1,20 @@
+// Standard input, output and error of a program.
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+
+namespace cim {
+
+// Writes `text` to standard output. Throws Error with the errno of a failed write.
+void print(std::string_view text);
+
+// Makes sure that all that was printed has been written. Throws Error if not.
+void finish_printing();
+
+// Writes `parts` to standard error, at once. If that cannot be, because it is closed, full, or a
+// pipe that nobody reads, they are lost: no message is worth the work that it is about. Allocates
+// nothing. May be called from many threads at once, and by signal handlers.
+void write_message(std::initializer_list<std::string_view> parts) noexcept;
+
+}  // namespace cim
