@@ -94,6 +94,7 @@ int main(int argc, char* argv[]) {
   const bool helper = is_mount_helper(argv[0]);
   const int failed = helper ? int{helper_failure} : int{failure};
   try {
+    open_missing_standard_streams();
     exit_at_mapping_faults("cimfs", failed);
     run(parse_options(argc, argv));
     return success;

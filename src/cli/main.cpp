@@ -78,6 +78,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
 int main(int argc, char** argv) {
   cim::cli::ExitStatus exit;
   try {
+    cim::open_missing_standard_streams();
     // What a character is in --exclude patterns, and what cim tree draws lines with.
     std::setlocale(LC_CTYPE, "");
     raise_descriptor_limit();

@@ -6,10 +6,20 @@
 #include <cstdio>
 
 #include <cim/error.h>
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 namespace cim {
+
+void open_missing_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest number that is free is that of `fd`.
+    const int wrong_way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (open("/dev/null", wrong_way) != fd) throw system_error(errno, "/dev/null");
+  }
+}
 
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {

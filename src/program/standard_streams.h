@@ -6,6 +6,12 @@
 
 namespace cim {
 
+// Puts /dev/null on those of the descriptors 0 to 2 that the program was started without: otherwise
+// the next file that it opens would get their numbers, and with these what is meant for them. As on
+// a closed descriptor, reading from them and writing to them fails. To be called first of all in
+// main(). Throws Error.
+void open_missing_standard_streams();
+
 // Writes `text` to standard output. Throws Error with the errno of a failed write.
 void print(std::string_view text);
 

@@ -1,4 +1,4 @@
-// Programs whose standard streams cannot be written.
+// Programs that are started without standard streams, or with some that cannot be written.
 #include <array>
 #include <cstdlib>
 
@@ -49,6 +49,60 @@ class Programs : public CliTest {
     EXPECT_EQ(std::system(line.c_str()), 0);  // NOLINT(concurrency-mt-unsafe)
   }
 };
+
+bool can_mount() { return geteuid() == 0 && fs::exists("/dev/fuse"); }
+
+// The parameter has a bit for each descriptor that is closed.
+class ClosedStreams : public Programs, public testing::WithParamInterface<int> {
+ protected:
+  static bool is_closed(int fd) { return (GetParam() >> fd & 1) != 0; }
+
+  int run_without(const std::string& command) const {
+    std::string line = command;
+    if (is_closed(0)) line += " <&-";
+    if (is_closed(1)) line += " >&-";
+    if (is_closed(2)) line += " 2>&-";
+    return run(line);
+  }
+};
+
+TEST_P(ClosedStreams, DoNotMixMessagesWithFiles) {
+  EXPECT_EQ(run_without("cim create app.cim src"), 0);
+  expect_image("app.cim");
+  EXPECT_EQ(run_without("cim add app.cim src/file more"), 0);
+  expect_image("app.cim");
+  EXPECT_EQ(run_without("cim export app.cim --tar app.tar"), 0);
+  EXPECT_EQ(run_without("cim create tar.cim --tar app.tar"), 0);
+  expect_image("tar.cim");
+  EXPECT_EQ(run_without("cim extract app.cim out"), 0);
+  EXPECT_EQ(read("out/more"), "content");
+  EXPECT_EQ(run_without("cim gc ."), 0);
+  expect_image("app.cim");
+}
+
+TEST_P(ClosedStreams, AreAnErrorToWhoeverNeedsThem) {
+  ASSERT_EQ(run("cim create app.cim src"), 0);
+  EXPECT_EQ(run_without("cim cat app.cim file"), is_closed(1) ? 1 : 0);
+  EXPECT_EQ(run_without("cim export app.cim >out.tar"), is_closed(1) ? 1 : 0);
+  ASSERT_EQ(run("cim export app.cim --tar app.tar"), 0);
+  EXPECT_EQ(run_without("cim create tar.cim --tar - <app.tar"), is_closed(0) ? 1 : 0);
+  EXPECT_EQ(run_without("fsck.cimfs app.cim"), is_closed(1) ? 8 : 0);
+  EXPECT_EQ(run_without("cimfs --version"), is_closed(1) ? 1 : 0);
+  expect_image("app.cim");
+}
+
+TEST_P(ClosedStreams, DoNotKeepImagesFromBeingMounted) {
+  if (!can_mount()) GTEST_SKIP() << "no /dev/fuse, or not root";
+  ASSERT_EQ(run("cim create app.cim src"), 0);
+  for (const char* program : {"cimfs", "mount.cimfs", "cim mount"}) {
+    EXPECT_EQ(run_without(std::string(program) + " app.cim mnt"), 0) << program;
+    EXPECT_EQ(read("mnt/file"), "content") << program;
+    EXPECT_EQ(run_without("cim umount mnt"), 0) << program;
+    EXPECT_TRUE(fs::is_empty(path("mnt"))) << program;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, ClosedStreams, testing::Range(1, 8));
 
 // Where messages get lost.
 struct Loss {
@@ -105,16 +159,17 @@ TEST_P(LostMessages, LeaveTheExitStatus) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, LostMessages,
-                         testing::Values(Loss{"Full", " 2>/dev/full"},
+                         testing::Values(Loss{"Closed", " 2>&-"}, Loss{"Full", " 2>/dev/full"},
                                          Loss{"DeadPipe", " 2>&#"},
                                          Loss{"IgnoredDeadPipe", " 2>&#", "trap '' PIPE && "}),
                          [](const auto& test) { return test.param.name; });
 
 TEST_F(Programs, HelpThatCannotBeWrittenIsAnError) {
-  for (const char* command : {"cim --help", "cim --version", "cim create --help", "cimfs --help",
-                              "cimfs --version"}) {
+  for (const char* command :
+       {"cim --help", "cim --version", "cim create --help", "cimfs --help", "cimfs --version"}) {
     EXPECT_EQ(run(command + std::string(" >/dev/full 2>err")), 1) << command;
-    EXPECT_TRUE(read("err").ends_with(": standard output: No space left on device\n")) << read("err");
+    EXPECT_TRUE(read("err").ends_with(": standard output: No space left on device\n"))
+        << read("err");
   }
 }
 
