@@ -228,12 +228,14 @@ typedef struct _CIMFS_FILE_METADATA {
  * Opens an image for writing. Nothing is visible to others before CimCommitImage().
  *
  * imageContainingPath: the existing directory that holds the image's files.
- * existingImageName: the image to build on, as u"app.cim"; NULL: start empty.
- * newImageName: the image that the commit makes. NULL or the same as existingImageName: the commit
- *     replaces that one. Another: it forks; the existing image stays as it is.
- * cimImageHandle: receives the handle, NULL on failure; to be closed with CimCloseImage().
+ * existingImageName: the image to build on, as u"app.cim"; NULL: start empty. A symbolic link
+ * stands for the image that it leads to, in that one's directory. newImageName: the image that the
+ * commit makes. NULL or the same as existingImageName: the commit replaces that one. Another: it
+ * forks; the existing image stays as it is. cimImageHandle: receives the handle, NULL on failure;
+ * to be closed with CimCloseImage().
  *
- * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`.
+ * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`, a
+ *     fork of what a link leads to in another directory.
  * E_ACCESSDENIED: no permission to read and write the directory or to read the existing image.
  * ERROR_PATH_NOT_FOUND: no such directory.
  * ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is missing.

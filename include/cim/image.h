@@ -124,8 +124,9 @@ struct RegionSetInfo {
 // destructor may be called from many threads at once.
 class CIM_API Image {
  public:
-  // Opens the image whose filesystem file is `path`. Throws Error: file_not_found (the file, or
-  // a region file that it needs), access_denied, corrupt, version_not_supported (a major version
+  // Opens the image whose filesystem file is `path`, or what that leads to if it is a symbolic
+  // link: region files are beside the file itself. Throws Error: file_not_found (the file, or a
+  // region file that it needs), access_denied, corrupt, version_not_supported (a major version
   // other than 1, 2 and 3).
   explicit Image(const std::string& path);
   Image(Image&& other) noexcept;

@@ -74,7 +74,8 @@ class CIM_API Writer {
     // The directory that holds the image's files.
     std::string directory;
 
-    // The image to build on: its name without directory, as `app.cim`. None: start empty.
+    // The image to build on: its name without directory, as `app.cim`. None: start empty. If it is
+    // a symbolic link, the image that it leads to is replaced, or forked, in its own directory.
     std::optional<std::string> existing;
 
     // The image that commit() makes; the same as `existing` to replace that. None: `existing`.

@@ -17,6 +17,7 @@
 #include "cli/source_options.h"
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
+#include "image/region.h"
 #include "posix/metadata.h"
 #include "transfer/import.h"
 #include "transfer/tar_import.h"
@@ -128,8 +129,9 @@ Writer::Options writer_options(const CreateOptions& options) {
   result.complete_descriptors = true;
   result.replace = options.force;
   if (options.base) {
-    check_base(*options.base, options.image);
-    result.existing = ImageName(*options.base).name;
+    const std::string base = follow_link(*options.base);
+    check_base(base, options.image);
+    result.existing = ImageName(base).name;
   }
   return result;
 }

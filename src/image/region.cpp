@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -46,10 +47,19 @@ std::optional<RegionFileName> parse_region_file_name(std::string_view name) {
                         index};
 }
 
+std::string follow_link(const std::string& path) {
+  boost::system::error_code error;
+  if (!boost::filesystem::is_symlink(path, error)) return path;
+  const boost::filesystem::path image = boost::filesystem::canonical(path, error);
+  if (error) throw system_error(error.value(), path);
+  return image.string();
+}
+
 std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
+  const std::string image = follow_link(path);
+  const std::size_t slash = image.rfind('/');
   if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
+  return slash == 0 ? "/" : image.substr(0, slash);
 }
 
 FileDescriptor open_regular_file(int directory_fd, const std::string& name,

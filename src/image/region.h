@@ -29,7 +29,12 @@ struct RegionFileName {
 // The parts of `name`, if it is exactly what one of the two functions above makes of them.
 std::optional<RegionFileName> parse_region_file_name(std::string_view name);
 
-// The directory that the file at `path` is in.
+// The path of the image that `path` leads to, if that is a symbolic link; else `path`. Throws
+// Error.
+std::string follow_link(const std::string& path);
+
+// The directory that the image `path` is in, and its region files with it, wherever a symbolic link
+// to it is. Throws Error.
 std::string directory_of(const std::string& path);
 
 // What the filesystem file of an image says.

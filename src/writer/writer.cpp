@@ -4,6 +4,7 @@
 #include <cstring>
 #include <thread>
 
+#include <boost/filesystem.hpp>
 #include <cim/image.h>
 #include <cim/writer.h>
 #include <fcntl.h>
@@ -138,9 +139,28 @@ struct Writer::Impl {
 
 namespace {
 
+// Where `existing` is a symbolic link, the options for the image that it leads to.
+Writer::Options follow_links(Writer::Options options) {
+  if (!options.existing) return options;
+  check_image_name(*options.existing);
+  const std::string link = options.directory + "/" + *options.existing;
+  const std::string image = follow_link(link);
+  if (image == link) return options;
+  const bool is_fork = options.name && options.name != options.existing;
+  options.existing = image.substr(image.rfind('/') + 1);
+  if (!is_fork) {
+    options.directory = directory_of(image);
+    options.name = options.existing;
+    return options;
+  }
+  boost::system::error_code error;
+  if (boost::filesystem::equivalent(options.directory, directory_of(image), error)) return options;
+  throw Error(Errc::invalid_argument,
+              link + ": leads to another directory; a fork shares files with its base");
+}
+
 std::optional<Image> open_base(const Writer::Options& options) {
   if (!options.existing) return std::nullopt;
-  check_image_name(*options.existing);
   return Image(options.directory + "/" + *options.existing);
 }
 
@@ -390,7 +410,7 @@ void Writer::Impl::write_and_publish() {
   sync_directory(directory_fd.get(), directory);
 }
 
-Writer::Writer(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+Writer::Writer(const Options& options) : impl_(std::make_unique<Impl>(follow_links(options))) {}
 Writer::~Writer() = default;
 
 WriteStream Writer::create_file(std::u16string_view path, const Metadata& metadata,

@@ -200,7 +200,6 @@ TEST_F(GcCommand, CountsImagesByAnyNameAndThroughLinks) {
   fs::rename(path("image"), path("elsewhere/image"));
   fs::create_symlink("elsewhere/image", path("link"));
   EXPECT_EQ(collect(), Names());
-  EXPECT_EQ(cim({"check", "--data", "link"}).status, 0);
   const Names files_before = files();
   fs::remove(path("link"));
   EXPECT_EQ(collect().size(), files_before.size() - 1);  // all but the link

@@ -512,6 +512,38 @@ TEST_F(WriterTest, AForkLeavesItsParentAlone) {
   EXPECT_EQ(2u, open("b.cim").region_sets().size());
 }
 
+TEST_F(WriterTest, ALinkStandsForTheImageItself) {
+  namespace fs = boost::filesystem;
+  {
+    Writer writer(fresh());
+    put(writer, u"first", "first");
+    writer.commit();
+  }
+  const test::TemporaryDirectory elsewhere;
+  fs::create_symlink(directory_ / "a.cim", elsewhere / "link.cim");
+  fs::create_symlink("a.cim", directory_ / "link.cim");
+  int number = 0;
+  for (const Writer::Options& options :
+       {Writer::Options{.directory = elsewhere.string(), .existing = "link.cim", .name = {}},
+        Writer::Options{
+            .directory = elsewhere.string(), .existing = "link.cim", .name = "link.cim"},
+        extending("link.cim"), forking("link.cim", "a.cim")}) {
+    Writer writer(options);
+    put(writer, linux_to_image_name(std::to_string(++number)), "new");
+    writer.commit();
+  }
+  EXPECT_THAT(list(open(), u""), ElementsAre("1", "2", "3", "4", "first"));
+  EXPECT_EQ(1, std::distance(fs::directory_iterator(elsewhere.path()), {}));
+  EXPECT_TRUE(fs::is_symlink(directory_ / "link.cim"));
+
+  EXPECT_EQ(
+      Errc::invalid_argument, error_of([&] {
+        Writer writer({.directory = elsewhere.string(), .existing = "link.cim", .name = "b.cim"});
+      }));
+  Writer(forking("link.cim", "b.cim")).commit();
+  EXPECT_THAT(list(open("b.cim"), u""), ElementsAre("1", "2", "3", "4", "first"));
+}
+
 TEST_F(WriterTest, AForkWritesOnlyWhatChanged) {
   {
     Writer writer(fresh());
