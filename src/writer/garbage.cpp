@@ -139,6 +139,7 @@ void Garbage::remove(const File& file) const {
 
 void remove_unused_region_sets(int directory_fd, const std::string& directory,
                                std::span<const format::RegionSet> candidates) {
+  if (candidates.empty()) return;
   UsedRegionSets used;
   try {
     used = used_region_sets(directory_fd, directory);

@@ -97,7 +97,7 @@ struct Writer::Impl {
   void close_stream();
 
   void commit();
-  void write_and_publish();
+  format::RegionSet write_and_publish();
   FileDescriptor lock_target() const;
   PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
 
@@ -382,11 +382,14 @@ void Writer::Impl::commit() {
     } catch (const Error&) {  // it was no image
     }
   }
-  guarded([&] { write_and_publish(); });
+  const format::RegionSet own = guarded([&] { return write_and_publish(); });
+  std::erase_if(replaced, [&](const format::RegionSet& set) {
+    return std::memcmp(&set.id, &own.id, sizeof(own.id)) == 0;  // an equal image
+  });
   remove_unused_region_sets(directory_fd.get(), directory, replaced);
 }
 
-void Writer::Impl::write_and_publish() {
+format::RegionSet Writer::Impl::write_and_publish() {
   queue.wait();
   const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
   const format::RegionOffset filesystem =
@@ -408,6 +411,7 @@ void Writer::Impl::write_and_publish() {
   }
   committed = true;
   sync_directory(directory_fd.get(), directory);
+  return set;
 }
 
 Writer::Writer(const Options& options) : impl_(std::make_unique<Impl>(follow_links(options))) {}

@@ -9,12 +9,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "format/extended_attributes.h"
 #include "format/security_descriptor.h"
 #include "image/base.h"
+#include "image/file_descriptor.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -449,6 +451,36 @@ TEST_F(WriterTest, ReplacingAnImageRemovesItsRegionFiles) {
   writer.commit();
   EXPECT_THAT(list(open(), u""), ElementsAre("new"));
   EXPECT_EQ(1u + 4u, files().size()) << "one filesystem file, two regions and their object ids";
+}
+
+// inotify(7) tells of each file that is opened in the directory.
+TEST_F(WriterTest, FilesOfOthersAreOpenedOnlyIfThereMayBeSomethingToRemove) {
+  const std::string other = directory_ / "other";
+  std::ofstream(other) << "of somebody else";
+  const FileDescriptor watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  ASSERT_GE(inotify_add_watch(watch.get(), other.c_str(), IN_OPEN), 0);
+  const auto was_opened = [&] {
+    alignas(inotify_event) char events[4096];
+    return read(watch.get(), events, sizeof(events)) > 0;
+  };
+  const auto commit = [&](const Writer::Options& options, std::string_view text) {
+    Writer writer(options);
+    put(writer, u"file", text);
+    writer.commit();
+  };
+  commit(fresh(), "first");
+  EXPECT_FALSE(was_opened());
+  commit(extending(), "second");
+  EXPECT_FALSE(was_opened());
+  commit(forking("a.cim", "b.cim"), "third");
+  EXPECT_FALSE(was_opened());
+  commit(fresh("c.cim"), "fourth");
+  Writer::Options replacing = fresh("c.cim");
+  replacing.replace = true;
+  commit(replacing, "fourth");
+  EXPECT_FALSE(was_opened());
+  commit(replacing, "fifth");
+  EXPECT_TRUE(was_opened());
 }
 
 TEST_F(WriterTest, ReplacingAnImageKeepsRegionFilesThatAForkNeeds) {
