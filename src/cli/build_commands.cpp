@@ -82,12 +82,13 @@ std::vector<char16_t> case_folding(const std::string& path) {
   return {table.begin(), table.end()};
 }
 
-void import(Writer& writer, const std::string& image, const std::string& source,
-            const std::u16string& path, const transfer::ImportOptions& options) {
+// Returns how many files have other contents in the image than in the source.
+std::uint64_t import(Writer& writer, const std::string& image, const std::string& source,
+                     const std::u16string& path, const transfer::ImportOptions& options) {
   const transfer::Amount total =
       ProgressReport::shows_bar() ? transfer::measure_tree(source, options) : transfer::Amount();
   ProgressReport report(image, total);
-  transfer::import_tree(writer, source, path, options, report);
+  return transfer::import_tree(writer, source, path, options, report);
 }
 
 // Makes a directory that has no model on disk.
@@ -136,8 +137,9 @@ Writer::Options writer_options(const CreateOptions& options) {
   return result;
 }
 
-void import_source(Writer& writer, const CreateOptions& options,
-                   transfer::ImportOptions import_options) {
+// Returns as import() does.
+std::uint64_t import_source(Writer& writer, const CreateOptions& options,
+                            transfer::ImportOptions import_options) {
   std::vector<char16_t> upcase;
   import_options.skip = transfer::files_of_image(options.image);
   if (options.base) {
@@ -147,7 +149,7 @@ void import_source(Writer& writer, const CreateOptions& options,
   } else if (options.case_insensitive) {
     import_options.upcase = format::windows_upcase_table();
   }
-  import(writer, options.image, *options.source, u"", import_options);
+  return import(writer, options.image, *options.source, u"", import_options);
 }
 
 FileDescriptor open_archive(const std::string& file) {
@@ -180,18 +182,27 @@ std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
   return transfer::import_tar(writer, archive.get(), name, import_options, report);
 }
 
+// To be called once the image is made.
+void report_incomplete(std::uint64_t files) {
+  if (files == 0) return;
+  throw Error(Errc::io_error, fmt::format("made, but {} file{} from the source", files,
+                                          files == 1 ? " differs" : "s differ"));
+}
+
 void create(const CreateOptions& options) {
   const transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
+  std::uint64_t incomplete = 0;
   std::uint64_t left_out = 0;
   if (options.source) {
-    import_source(writer, options, files);
+    incomplete = import_source(writer, options, files);
   } else if (options.tar) {
     left_out = import_archive(writer, options, files);
   } else if (!options.base) {
     create_plain_directory(writer, u"", files.overrides);
   }
   writer.commit();
+  report_incomplete(incomplete);
   if (left_out == 0) return;
   throw Error(Errc::unsupported, fmt::format("made without {} member{} of the archive", left_out,
                                              left_out == 1 ? "" : "s"));
@@ -227,8 +238,10 @@ void add(const AddOptions& options) {
   const std::vector<char16_t> upcase = case_folding(options.image);
   import_options.skip = transfer::files_of_image(options.image);
   import_options.upcase = upcase;
-  import(writer, options.image, options.source, image_path, import_options);
+  const std::uint64_t incomplete =
+      import(writer, options.image, options.source, image_path, import_options);
   writer.commit();
+  report_incomplete(incomplete);
 }
 
 void remove(const RemoveOptions& options) {

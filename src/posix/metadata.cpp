@@ -142,9 +142,10 @@ EncodedMetadata::EncodedMetadata(const LinuxMetadata& source)
 
 LinuxMetadata read_metadata(int fd, const std::string& subject) {
   LinuxMetadata metadata;
+  metadata.xattrs =
+      XattrReader(fd, subject).read();  // sysfs stamps a file when first asked for them
   if (fstat(fd, &metadata.status) != 0) throw system_error(errno, subject);
   if (S_ISLNK(metadata.status.st_mode)) metadata.symlink_target = read_link(fd, subject);
-  metadata.xattrs = XattrReader(fd, subject).read();
   return metadata;
 }
 

@@ -10,6 +10,7 @@
 #include <cim/image.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,7 +113,8 @@ class Import {
          Progress& progress)
       : writer_(writer), destination_(destination), options_(options), progress_(progress) {}
 
-  void run(const std::string& source) {
+  // Returns the number of incomplete files.
+  std::uint64_t run(const std::string& source) {
     const bool follow = destination_.empty();
     const unsigned char type = type_of(source, follow);
     if (follow && type != DT_DIR) throw system_error(ENOTDIR, source);
@@ -120,6 +122,7 @@ class Import {
     copy(root.get(), type, destination_, source);
     if (type == DT_DIR) copy_contents(source, std::move(root));
     inexact_times_.report(progress_);
+    return incomplete_;
   }
 
  private:
@@ -198,41 +201,62 @@ class Import {
     constexpr std::int64_t block_size = 512;  // the unit of st_blocks
     // One file system shares blocks or does not.
     if (status.st_size >= min_shared_size && can_share_) can_share_ = stream.share(fd);
-    if (status.st_blocks * block_size < status.st_size) {
-      copy_between_holes(fd, status.st_size, stream, source);
-    } else {
-      copy_range(fd, 0, status.st_size, stream, source);
-    }
+    const off_t end = status.st_blocks * block_size < status.st_size
+                          ? copy_between_holes(fd, status.st_size, stream, source)
+                          : copy_range(fd, 0, status.st_size, stream, source);
+    const std::string complaint = complaint_of_size(fd, status.st_size, end);
     check_unchanged(fd, status, source);
+    if (complaint.empty()) return;
+    progress_.warn(source + ": " + complaint);
+    ++incomplete_;
   }
 
-  void copy_between_holes(int fd, off_t size, WriteStream& stream, const std::string& source) {
+  // What is wrong with the size of a file of which all up to `end` was read; nothing if it is true.
+  // Those of files that a kernel makes up, as in /proc and /sys, are not.
+  static std::string complaint_of_size(int fd, off_t size, off_t end) {
+    if (end < size) {
+      return fmt::format("holds {} of the {} bytes that it claims; the rest is zeros", end, size);
+    }
+    char byte;
+    const ssize_t more = pread(fd, &byte, 1, size);
+    if (more < 0) return system_error(errno, "its end cannot be read").what();
+    if (more == 0) return {};
+    return fmt::format("holds more than the {} bytes that it claims; the rest is left out", size);
+  }
+
+  // Returns, as copy_range(), where the file ended.
+  off_t copy_between_holes(int fd, off_t size, WriteStream& stream, const std::string& source) {
     off_t hole = 0;
     while (hole < size) {
       const off_t data = lseek(fd, hole, SEEK_DATA);
       if (data < 0 && errno != ENXIO) throw system_error(errno, source);
       const off_t next = data < 0 ? size : std::min(data, size);
       progress_.advance({.bytes = static_cast<std::uint64_t>(next - hole)});
-      if (next == size) return;
+      if (next == size) break;
       hole = lseek(fd, next, SEEK_HOLE);
       if (hole < 0) throw system_error(errno, source);
       hole = std::min(hole, size);
-      copy_range(fd, next, hole, stream, source);
+      const off_t end = copy_range(fd, next, hole, stream, source);
+      if (end < hole) return end;
     }
+    return size;
   }
 
-  void copy_range(int fd, off_t offset, off_t end, WriteStream& stream, const std::string& source) {
+  // Returns `end`, or where the file ended before.
+  off_t copy_range(int fd, off_t offset, off_t end, WriteStream& stream,
+                   const std::string& source) {
     while (offset < end) {
       const std::size_t wanted = std::min<std::size_t>(buffer_.size(), end - offset);
       const ssize_t length = pread(fd, buffer_.data(), wanted, offset);
       if (length < 0 && errno == EINTR) continue;
       if (length < 0) throw system_error(errno, source);
-      if (length == 0) throw changed(source);
+      if (length == 0) break;
       const auto bytes = static_cast<std::size_t>(length);
       stream.write_at(static_cast<std::uint64_t>(offset), ByteView(buffer_).first(bytes));
       progress_.advance({.bytes = bytes});
       offset += length;
     }
+    return offset;
   }
 
   Writer& writer_;
@@ -241,6 +265,7 @@ class Import {
   Progress& progress_;
   InexactTimes inexact_times_;
   bool can_share_ = true;
+  std::uint64_t incomplete_ = 0;
   std::map<FileKey, std::u16string> linked_files_;  // files with several names: the first copy
   std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
 };
@@ -258,9 +283,9 @@ std::string object_id_path(const std::string& region) {
 
 }  // namespace
 
-void import_tree(Writer& writer, const std::string& source, std::u16string_view path,
-                 const ImportOptions& options, Progress& progress) {
-  Import(writer, path, options, progress).run(source);
+std::uint64_t import_tree(Writer& writer, const std::string& source, std::u16string_view path,
+                          const ImportOptions& options, Progress& progress) {
+  return Import(writer, path, options, progress).run(source);
 }
 
 Amount measure_tree(const std::string& source, const ImportOptions& options) {

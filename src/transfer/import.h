@@ -50,13 +50,15 @@ struct ImportOptions {
 // needed for the names in the directories on the way down and for the paths of files with several
 // links, not for data.
 //
-// Times that the image cannot hold as they are give warnings, see InexactTimes.
+// Times that the image cannot hold as they are give warnings, see InexactTimes. So does a file that
+// holds more or less than its size: in the image it has that size, cut off or with zeros at its
+// end. Returns how many of these there are.
 //
 // Throws Error, naming the file: what the system says of one that cannot be read; io_error if one
 // changes while it is read; already_exists for names that the image would take for one; and what
 // Writer throws. The writer should then be destroyed without commit().
-void import_tree(Writer& writer, const std::string& source, std::u16string_view path,
-                 const ImportOptions& options, Progress& progress);
+std::uint64_t import_tree(Writer& writer, const std::string& source, std::u16string_view path,
+                          const ImportOptions& options, Progress& progress);
 
 // What import_tree() has to do for `source`. Throws Error as that does.
 Amount measure_tree(const std::string& source, const ImportOptions& options);

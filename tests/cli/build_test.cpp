@@ -164,5 +164,17 @@ TEST_F(Build, LnDoesNotReplaceAFile) {
   EXPECT_EQ(succeed({"cat", "app.cim", "b"}), "b");
 }
 
+TEST_F(Build, AddTellsOfFilesThatHoldMoreThanTheirSize) {
+  const std::string made_up = "/proc/sys/kernel/ostype";
+  if (!fs::exists(made_up)) GTEST_SKIP() << "no /proc";
+  succeed({"create", "app.cim"});
+  const Result added = cim({"add", "app.cim", made_up});
+  EXPECT_EQ(added.status, 1);
+  EXPECT_NE(added.err.find("cim: app.cim: " + made_up + ": holds more than"), std::string::npos);
+  EXPECT_TRUE(added.err.ends_with("cim: app.cim: made, but 1 file differs from the source\n"))
+      << added.err;
+  EXPECT_EQ(succeed({"cat", "app.cim", "ostype"}), "");
+}
+
 }  // namespace
 }  // namespace cim::cli

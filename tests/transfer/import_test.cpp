@@ -4,6 +4,7 @@
 #include <boost/filesystem.hpp>
 #include <cim/image.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -70,6 +71,32 @@ class Meddler : public RecordingProgress {
  private:
   std::function<void()> meddle_;
 };
+
+// As those of /proc and /sys, the sizes of which are 0 and 4096 whatever there is to read.
+TEST_F(Import, TellsOfFilesThatHoldMoreOrLessThanTheirSize) {
+  const std::string more = "/proc/sys/kernel/ostype";
+  const std::string less = "/sys/kernel/uevent_seqnum";
+  if (!fs::exists(more) || !fs::exists(less)) GTEST_SKIP() << "no /proc, or no /sys";
+  write_file(source("empty"), "");
+  Writer writer(new_image(images(), "image.cim"));
+  EXPECT_EQ(0, import_tree(writer, source(), u"", {}, progress_));
+  EXPECT_EQ(1, import_tree(writer, more, u"more", {}, progress_));
+  EXPECT_EQ(1, import_tree(writer, less, u"less", {}, progress_));
+  writer.commit();
+  const Image image(images() + "/image.cim");
+  EXPECT_EQ(test::content(image, u"more"), "");
+  const std::string content = read_file(less);
+  std::string expected = content;
+  expected.resize(fs::file_size(less));
+  EXPECT_EQ(test::content(image, u"less"), expected);
+  std::erase_if(progress_.warnings, [](const std::string& warning) {
+    return warning.find("rounded down") != std::string::npos;
+  });
+  EXPECT_EQ(progress_.warnings,
+            (Names{more + ": holds more than the 0 bytes that it claims; the rest is left out",
+                   fmt::format("{}: holds {} of the {} bytes that it claims; the rest is zeros",
+                               less, content.size(), expected.size())}));
+}
 
 TEST_F(Import, LeavesOutWhatAPatternMatchesAnywhere) {
   fs::create_directories(source("src/deep"));

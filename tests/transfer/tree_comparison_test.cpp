@@ -52,6 +52,25 @@ Differences compare(const std::string& old_path, const std::string& new_path) {
   return found;
 }
 
+// Files of no size, by which they cannot be told from empty ones.
+TEST(ComparisonOfMadeUpFiles, GoesByWhatThereIsToRead) {
+  const std::string made_up = "/proc/sys/kernel/random";
+  if (!fs::exists(made_up + "/boot_id")) GTEST_SKIP() << "no " << made_up;
+  const test::TemporaryDirectory directory;
+  fs::create_directory(directory / "empty");
+  for (const auto& entry : fs::directory_iterator(made_up)) {
+    write_file(directory / ("empty/" + entry.path().filename().string()), "");
+  }
+  const std::string image = make_image(directory.string(), "image.cim", directory / "empty");
+  for (const std::string& empty : {directory / "empty", image}) {
+    const Differences differences = compare(empty, made_up);
+    const auto has_other_content = [](const std::string& difference) {
+      return difference.starts_with("boot_id: content");
+    };
+    EXPECT_TRUE(std::ranges::any_of(differences, has_other_content)) << empty;
+  }
+}
+
 // Two trees, `old` and `new`, made alike and then changed.
 class Comparison : public testing::Test {
  protected:
