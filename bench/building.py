@@ -7,7 +7,8 @@ from pathlib import Path
 
 from machine import run, timed
 from peers import CIMFS, Builder
-from targets import ADD_ROW, CREATE_ROW, Samples
+from report import Results
+from targets import ADD_ROW, CREATE_ROW
 
 FILES_BEFORE_ADD = 1_000_000
 
@@ -15,18 +16,17 @@ FILES_BEFORE_ADD = 1_000_000
 class Creating:
     """Measures how long `builders` take for `tree`. What they make is below `work` for a while."""
 
-    def __init__(self, work: Path, tree: Path, builders: list[Builder]) -> None:
+    def __init__(self, work: Path, tree: Path, builders: list[Builder], results: Results) -> None:
         self.output = work / "created"
         self.tree = tree
         self.builders = builders
-        self.samples: Samples = {CREATE_ROW.name: {}}
+        self.results = results
 
     def measure_round(self, number: int) -> None:
         start = number % len(self.builders)
         for builder in self.builders[start:] + self.builders[:start]:
             print(f"round {number + 1}: {builder.name}", file=sys.stderr)
-            seconds = self.measure(builder)
-            self.samples[CREATE_ROW.name].setdefault(builder.name, []).append(seconds)
+            self.results.note(CREATE_ROW.name, builder.name, self.measure(builder))
 
     def measure(self, builder: Builder) -> float:
         run(["bash", "-c", 'tar -cf - -C "$1" . | cat > /dev/null', "bash", str(self.tree)])  # warm
@@ -43,10 +43,10 @@ class Adding:
     `make_image`, which has no sources to read.
     """
 
-    def __init__(self, work: Path, make_image: Path) -> None:
+    def __init__(self, work: Path, make_image: Path, results: Results) -> None:
         self.output = work / "added"
         self.make_image = make_image
-        self.samples: Samples = {ADD_ROW.name: {CIMFS: [], "rebuild": []}}
+        self.results = results
 
     def measure_round(self, number: int) -> None:
         print(f"round {number + 1}: adding", file=sys.stderr)
@@ -57,5 +57,5 @@ class Adding:
         os.sync()
         add = timed(["cim", "add", str(image), "/etc/passwd", "added"])
         shutil.rmtree(self.output)
-        self.samples[ADD_ROW.name]["rebuild"].append(rebuild)
-        self.samples[ADD_ROW.name][CIMFS].append(add)
+        self.results.note(ADD_ROW.name, "rebuild", rebuild)
+        self.results.note(ADD_ROW.name, CIMFS, add)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from machine import Failure, drop_caches, run, timed
 from peers import Builder, Peer
-from targets import Samples
+from report import Results
 from workspace import mounted
 
 LARGE_FILE = "large"  # the only file of its source directory
@@ -110,16 +110,19 @@ def digest(root: Path) -> str:
 
 
 class Reading:
-    """Measures `peers`, whose images it makes in `work`, in `phases`. Notes the rows `wanted`."""
+    """
+    Measures `peers`, whose images it makes in `work`, in `phases`. Notes the rows `wanted` in
+    `results`.
+    """
 
     def __init__(
-        self, work: Path, peers: list[Peer], phases: list[Phase], wanted: set[str]
+        self, work: Path, peers: list[Peer], phases: list[Phase], wanted: set[str], results: Results
     ) -> None:
         self.work = work
         self.peers = peers
         self.phases = [phase for phase in phases if phase.is_wanted(wanted)]
         self.wanted = wanted
-        self.samples: Samples = {}
+        self.results = results
 
     def prepare(self) -> None:
         """Makes the images, and checks that all peers show what is in the sources."""
@@ -157,7 +160,7 @@ class Reading:
 
     def note(self, row: str, peer: Peer, seconds: float) -> None:
         if row in self.wanted:
-            self.samples.setdefault(row, {}).setdefault(peer.name, []).append(seconds)
+            self.results.note(row, peer.name, seconds)
 
     def image(self, builder: Builder, source: Path) -> Path:
         return self.work / "images" / builder.name / source.name / "image"

@@ -65,15 +65,48 @@ def tables(samples: Samples) -> str:
     return "\n\n".join(table(rows, samples) for rows in shown)
 
 
-def write_json(file: Path, samples: Samples, facts: dict[str, object]) -> None:
-    medians = {row: medians_of(peers) for row, peers in samples.items()}
-    targets = {
-        row.name: {str(target): target.reached(medians[row.name]) for target in row.targets}
-        for row in ROWS
-        if row.name in samples
-    }
-    report = {"facts": facts, "seconds": samples, "medians": medians, "targets": targets}
-    file.write_text(json.dumps(report, indent=2) + "\n")
+class Results:
+    """All samples so far. Whatever ends the run, they are in the JSON `file`, if one is wanted."""
+
+    def __init__(self, facts: dict[str, object], file: Path | None) -> None:
+        self.facts = facts
+        self.file = file
+        self.samples: Samples = {}
+        self.finished = False
+
+    def note(self, row: str, peer: str, seconds: float) -> None:
+        self.samples.setdefault(row, {}).setdefault(peer, []).append(seconds)
+        self.write()
+
+    def finish(self) -> None:
+        """To be called when nothing is left to measure."""
+        self.finished = True
+        self.write()
+
+    def write(self) -> None:
+        if self.file is None:
+            return
+        medians = {row: medians_of(peers) for row, peers in self.samples.items()}
+        targets = {
+            row.name: {str(target): target.reached(medians[row.name]) for target in row.targets}
+            for row in ROWS
+            if row.name in self.samples
+        }
+        report = {
+            "facts": self.facts,
+            "finished": self.finished,
+            "seconds": self.samples,
+            "medians": medians,
+            "targets": targets,
+        }
+        new = self.file.with_name(self.file.name + ".new")  # so that the file is always whole
+        new.write_text(json.dumps(report, indent=2) + "\n")
+        new.replace(self.file)
+
+    def print(self) -> None:
+        for name, fact in self.facts.items():
+            print(f"{name}: {fact}")
+        print(f"\n{tables(self.samples)}")
 
 
 def require_chart_library() -> None:
