@@ -10,6 +10,7 @@
 #include "image/mapping_fault.h"
 #include "image_lock.h"
 #include "log.h"
+#include "mount/exit_status.h"
 #include "operations.h"
 #include "options.h"
 #include "program/standard_streams.h"
@@ -20,10 +21,14 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-enum ExitStatus { success = 0, failure = 1, usage = 2 };
+enum ExitStatus { success = 0, usage = 2 };
 
 // What mount(8) expects of its helpers instead.
 enum HelperExitStatus { helper_usage = 1, helper_failure = 32 };
+
+int exit_status(bool helper, Errc code) {
+  return helper ? int{helper_failure} : exit_status_for(code);
+}
 
 std::string canonical_path(const std::string& path) {
   boost::system::error_code error;
@@ -92,7 +97,7 @@ void run(const Options& options) {
 int main(int argc, char* argv[]) {
   using namespace cim;
   const bool helper = is_mount_helper(argv[0]);
-  const int failed = helper ? int{helper_failure} : int{failure};
+  const int failed = exit_status(helper, Errc::io_error);
   try {
     open_missing_standard_streams();
     exit_at_mapping_faults("cimfs", failed);
@@ -101,6 +106,9 @@ int main(int argc, char* argv[]) {
   } catch (const UsageError& error) {
     log_error(fmt::format("{} (see cimfs --help)", error.what()));
     return helper ? int{helper_usage} : int{usage};
+  } catch (const Error& error) {
+    log_error(error.what());
+    return exit_status(helper, error.code());
   } catch (const std::exception& error) {
     log_error(error.what());
     return failed;

@@ -266,6 +266,11 @@ Mount options:
   sandbox=no             let the daemon keep the rights that it does not need to serve:
                          capabilities, opening files, any system call
   noexec, auto_unmount   as in mount(8) and fuse(8)
+
+Exit status: 0 the image is mounted; 2 wrong usage; of a failure 65 the image is broken,
+66 it or a file of it is missing, 69 it is of an unknown version, 71 there is not enough
+memory, 77 it may not be read or mounted, 1 anything else. As a helper of mount(8): as
+that has it.
 )";
 }
 

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <atomic>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <fstream>
@@ -50,10 +51,13 @@ void log_message(fuse_log_level, const char* format, std::va_list arguments) {
   log_error(format_log(format, arguments));
 }
 
-[[noreturn]] void throw_cannot_mount(const MountRequest& request) {
+// `error` is what errno was left at.
+[[noreturn]] void throw_cannot_mount(const MountRequest& request, int error) {
   const std::string reason = setup_complaint.empty() ? "" : ": " + setup_complaint;
-  throw Error(Errc::io_error, fmt::format("{}: cannot be mounted on {}{}", request.image,
-                                          request.mount_point, reason));
+  const bool denied = error == EPERM || error == EACCES;
+  throw Error(
+      denied ? Errc::access_denied : Errc::io_error,
+      fmt::format("{}: cannot be mounted on {}{}", request.image, request.mount_point, reason));
 }
 
 // `value` as part of a list of mount options.
@@ -159,10 +163,12 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
     : file_system_(file_system), mount_point_(request.mount_point) {
   fuse_set_log_func(keep_complaint);
   session_ = new_session(file_system, request);
-  if (session_ == nullptr) throw_cannot_mount(request);
+  if (session_ == nullptr) throw_cannot_mount(request, 0);
+  errno = 0;
   if (fuse_session_mount(session_, request.mount_point.c_str()) != 0) {
+    const int error = errno;
     fuse_session_destroy(session_);
-    throw_cannot_mount(request);
+    throw_cannot_mount(request, error);
   }
   fuse_set_log_func(log_message);
   mount_ = find_mount(mount_point_);

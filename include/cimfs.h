@@ -375,7 +375,8 @@ CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
  *
  * The mount point is the directory Volume{GUID} under $CIMFS_MOUNT_ROOT or, if that is not set,
  * /run/cimfs for root and $XDG_RUNTIME_DIR/cimfs for others; all directories are made as needed.
- * The `cimfs` daemon serves it.
+ * The `cimfs` daemon of $PATH serves it, or else the installed one. In a process with privileges
+ * that its caller lacks (AT_SECURE, getauxval(3)) no environment variable counts.
  *
  * imageContainingPath, imageName: as for CimCreateImage().
  * mountImageFlags: CIM_MOUNT_* combined. CIM_MOUNT_CHILD_ONLY shows the files that the last fork of

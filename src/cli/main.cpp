@@ -1,7 +1,8 @@
 // cim, the command-line tool: builds, changes, shows, extracts and mounts composite images.
 //
 // Exit status: 0 success, 1 failure, 2 wrong usage; cim diff: 0 same, 1 different, 2 anything else;
-// cim check: as fsck(8). Results go to standard output, everything else to standard error.
+// cim check: as fsck(8); cim mount -f: as cimfs. Results go to standard output, everything else to
+// standard error.
 #include <clocale>
 #include <exception>
 #include <vector>

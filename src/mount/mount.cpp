@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "image/file_descriptor.h"
+#include "mount/exit_status.h"
 #include "mount/program.h"
 
 namespace cim {
@@ -82,14 +83,14 @@ std::string canonical_path(const std::string& path) {
   return canonical.get();
 }
 
-// The image mounted at the canonical path `mount_point`; of several, the topmost.
-std::optional<std::string> image_at(const std::string& mount_point) {
+// What is mounted at the canonical path `mount_point`; of several, the topmost.
+std::optional<MountedImage> mount_at(const std::string& mount_point) {
   const std::vector<MountedImage> mounts = mounted_images();
   const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountedImage& mount) {
     return mount.mount_point == mount_point;
   });
   if (found == mounts.rend()) return std::nullopt;
-  return found->image;
+  return *found;
 }
 
 bool is_mounted(const std::string& image) {
@@ -98,24 +99,34 @@ bool is_mounted(const std::string& image) {
                      [&](const MountedImage& mount) { return mount.image == image; });
 }
 
+bool is_mounted_at(const std::string& image, const std::string& mount_point) {
+  const std::optional<MountedImage> mount = mount_at(canonical_path(mount_point));
+  return mount && mount->image == canonical_path(image);
+}
+
 ProgramResult run_daemon(std::vector<std::string> arguments) {
   if (auto result = run_program(arguments)) return *result;
   arguments.front() = installed_daemon;
   if (auto result = run_program(arguments)) return *result;
-  throw Error(Errc::file_not_found, fmt::format("{}: neither in $PATH nor installed as {}",
-                                                daemon_name, installed_daemon));
+  throw Error(Errc::io_error, fmt::format("{}: neither in $PATH nor installed as {}", daemon_name,
+                                          installed_daemon));
 }
 
 void unmount_as_root(const std::string& mount_point) {
   if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW) != 0) throw system_error(errno, mount_point);
 }
 
-void unmount_as_user(const std::string& mount_point) {
-  const auto result = run_program({"fusermount3", "-u", "--", mount_point});
+bool is_still_there(const MountedImage& mount) {
+  const std::optional<MountedImage> now = mount_at(mount.mount_point);
+  return now && now->id == mount.id;
+}
+
+void unmount_as_user(const MountedImage& mount) {
+  const auto result = run_program({"fusermount3", "-u", "--", mount.mount_point});
   if (!result) {
-    throw Error(Errc::file_not_found, "fusermount3: not in $PATH; it unmounts for ordinary users");
+    throw Error(Errc::io_error, "fusermount3: not in $PATH; it unmounts for ordinary users");
   }
-  if (result->exit_status == 0) return;
+  if (result->exit_status ? *result->exit_status == 0 : !is_still_there(mount)) return;
   // fusermount3 has no exit status of its own for a busy mount.
   const bool busy = result->message.find("busy") != std::string::npos;
   throw Error(busy ? Errc::sharing_violation : Errc::access_denied, result->message);
@@ -154,24 +165,25 @@ void mount_image(const std::string& image, const std::string& mount_point,
   if (!options.empty()) arguments.insert(arguments.end(), {"-o", join(options)});
   arguments.insert(arguments.end(), {"--", image, mount_point});
   const ProgramResult result = run_daemon(std::move(arguments));
-  if (result.exit_status == 0) return;
-  throw Error(Errc::io_error, result.message.empty()
-                                  ? fmt::format("{}: {} failed without a word", image, daemon_name)
-                                  : result.message);
+  const std::optional<int> status = result.exit_status;
+  if (status ? *status == 0 : is_mounted_at(image, mount_point)) return;
+  throw Error(status ? error_of_exit_status(*status) : Errc::io_error,
+              result.message.empty()
+                  ? fmt::format("{}: {} failed without a word", image, daemon_name)
+                  : result.message);
 }
 
 void unmount_image(const std::string& mount_point) {
-  const std::string path = canonical_path(mount_point);
-  const std::optional<std::string> image = image_at(path);
-  if (!image) {
+  const std::optional<MountedImage> mount = mount_at(canonical_path(mount_point));
+  if (!mount) {
     throw Error(Errc::file_not_found, fmt::format("{}: no image is mounted here", mount_point));
   }
   if (geteuid() == 0) {
-    unmount_as_root(path);
+    unmount_as_root(mount->mount_point);
   } else {
-    unmount_as_user(path);
+    unmount_as_user(*mount);
   }
-  wait_until_released(*image);
+  wait_until_released(mount->image);
 }
 
 }  // namespace cim

@@ -24,6 +24,7 @@ inline constexpr HRESULT already_exists = HRESULT_FROM_WIN32(ERROR_ALREADY_EXIST
 inline constexpr HRESULT image_corrupt = HRESULT_FROM_WIN32(ERROR_CIMFS_IMAGE_CORRUPT);
 inline constexpr HRESULT version_not_supported =
     HRESULT_FROM_WIN32(ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED);
+inline constexpr HRESULT io_device = HRESULT_FROM_WIN32(ERROR_IO_DEVICE);
 
 // A handle that is closed when it goes out of scope.
 template <typename Value, void (*close_value)(Value)>

@@ -1,5 +1,6 @@
 // CimMountImage, CimDismountImage and CimGetVolumePath, on a real mount.
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,9 @@
 #include <string>
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -54,6 +58,15 @@ class VolumeTest : public CapiTest {
   HRESULT mount(PCWSTR name, const GUID& volume,
                 CIM_MOUNT_IMAGE_FLAGS flags = CIM_MOUNT_IMAGE_NONE) const {
     return CimMountImage(directory16().c_str(), name, flags, &volume);
+  }
+
+  // Puts a daemon first in $PATH that only says something and runs a shell command.
+  void use_daemon(const std::string& command) const {
+    const std::string bin = directory() + "/bin";
+    fs::create_directory(bin);
+    std::ofstream(bin + "/cimfs") << "#!/bin/sh\necho 'cimfs: broken' >&2\n" << command << "\n";
+    fs::permissions(bin + "/cimfs", fs::perms::owner_all);
+    setenv("PATH", (bin + ":" + getenv("PATH")).c_str(), 1);
   }
 
   fs::path first_mount_point() const { return root_ / first_volume_name; }
@@ -123,20 +136,94 @@ TEST_F(VolumeTest, WhatIsNotMountedIsFileNotFound) {
   EXPECT_EQ(file_not_found, CimGetVolumePath(&first_volume, path, sizeof(path)));
 }
 
-TEST_F(VolumeTest, FailureOfTheDaemonRemovesTheMountPoint) {
+TEST_F(VolumeTest, FailureOfTheDaemonTellsItsKindAndRemovesTheMountPoint) {
+  struct End {
+    const char* command;
+    HRESULT result;
+  };
   commit_image(u"a.cim", "contents");
   fs::create_directories(root_);
-  // A daemon that only fails.
-  const std::string bin = directory() + "/bin";
-  fs::create_directory(bin);
-  std::ofstream(bin + "/cimfs") << "#!/bin/sh\necho 'cimfs: broken' >&2\nexit 1\n";
-  fs::permissions(bin + "/cimfs", fs::perms::owner_all);
   const std::string path = getenv("PATH");
-  setenv("PATH", (bin + ":" + path).c_str(), 1);
-  EXPECT_TRUE(FAILED(mount(u"a.cim", first_volume)));
-  setenv("PATH", path.c_str(), 1);
-  EXPECT_TRUE(fs::exists(root_));
+  for (const End& end :
+       {End{"exit 1", io_device}, End{"exit 2", io_device}, End{"exit 65", image_corrupt},
+        End{"exit 66", file_not_found}, End{"exit 69", not_supported},
+        End{"exit 71", E_OUTOFMEMORY}, End{"exit 77", E_ACCESSDENIED}, End{"exit 127", io_device},
+        End{"kill -KILL $$", io_device}}) {
+    use_daemon(end.command);
+    EXPECT_EQ(end.result, mount(u"a.cim", first_volume)) << end.command;
+    EXPECT_TRUE(fs::exists(root_));
+    EXPECT_FALSE(fs::exists(first_mount_point()));
+    setenv("PATH", path.c_str(), 1);
+  }
+}
+
+// What the library takes for an image, the daemon need not.
+TEST_F(MountTest, RootThatIsALinkIsCorrupt) {
+  {
+    ImageHandle image;
+    ASSERT_EQ(S_OK, create_image(nullptr, u"link.cim", image));
+    const unsigned char lx_symlink[] = {0x1D, 0, 0, 0xA0, 5, 0, 0, 0, 2, 0, 0, 0, 'x'};
+    CIMFS_FILE_METADATA metadata = directory_metadata();
+    metadata.ReparseDataBuffer = lx_symlink;
+    metadata.ReparseDataSize = sizeof(lx_symlink);
+    StreamHandle stream;
+    ASSERT_EQ(S_OK, CimCreateFile(image.get(), u"\\", &metadata, stream.out()));
+    stream.close();
+    ASSERT_EQ(S_OK, CimCommitImage(image.get()));
+  }
+  EXPECT_EQ(image_corrupt, mount(u"link.cim", first_volume));
+}
+
+// Runs `action` in a process of its own and returns what that returns.
+template <typename Action>
+HRESULT in_child(Action&& action) {
+  int ends[2];
+  if (pipe(ends) != 0) return E_FAIL;
+  const pid_t child = fork();
+  if (child == 0) {
+    const HRESULT result = action();
+    _exit(::write(ends[1], &result, sizeof(result)) == sizeof(result) ? 0 : 1);
+  }
+  close(ends[1]);
+  HRESULT result = E_FAIL;
+  if (::read(ends[0], &result, sizeof(result)) != sizeof(result)) ADD_FAILURE() << "no result";
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return result;
+}
+
+TEST_F(MountTest, WithoutTheRightToMountAccessIsDenied) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root has a right to give up";
+  EXPECT_EQ(E_ACCESSDENIED, in_child([&] {
+              prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0);  // of the daemon
+              return mount(u"a.cim", first_volume);
+            }));
   EXPECT_FALSE(fs::exists(first_mount_point()));
+}
+
+void wait_for_all(int) {
+  while (waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+}
+
+// The daemon's exit status is lost on programs that do not care about their children.
+TEST_F(MountTest, WorksWhateverBecomesOfChildren) {
+  for (void (*handler)(int) : {SIG_IGN, &wait_for_all}) {
+    EXPECT_EQ(S_OK, in_child([&] {
+                std::signal(SIGCHLD, handler);
+                return mount(u"a.cim", first_volume);
+              }));
+    EXPECT_EQ("contents", read_file(first_mount_point() / "f"));
+    EXPECT_EQ(S_OK, in_child([&] {
+                std::signal(SIGCHLD, handler);
+                return CimDismountImage(&first_volume);
+              }));
+    EXPECT_EQ(io_device, in_child([&] {
+                std::signal(SIGCHLD, handler);
+                use_daemon("exit 1");
+                return mount(u"a.cim", first_volume);
+              }));
+  }
 }
 
 TEST_F(MountTest, ContentsAreAtTheVolumePathUntilDismounted) {

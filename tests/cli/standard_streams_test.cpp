@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "cli_test.h"
@@ -153,7 +154,7 @@ TEST_P(LostMessages, LeaveTheExitStatus) {
   EXPECT_EQ(run_unheard("cim diff no.cim no.cim"), 2);
   EXPECT_EQ(run_unheard("cim mount no.cim mnt"), 1);
   EXPECT_EQ(run_unheard("fsck.cimfs no.cim"), 8);
-  EXPECT_EQ(run_unheard("cimfs no.cim mnt"), 1);
+  EXPECT_EQ(run_unheard("cimfs no.cim mnt"), EX_NOINPUT);
   EXPECT_EQ(run_unheard("cimfs --bogus"), 2);
   EXPECT_EQ(run_unheard("mount.cimfs no.cim mnt"), 32);
 }

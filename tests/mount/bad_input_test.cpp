@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -46,16 +47,17 @@ class BadInputTest : public MountTest {
   }
 
   void expect_failure(const std::vector<std::string>& arguments, const std::string& subject,
-                      const std::string& reason) const {
+                      const std::string& reason, int status = 1) const {
     const ProgramResult result = run_daemon(arguments);
-    EXPECT_EQ(1, result.exit_status) << result.message;
+    EXPECT_EQ(status, result.exit_status) << result.message;
     EXPECT_THAT(result.message,
                 AllOf(HasSubstr(subject), HasSubstr(reason), Not(HasSubstr("cimfs:"))));
   }
 
-  void expect_unmountable(const std::string& subject, const std::string& reason) const {
+  void expect_unmountable(const std::string& subject, const std::string& reason,
+                          int status = EX_DATAERR) const {
     const std::string mount_point = make_directory();
-    expect_failure({image_path(), mount_point}, subject, reason);
+    expect_failure({image_path(), mount_point}, subject, reason, status);
     EXPECT_FALSE(is_mounted(mount_point));
   }
 };
@@ -76,7 +78,7 @@ T read_value(const std::string& path, std::uint64_t offset) {
 }
 
 TEST_F(BadInputTest, MissingImage) {
-  expect_failure({image_path("b.cim"), make_directory()}, "b.cim", "No such file");
+  expect_failure({image_path("b.cim"), make_directory()}, "b.cim", "No such file", EX_NOINPUT);
 }
 
 TEST_F(BadInputTest, DirectoryAsImage) {
@@ -95,18 +97,18 @@ TEST_F(BadInputTest, EmptyFile) {
 
 TEST_F(BadInputTest, FifoAsImage) {
   ASSERT_EQ(0, mkfifo(image_path("fifo").c_str(), 0600));
-  expect_failure({image_path("fifo"), make_directory()}, "fifo", "");
+  expect_failure({image_path("fifo"), make_directory()}, "fifo", "", EX_DATAERR);
 }
 
 TEST_F(BadInputTest, VersionOfTheFuture) {
   overwrite(image_path(), offsetof(format::CommonHeader, version_major), std::uint32_t{4});
-  expect_unmountable("a.cim", "version");
+  expect_unmountable("a.cim", "version", EX_UNAVAILABLE);
 }
 
 TEST_F(BadInputTest, MissingRegionFile) {
   const std::string path = metadata_path();
   fs::remove(path);
-  expect_unmountable(fs::path(path).filename().string(), "No such file");
+  expect_unmountable(fs::path(path).filename().string(), "No such file", EX_NOINPUT);
 }
 
 TEST_F(BadInputTest, TruncatedMetadata) {
@@ -125,7 +127,8 @@ TEST_F(BadInputTest, RootThatIsNoDirectory) {
 }
 
 TEST_F(BadInputTest, MissingMountPoint) {
-  expect_failure({image_path(), "/no/such/directory"}, "/no/such/directory", "No such file");
+  expect_failure({image_path(), "/no/such/directory"}, "/no/such/directory", "No such file",
+                 EX_NOINPUT);
 }
 
 TEST_F(BadInputTest, FileAsMountPoint) {

@@ -1,4 +1,6 @@
 // What a mount, and the daemon behind it, may do.
+#include <csignal>
+#include <cstdlib>
 #include <fstream>
 
 #include <cim/image.h>
@@ -15,12 +17,14 @@
 
 #include "fixture.h"
 #include "mount/mount.h"
+#include "support/error_of.h"
 #include "support/image_content.h"
 #include "transfer/extract.h"
 
 namespace cim::test {
 namespace {
 
+namespace fs = boost::filesystem;
 using testing::AllOf;
 using testing::Each;
 using testing::HasSubstr;
@@ -159,6 +163,54 @@ TEST_F(RightsTest, WhatIsMountedOverAMountStays) {
   EXPECT_EQ("content", read_file(mount_point + "/file"));
 }
 
+// A program that runs with the rights of another than its caller, who says what its $PATH is.
+class PrivilegedTest : public RightsTest {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "only root can give a program another owner";
+    RightsTest::SetUp();
+    if (IsSkipped()) return;
+    fs::copy_file(std::getenv("PRIVILEGED_MOUNT"), program());
+    ASSERT_EQ(0, chown(program().c_str(), nobody, nobody));
+    ASSERT_EQ(0, chmod(program().c_str(), 04755));
+    for (const char* place : {"trusted", "untrusted"}) {
+      const std::string daemon = home_ / place + "/cimfs";
+      fs::create_directory(home_ / place);
+      std::ofstream(daemon) << "#!/bin/sh\nenv >" << home_ / place << "-was-run\nexit 1\n";
+      ASSERT_EQ(0, chmod(daemon.c_str(), 0755));
+    }
+    ASSERT_EQ(0, chmod(home_.string().c_str(), 0777));
+  }
+
+  // Runs the program, with "trusted" where installed programs are.
+  ProgramResult run() const {
+    const std::string script = "mount --bind " + home_ / "trusted" + " " CIMFS_BINDIR +
+                               " && exec " + program() + " " + image_path() + " " + home_.string();
+    return run_program({"env", "MINE=1", "PATH=" + home_ / "untrusted" + ":" + std::getenv("PATH"),
+                        "unshare", "-m", "sh", "-c", script})
+        .value();
+  }
+
+  // Where a daemon has left its environment when it was run.
+  std::string environment_in(const std::string& place) const {
+    return home_ / (place + "-was-run");
+  }
+
+ private:
+  std::string program() const { return home_ / "program"; }
+
+  TemporaryDirectory home_;
+};
+
+TEST_F(PrivilegedTest, RunsNothingThatItsCallerChooses) {
+  const ProgramResult result = run();
+  if (result.exit_status == 77) GTEST_SKIP() << "set-user-id bits do not count here";
+  EXPECT_EQ(1, result.exit_status);
+  EXPECT_FALSE(fs::exists(environment_in("untrusted")));
+  EXPECT_THAT(read_file(environment_in("trusted")),
+              AllOf(HasSubstr("PATH=/usr/sbin:"), Not(HasSubstr("MINE"))));
+}
+
 // Acts as an ordinary user, with a directory of its own.
 class OrdinaryUserTest : public RightsTest {
  protected:
@@ -206,6 +258,22 @@ TEST_F(OrdinaryUserTest, TheDaemonUnmountsAtASignal) {
     EXPECT_THAT(status_of_threads(daemon.pid(), "Seccomp"), Each(CIMFS_SANDBOX ? "2" : "0"));
     daemon.signal(SIGTERM);
     EXPECT_EQ(0, daemon.wait());
+    EXPECT_FALSE(is_mounted(mount_point));
+  });
+}
+
+TEST_F(OrdinaryUserTest, MountsAndUnmountsWhateverBecomesOfChildren) {
+  as_nobody(home(), [&] {
+    std::signal(SIGCHLD, SIG_IGN);
+    const std::string mount_point = home() + "/mount";
+    fs::create_directory(mount_point);
+    mount_image(image_path(), mount_point, {});
+    EXPECT_EQ("content", read_file(mount_point + "/file"));
+    {
+      const std::ifstream user(mount_point + "/file");
+      EXPECT_EQ(Errc::sharing_violation, error_of([&] { unmount_image(mount_point); }));
+    }
+    unmount_image(mount_point);
     EXPECT_FALSE(is_mounted(mount_point));
   });
 }
