@@ -19,8 +19,8 @@ std::vector<MountedImage> mounted_images();
 
 // Starts the daemon for `image` on the existing directory `mount_point` and returns once the mount
 // answers. The daemon is `cimfs` as run_program() finds it, or else the installed one. Throws Error
-// with what the daemon printed: file_not_found, corrupt or unsupported of the image, access_denied
-// (to it, or to mounting), out_of_memory, io_error.
+// with what the daemon printed: file_not_found, corrupt, version_not_supported or unsupported of
+// the image, access_denied (to it, or to mounting), out_of_memory, io_error.
 void mount_image(const std::string& image, const std::string& mount_point,
                  const std::vector<std::string>& options);
 

@@ -20,8 +20,8 @@
 #include "fixture.h"
 #include "format/filetime.h"
 #include "image/file_descriptor.h"
-#include "mount/mount.h"
 #include "image/odd_names.h"
+#include "mount/mount.h"
 #include "posix/metadata.h"
 #include "support/image_content.h"
 
