@@ -24,12 +24,12 @@
  * Handles are checked: NULL, a closed handle or anything else that is not a live handle of the
  * right kind is E_INVALIDARG to all functions, and ignored by the two that close.
  *
- * Unless said otherwise a call that fails changes nothing. Strings and buffers passed in are needed
- * only until the call returns. Beside the errors listed at each function: E_INVALIDARG for a NULL
- * input, E_POINTER for a NULL output, E_OUTOFMEMORY, ERROR_DISK_FULL, ERROR_CIMFS_IMAGE_CORRUPT for
- * an image that breaks the format, ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED for one of a newer
- * version, ERROR_IO_DEVICE and E_FAIL for anything else. ERROR_x is returned as
- * HRESULT_FROM_WIN32(ERROR_x).
+ * Unless said otherwise a call that fails changes nothing; an image for which one was E_OUTOFMEMORY
+ * can only be closed. Strings and buffers passed in are needed only until the call returns. Beside
+ * the errors listed at each function: E_INVALIDARG for a NULL input, E_POINTER for a NULL output,
+ * E_OUTOFMEMORY, ERROR_DISK_FULL, ERROR_CIMFS_IMAGE_CORRUPT for an image that breaks the format,
+ * ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED for one of a newer version, ERROR_IO_DEVICE and E_FAIL
+ * for anything else. ERROR_x is returned as HRESULT_FROM_WIN32(ERROR_x).
  */
 #ifndef CIMFS_H
 #define CIMFS_H

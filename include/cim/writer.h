@@ -67,7 +67,8 @@ class CIM_API WriteStream {
 // have one of its own, for another directory.
 //
 // An Error from a call that names a path leaves the image as it was before the call; after an
-// io_error or disk_full only destruction is useful, and commit() throws.
+// io_error or disk_full only destruction is useful, and commit() throws. As it is after any other
+// exception: std::bad_alloc where memory runs out.
 class CIM_API Writer {
  public:
   struct Options {

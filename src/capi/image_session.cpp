@@ -12,6 +12,7 @@ Writer::Kind ImageSession::find(std::u16string_view path) const {
 void ImageSession::commit() {
   const std::lock_guard lock(mutex_);
   require_changeable();
+  if (out_of_memory_) throw std::bad_alloc();
   writer_.commit();
   committed_ = true;
 }
@@ -28,7 +29,16 @@ void ImageSession::require_changeable() const {
 void StreamSession::write(ByteView data) {
   const std::lock_guard lock(image_->mutex_);
   if (!data_) throw Error(Errc::invalid_argument, "not an open stream of a file");
-  data_->write(data);
+  image_->attempt([&] { data_->write(data); });
+}
+
+// One that nobody has closed: there was no memory for its handle.
+StreamSession::~StreamSession() {
+  {
+    const std::lock_guard lock(image_->mutex_);
+    if (open_) image_->out_of_memory_ = true;
+  }
+  close();
 }
 
 void StreamSession::close() noexcept {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,9 @@ class StreamSession;
 // An image being written. May be called from many threads at once: calls wait for each other. It is
 // freed, and uncommitted changes are discarded, when both its handle and that of its open stream
 // are closed: each owns a part of it.
+//
+// Once memory has run out in the middle of a change, nobody knows how much of it was made: the
+// image cannot be committed any more.
 class ImageSession : public std::enable_shared_from_this<ImageSession> {
  public:
   // Throws what Writer's constructor throws.
@@ -33,7 +37,7 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
   void change(Change change) {
     const std::lock_guard lock(mutex_);
     require_changeable();
-    change(writer_);
+    attempt([&] { change(writer_); });
   }
 
   // What Writer::find() returns. Throws Error (invalid_argument) after commit().
@@ -48,10 +52,22 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
   void require_uncommitted() const;
   void require_changeable() const;
 
+  // Returns `action()`, and keeps in mind if there is not enough memory for it.
+  template <typename Action>
+  auto attempt(Action&& action) {
+    try {
+      return action();
+    } catch (const std::bad_alloc&) {
+      out_of_memory_ = true;
+      throw;
+    }
+  }
+
   mutable std::mutex mutex_;  // of all below, and of the StreamSession's own members
   Writer writer_;
   bool has_stream_ = false;
   bool committed_ = false;
+  bool out_of_memory_ = false;
 };
 
 // An open stream of an ImageSession, which it keeps alive. May be called from many threads at once:
@@ -61,7 +77,7 @@ class StreamSession {
   explicit StreamSession(std::shared_ptr<ImageSession> image) noexcept : image_(std::move(image)) {}
   StreamSession(const StreamSession&) = delete;
   StreamSession& operator=(const StreamSession&) = delete;
-  ~StreamSession() { close(); }
+  ~StreamSession();
 
   // Throws what WriteStream::write() throws, and Error (invalid_argument) if this is a directory's
   // stream or another thread has closed it.
@@ -84,7 +100,7 @@ std::shared_ptr<StreamSession> ImageSession::open_stream(Create create) {
   auto stream = std::make_shared<StreamSession>(shared_from_this());
   const std::lock_guard lock(mutex_);
   require_changeable();
-  stream->data_ = create(writer_);
+  stream->data_ = attempt([&] { return create(writer_); });
   stream->open_ = true;
   has_stream_ = true;
   return stream;

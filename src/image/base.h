@@ -55,7 +55,7 @@ class BaseImage {
 
   // The names of extended attributes that the image records or, if it records none, that its files
   // have; nothing if it has more than 262,144 files to look through, or is broken.
-  std::optional<AttributeNames> attribute_names() const noexcept;
+  std::optional<AttributeNames> attribute_names() const;
 
   // The names of `file`, each with the directory that has it; empty if the image does not tell, as
   // before version 3. Throws Error (corrupt).
@@ -63,7 +63,7 @@ class BaseImage {
 
   // The bytes of the table of alternate streams of `file`; 0 if it has none, or none that can be
   // read.
-  std::uint64_t stream_table_size(const File& file) const noexcept;
+  std::uint64_t stream_table_size(const File& file) const;
 
   // What `stream`, of type pe_image, points at. Throws Error (corrupt).
   format::PeImage pe_image(const Stream& stream) const;

@@ -532,7 +532,7 @@ std::uint32_t BaseImage::file_table_count() const {
   return image_.impl_->filesystem.file_table_directory_length;
 }
 
-std::uint64_t BaseImage::stream_table_size(const File& file) const noexcept {
+std::uint64_t BaseImage::stream_table_size(const File& file) const {
   try {
     return image_.impl_->stream_table(file).byte_size();
   } catch (const Error&) {

@@ -205,12 +205,12 @@ AttributeNames Image::Impl::collected_attribute_names(const Image& image) const 
   return names;
 }
 
-std::optional<AttributeNames> BaseImage::attribute_names() const noexcept {
+std::optional<AttributeNames> BaseImage::attribute_names() const {
   try {
     if (auto recorded = image_.impl_->recorded_attribute_names(image_)) return recorded;
     if (image_.file_id_limit() > max_files_looked_through) return std::nullopt;
     return image_.impl_->collected_attribute_names(image_);
-  } catch (const std::exception&) {  // nothing is known of an image that is broken
+  } catch (const Error&) {  // nothing is known of an image that is broken
     return std::nullopt;
   }
 }

@@ -48,6 +48,7 @@ void DataQueue::add(const Step& step) {
 
 void DataQueue::hand_over() {
   if (!thread_.joinable()) {
+    stored_.reserve(max_pending);  // as many as can be until the next collect()
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
   {
@@ -100,7 +101,7 @@ void DataQueue::run(const std::stop_token& stop) {
     } catch (const Error& error) {
       failure = error;
     } catch (const std::bad_alloc&) {
-      failure = Error(Errc::out_of_memory, "not enough memory for the data of a stream");
+      failure = out_of_memory_;
     }
     lock.lock();
     if (failure) failure_ = failure;

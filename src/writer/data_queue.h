@@ -77,6 +77,8 @@ class DataQueue {
   std::deque<Batch> pending_;  // the first is being stored
   std::vector<Batch> stored_;
   std::optional<Error> failure_;
+  const Error out_of_memory_ =  // for the thread to have when it is
+      Error(Errc::out_of_memory, "not enough memory for the data of a stream");
 
   std::optional<DataWriter> stream_;  // belongs to the thread while something is pending
   std::jthread thread_;  // started by the first batch; the first member to be destroyed

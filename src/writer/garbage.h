@@ -48,6 +48,6 @@ class Garbage {
 // refers to; without any, looks at nothing. Removes nothing if one of the directory's files cannot
 // be read, since it may be an image that does. For who is the directory's one writer.
 void remove_unused_region_sets(int directory_fd, const std::string& directory,
-                               std::span<const format::RegionSet> candidates);
+                               std::span<const format::RegionSet> candidates) noexcept;
 
 }  // namespace cim

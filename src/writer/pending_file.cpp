@@ -115,6 +115,7 @@ void PendingFile::sync() {
 }
 
 bool PendingFile::publish(const std::string& name) {
+  std::string published = name;  // there is no way back once the file has it
   int result;
   if (temporary_name_.empty()) {
     const std::string link = fmt::format("/proc/self/fd/{}", fd_.get());
@@ -125,7 +126,7 @@ bool PendingFile::publish(const std::string& name) {
   if (result != 0 && errno == EEXIST) return false;
   if (result != 0) throw system_error(errno, directory_ + "/" + name);
   temporary_name_.clear();
-  name_ = name;
+  name_ = std::move(published);
   return true;
 }
 
@@ -142,6 +143,7 @@ bool PendingFile::differs_from(const std::string& name) const {
 }
 
 void PendingFile::replace(const std::string& name) {
+  std::string published = name;
   if (temporary_name_.empty()) {
     std::string temporary = random_name();
     if (!publish(temporary)) fail(EEXIST);
@@ -151,7 +153,7 @@ void PendingFile::replace(const std::string& name) {
     throw system_error(errno, directory_ + "/" + name);
   }
   temporary_name_.clear();
-  name_ = name;
+  name_ = std::move(published);
 }
 
 void PendingFile::withdraw() noexcept {

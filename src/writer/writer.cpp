@@ -101,13 +101,16 @@ struct Writer::Impl {
   FileDescriptor lock_target() const;
   PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
 
-  // Remembers an Error of `work`, after which the image can no longer be trusted.
+  // Remembers that `work` has failed, after which the image can no longer be trusted.
   template <typename Work>
   auto guarded(Work&& work) {
     try {
       return work();
     } catch (const Error& error) {
       if (!failure) failure = error;
+      throw;
+    } catch (...) {
+      if (!failure) failure = shortage;
       throw;
     }
   }
@@ -133,6 +136,8 @@ struct Writer::Impl {
   Node* cached_parent = nullptr;
 
   std::optional<OpenStream> stream;
+  // What else than an Error is thrown. Here already, since there is no memory for it then.
+  const Error shortage = Error(Errc::out_of_memory, "not enough memory, or no thread to be had");
   std::optional<Error> failure;
   bool committed = false;
 };
@@ -329,12 +334,12 @@ void Writer::Impl::close_stream() {
   if (closing.name.empty()) {
     return guarded([&] { queue.end(closing.node->record.default_stream); });
   }
-  format::Stream record;
   guarded([&] {
+    format::Stream record;
     queue.end(record);
     queue.wait();
+    tree.named_streams(*closing.node).insert_or_assign(closing.name, record);
   });
-  tree.named_streams(*closing.node).insert_or_assign(closing.name, record);
 }
 
 // The existing image that is to be replaced, locked against mounting. A daemon holds a shared lock
@@ -523,7 +528,7 @@ WriteStream& WriteStream::operator=(WriteStream&& other) noexcept {
 WriteStream::~WriteStream() {
   try {
     close();
-  } catch (const Error&) {  // the writer remembers it
+  } catch (...) {  // the writer remembers it
   }
 }
 
