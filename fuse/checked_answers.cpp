@@ -1,8 +1,10 @@
 #include "checked_answers.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <vector>
+#include <new>
 
 #include <cim/error.h>
 #include <fcntl.h>
@@ -50,15 +52,13 @@ class Answer {
   bool is_complete(std::size_t size) const noexcept { return is_sound() && size >= min_size_; }
 
   // In the place of one that may not: fails the request `unique`, or has it processed once more.
-  void replace(int connection, std::uint64_t unique) {
+  void replace(int connection, std::uint64_t unique) noexcept {
     const FaultWatch::Outcome outcome = watch_.outcome();
     if (outcome == FaultWatch::Outcome::disturbed && !last_attempt_) {
       repeat_ = true;
       return;
     }
-    log_error_once(outcome == FaultWatch::Outcome::sound
-                       ? *subject_ + ": a region file has become shorter"
-                       : FaultWatch::complaint());
+    complain(outcome);
     const fuse_out_header failure = {.len = sizeof(failure), .error = -EIO, .unique = unique};
     if (write(connection, &failure, sizeof(failure)) < 0) return;  // interrupted: nobody waits
   }
@@ -71,6 +71,16 @@ class Answer {
   static constexpr unsigned max_attempts = 100;
 
  private:
+  void complain(FaultWatch::Outcome outcome) const noexcept {
+    try {
+      log_error_once(outcome == FaultWatch::Outcome::sound
+                         ? *subject_ + ": a region file has become shorter"
+                         : FaultWatch::complaint());
+    } catch (const std::bad_alloc&) {
+      log_error("a file cannot be read, and there is not enough memory to say which");
+    }
+  }
+
   FaultWatch watch_;
   bool answering_ = false;
   bool last_attempt_ = false;
@@ -85,7 +95,9 @@ fuse_out_header header_of(const void* answer) noexcept {
   return header;
 }
 
-ssize_t send_parts(int connection, iovec* parts, int count, void*) {
+// From here on no exception may leave a function: they are called by C.
+
+ssize_t send_parts(int connection, iovec* parts, int count, void*) noexcept {
   Answer& answer = Answer::of_this_thread();
   std::size_t size = 0;
   for (int i = 0; i < count; ++i) size += parts[i].iov_len;
@@ -96,21 +108,32 @@ ssize_t send_parts(int connection, iovec* parts, int count, void*) {
   return static_cast<ssize_t>(size);
 }
 
+// Reads `size` bytes of a pipe that holds as many, for nothing.
+void drain(int pipe, std::size_t size) noexcept {
+  std::array<char, 4096> buffer;
+  while (size > 0) {
+    const ssize_t length = read(pipe, buffer.data(), std::min(buffer.size(), size));
+    if (length <= 0) return;
+    size -= static_cast<std::size_t>(length);
+  }
+}
+
 ssize_t send_pipe(int pipe, off_t* from, int connection, off_t* to, std::size_t size,
-                  unsigned flags, void*) {
+                  unsigned flags, void*) noexcept {
   Answer& answer = Answer::of_this_thread();
   if (answer.is_complete(size)) {
     const ssize_t sent = splice(pipe, from, connection, to, size, flags);
     // The reader was interrupted and waits no more. The pipe is empty all the same.
     return sent < 0 && errno == ENOENT ? static_cast<ssize_t>(size) : sent;
   }
-  std::vector<char> content(size);
-  if (read(pipe, content.data(), size) < static_cast<ssize_t>(sizeof(fuse_out_header))) return -1;
-  answer.replace(connection, header_of(content.data()).unique);
+  fuse_out_header header;
+  if (read(pipe, &header, sizeof(header)) != sizeof(header)) return -1;
+  drain(pipe, size - sizeof(header));
+  answer.replace(connection, header.unique);
   return static_cast<ssize_t>(size);
 }
 
-ssize_t receive(int connection, void* buffer, std::size_t size, void*) {
+ssize_t receive(int connection, void* buffer, std::size_t size, void*) noexcept {
   return read(connection, buffer, size);
 }
 

@@ -3,6 +3,8 @@
 
 #include <ctime>
 #include <mutex>
+#include <new>
+#include <string>
 #include <unordered_set>
 
 #include <syslog.h>
@@ -18,11 +20,15 @@ bool in_syslog = false;
 constexpr std::size_t max_remembered = 1000;
 
 // Whether `message` is to be written. Remembers it.
-bool is_news(const std::string& message) {
+bool is_news(std::string_view message) noexcept {
   static std::mutex mutex;
   static std::unordered_set<std::string> written;
   const std::lock_guard lock(mutex);
-  return written.size() < max_remembered && written.insert(message).second;
+  try {
+    return written.size() < max_remembered && written.emplace(message).second;
+  } catch (const std::bad_alloc&) {
+    return true;
+  }
 }
 
 }  // namespace
@@ -34,15 +40,15 @@ void log_to_syslog() {
   in_syslog = true;
 }
 
-void log_error(const std::string& message) {
+void log_error(std::string_view message) noexcept {
   if (in_syslog) {
-    syslog(LOG_ERR, "%s", message.c_str());
+    syslog(LOG_ERR, "%.*s", static_cast<int>(message.size()), message.data());
   } else {
     write_message({"cimfs: ", message, "\n"});
   }
 }
 
-void log_error_once(const std::string& message) {
+void log_error_once(std::string_view message) noexcept {
   if (is_news(message)) log_error(message);
 }
 

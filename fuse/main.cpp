@@ -1,5 +1,6 @@
 // cimfs: mounts a composite image.
 #include <cerrno>
+#include <new>
 
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
@@ -7,6 +8,7 @@
 #include <fmt/format.h>
 #include <fuse_lowlevel.h>
 
+#include "image/canonical_path.h"
 #include "image/mapping_fault.h"
 #include "image_lock.h"
 #include "log.h"
@@ -28,13 +30,6 @@ enum HelperExitStatus { helper_usage = 1, helper_failure = 32 };
 
 int exit_status(bool helper, Errc code) {
   return helper ? int{helper_failure} : exit_status_for(code);
-}
-
-std::string canonical_path(const std::string& path) {
-  boost::system::error_code error;
-  const fs::path canonical = fs::canonical(path, error);
-  if (error) throw system_error(error.value(), path);
-  return canonical.string();
 }
 
 void check_mount_point(const Options& options) {
@@ -104,11 +99,14 @@ int main(int argc, char* argv[]) {
     run(parse_options(argc, argv));
     return success;
   } catch (const UsageError& error) {
-    log_error(fmt::format("{} (see cimfs --help)", error.what()));
+    log_error(error.what());
     return helper ? int{helper_usage} : int{usage};
   } catch (const Error& error) {
     log_error(error.what());
     return exit_status(helper, error.code());
+  } catch (const std::bad_alloc&) {
+    log_error("not enough memory");
+    return exit_status(helper, Errc::out_of_memory);
   } catch (const std::exception& error) {
     log_error(error.what());
     return failed;

@@ -101,7 +101,7 @@ struct statvfs statistics_of(const Image& image) {
 }
 
 // The errno for `error`. What only a reader of our messages can act upon is logged.
-int report(const Error& error) {
+int report(const Error& error) noexcept {
   if (!is_sound()) return EIO;  // the fault is what is wrong, not what was made of it
   switch (error.code()) {
     case Errc::corrupt:
@@ -128,6 +128,9 @@ struct Callback<operation> {
       fuse_reply_err(request, report(error));
     } catch (const std::bad_alloc&) {
       fuse_reply_err(request, ENOMEM);
+    } catch (const std::exception& error) {
+      log_error_once(error.what());
+      fuse_reply_err(request, EIO);
     }
   }
 };

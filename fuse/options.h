@@ -12,7 +12,8 @@ namespace cim {
 // A command line that makes no sense. what() is one line for the user.
 class UsageError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit UsageError(const std::string& complaint)
+      : std::runtime_error(complaint + " (see cimfs --help)") {}
 };
 
 struct Options {

@@ -1,10 +1,12 @@
 // Mounts and serves with libfuse.
 #include "session.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <string_view>
 #include <thread>
@@ -32,28 +34,35 @@ namespace {
 // More do not help: a request that waits for the disk is rare once read-ahead works.
 constexpr unsigned thread_count = 8;
 
+// One of libfuse's messages. They come from C, so that none of this may throw.
+struct Message {
+  Message() = default;
+  Message(const char* format, std::va_list arguments) noexcept {
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    for (std::size_t end = std::strlen(text); end > 0 && text[end - 1] == '\n'; --end) {
+      text[end - 1] = '\0';
+    }
+  }
+
+  char text[1024] = "";
+};
+
 // What libfuse complained about while it set up the session. It says why only in its log.
-std::string setup_complaint;
+Message setup_complaint;
 
-std::string format_log(const char* format, std::va_list arguments) {
-  char text[1024];
-  std::vsnprintf(text, sizeof(text), format, arguments);
-  std::string message = text;
-  while (!message.empty() && message.back() == '\n') message.pop_back();
-  return message;
+void keep_complaint(fuse_log_level level, const char* format, std::va_list arguments) noexcept {
+  if (level <= FUSE_LOG_ERR) setup_complaint = Message(format, arguments);
 }
 
-void keep_complaint(fuse_log_level level, const char* format, std::va_list arguments) {
-  if (level <= FUSE_LOG_ERR) setup_complaint = format_log(format, arguments);
-}
-
-void log_message(fuse_log_level, const char* format, std::va_list arguments) {
-  log_error(format_log(format, arguments));
+void log_message(fuse_log_level level, const char* format, std::va_list arguments) noexcept {
+  const Message message(format, arguments);
+  level <= FUSE_LOG_ERR ? log_error_once(message.text) : log_error(message.text);
 }
 
 // `error` is what errno was left at.
 [[noreturn]] void throw_cannot_mount(const MountRequest& request, int error) {
-  const std::string reason = setup_complaint.empty() ? "" : ": " + setup_complaint;
+  std::string reason = setup_complaint.text;
+  if (!reason.empty()) reason.insert(0, ": ");
   const bool denied = error == EPERM || error == EACCES;
   throw Error(
       denied ? Errc::access_denied : Errc::io_error,
@@ -114,6 +123,19 @@ class SignalBlock {
   sigset_t before_;
 };
 
+// Lets threads that wait for a request see that they are to stop, also when not all could be
+// started.
+class EndOfLoop {
+ public:
+  explicit EndOfLoop(RequestLoop& loop) : loop_(loop) {}
+  EndOfLoop(const EndOfLoop&) = delete;
+  EndOfLoop& operator=(const EndOfLoop&) = delete;
+  ~EndOfLoop() { loop_.end(); }
+
+ private:
+  RequestLoop& loop_;
+};
+
 // What was mounted last at `mount_point`; nothing if somebody has unmounted it. Does not look at
 // the mount point itself, which whoever has seen the mount may want to unmount at once.
 std::optional<MountedImage> find_mount(const std::string& mount_point) {
@@ -145,16 +167,18 @@ FileDescriptor open_connections() noexcept {
 }
 
 // The number that the kernel has given to the mount on top at `path`; nothing if it cannot be told.
-// Asks the mounted file system nothing.
-std::optional<int> mount_id_at(const std::string& path) {
+// Asks the mounted file system nothing, and allocates nothing.
+std::optional<int> mount_id_at(const std::string& path) noexcept {
   const FileDescriptor fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd.get()));
-  std::string field;
-  int value = 0;
-  while (info >> field) {
-    if (field == "mnt_id:" && info >> value) return value;
-  }
-  return std::nullopt;
+  char text[1024] = "";
+  std::snprintf(text, sizeof(text), "/proc/self/fdinfo/%d", fd.get());
+  const FileDescriptor info(open(text, O_RDONLY | O_CLOEXEC));
+  const ssize_t size = read(info.get(), text, sizeof(text) - 1);
+  text[std::max<ssize_t>(size, 0)] = '\0';
+  const char* const field = std::strstr(text, "mnt_id:");
+  int id = 0;
+  if (field == nullptr || std::sscanf(field, "mnt_id: %d", &id) != 1) return std::nullopt;
+  return id;
 }
 
 }  // namespace
@@ -171,8 +195,14 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
     throw_cannot_mount(request, error);
   }
   fuse_set_log_func(log_message);
-  mount_ = find_mount(mount_point_);
-  if (mount_) set_read_ahead(*mount_);
+  try {
+    mount_ = find_mount(mount_point_);
+    if (mount_) set_read_ahead(*mount_);
+  } catch (...) {
+    fuse_session_unmount(session_);
+    fuse_session_destroy(session_);
+    throw;
+  }
 }
 
 Session::~Session() {
@@ -199,10 +229,13 @@ void Session::unmount() noexcept {
 // killed process for, and so keep the connection, on which that reader waits.
 void Session::abort() noexcept {
   if (!mount_ || !is_connected(fuse_session_fd(session_))) return;
-  const std::string file = mount_->device.substr(mount_->device.find(':') + 1) + "/abort";
-  FileDescriptor control(open(("/sys/fs/fuse/connections/" + file).c_str(), O_WRONLY | O_CLOEXEC));
+  char file[64];
+  const char* const minor = mount_->device.c_str() + mount_->device.find(':') + 1;
+  std::snprintf(file, sizeof(file), "%s/abort", minor);
+  const FileDescriptor usual(open("/sys/fs/fuse/connections", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor control(openat(usual.get(), file, O_WRONLY | O_CLOEXEC));
   if (!control) {
-    control = FileDescriptor(openat(open_connections().get(), file.c_str(), O_WRONLY | O_CLOEXEC));
+    control = FileDescriptor(openat(open_connections().get(), file, O_WRONLY | O_CLOEXEC));
   }
   if (write(control.get(), "1", 1) != 1) return;  // then somebody has to force the unmount
 }
@@ -216,6 +249,7 @@ void Session::serve() {
   // Only this thread gets other signals, and only while it waits.
   const SignalBlock signals;
   std::vector<std::jthread> threads;
+  const EndOfLoop end(loop);
   for (unsigned i = 0; i < thread_count; ++i) threads.emplace_back(answer);
   threads.emplace_back([&](std::stop_token stop) { loop.mind(std::move(stop)); });
   std::jthread prefetcher(

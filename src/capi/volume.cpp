@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "format/guid.h"
+#include "image/canonical_path.h"
 #include "image/file_descriptor.h"
 #include "mount/mount.h"
 
@@ -85,13 +85,6 @@ class MountRoot {
  private:
   MountRoot(std::string path, FileDescriptor lock)
       : path_(std::move(path)), lock_(std::move(lock)) {}
-
-  static std::string canonical_path(const std::string& path) {
-    const std::unique_ptr<char, decltype(&std::free)> resolved(realpath(path.c_str(), nullptr),
-                                                               &std::free);
-    if (!resolved) throw system_error(errno, path);
-    return resolved.get();
-  }
 
   std::string path_;  // as the mount table has it: absolute and without symbolic links
   FileDescriptor lock_;

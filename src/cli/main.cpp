@@ -5,6 +5,8 @@
 // standard error.
 #include <clocale>
 #include <exception>
+#include <new>
+#include <string_view>
 #include <vector>
 
 #include <cim/error.h>
@@ -19,8 +21,14 @@ namespace {
 
 constexpr int exit_help = 0;
 
-void print_error(const std::string& message) {
-  cim::write_message({"cim: ", cim::cli::escape_controls(message), "\n"});
+constexpr const char* out_of_memory = "not enough memory";
+
+void print_error(std::string_view message) noexcept {
+  try {
+    cim::write_message({"cim: ", cim::cli::escape_controls(message), "\n"});
+  } catch (const std::bad_alloc&) {
+    cim::write_message({"cim: ", out_of_memory, "\n"});
+  }
 }
 
 // An image keeps its region files open, and those of a long chain of forks can be more than the
@@ -85,6 +93,9 @@ int main(int argc, char** argv) {
     raise_descriptor_limit();
     cim::exit_at_mapping_faults("cim", exit.failure);
     return run(argc, argv, exit);
+  } catch (const std::bad_alloc&) {
+    print_error(out_of_memory);
+    return exit.failure;
   } catch (const std::exception& error) {
     print_error(error.what());
     return exit.failure;

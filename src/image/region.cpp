@@ -5,13 +5,13 @@
 #include <cstring>
 #include <numeric>
 
-#include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "format/guid.h"
+#include "image/canonical_path.h"
 
 namespace cim {
 
@@ -48,11 +48,9 @@ std::optional<RegionFileName> parse_region_file_name(std::string_view name) {
 }
 
 std::string follow_link(const std::string& path) {
-  boost::system::error_code error;
-  if (!boost::filesystem::is_symlink(path, error)) return path;
-  const boost::filesystem::path image = boost::filesystem::canonical(path, error);
-  if (error) throw system_error(error.value(), path);
-  return image.string();
+  struct stat status;
+  const bool is_link = lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
+  return is_link ? canonical_path(path) : path;
 }
 
 std::string directory_of(const std::string& path) {

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
-#include <memory>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -19,6 +17,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "image/canonical_path.h"
 #include "image/file_descriptor.h"
 #include "mount/exit_status.h"
 #include "mount/program.h"
@@ -58,6 +57,7 @@ std::string decode_octal(std::string_view text) {
 // ^ the 1st ^ the 3rd  ^ the 5th          ^ after any number of fields
 std::optional<MountedImage> parse_mount(const std::string& line) {
   std::istringstream fields(line);
+  fields.exceptions(std::ios::badbit);
   std::string field;
   int id = 0;
   std::string device;
@@ -74,13 +74,6 @@ std::string join(const std::vector<std::string>& parts) {
   std::string joined;
   for (const std::string& part : parts) joined += (joined.empty() ? "" : ",") + part;
   return joined;
-}
-
-std::string canonical_path(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> canonical(realpath(path.c_str(), nullptr),
-                                                              &std::free);
-  if (!canonical) throw system_error(errno, path);
-  return canonical.get();
 }
 
 // What is mounted at the canonical path `mount_point`; of several, the topmost.
@@ -152,6 +145,7 @@ std::vector<MountedImage> mounted_images() {
   const char* const table = "/proc/self/mountinfo";
   std::ifstream mounts(table);
   if (!mounts) throw system_error(errno, table);
+  mounts.exceptions(std::ios::badbit);  // or a lack of memory would be an end of the table
   std::vector<MountedImage> images;
   for (std::string line; std::getline(mounts, line);) {
     if (auto image = parse_mount(line)) images.push_back(*std::move(image));

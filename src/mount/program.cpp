@@ -51,8 +51,8 @@ class SpawnSetup {
 bool is_privileged() { return getauxval(AT_SECURE) != 0; }
 
 // The environment of the programs that it runs then.
-std::string trusted_path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-char* trusted_environment[] = {trusted_path.data(), nullptr};
+char trusted_path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+char* trusted_environment[] = {trusted_path, nullptr};
 
 // The path of the program `name`, as it is looked up then; nothing if there is none.
 std::optional<std::string> find_trusted(const std::string& name) {

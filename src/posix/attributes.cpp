@@ -415,14 +415,12 @@ std::string xattr_value(const Image& image, const StreamXattr& stream) {
   return read_all(image, stream.stream);
 }
 
-XattrNames::XattrNames(const Image& image) : names_(BaseImage(image).attribute_names()) {}
+XattrNames::XattrNames(const Image& image)
+    : names_(BaseImage(image).attribute_names()),
+      may_contain_acls_(may_contain(access_acl_xattr) || may_contain(default_acl_xattr)) {}
 
 bool XattrNames::may_contain(std::string_view name) const {
   return !names_ || names_->may_include(std::string(format::linux_xattr_prefix).append(name));
-}
-
-bool XattrNames::may_contain_acls() const {
-  return may_contain(access_acl_xattr) || may_contain(default_acl_xattr);
 }
 
 std::optional<std::string> get_xattr(const Image& image, const File& file, std::string_view name) {

@@ -83,10 +83,11 @@ class XattrNames {
   bool may_contain(std::string_view name) const;
 
   // Whether some file may have an access control list, for itself or for what is created in it.
-  bool may_contain_acls() const;
+  bool may_contain_acls() const noexcept { return may_contain_acls_; }
 
  private:
   std::optional<AttributeNames> names_;
+  bool may_contain_acls_;
 };
 
 // The value of the extended attribute `name`, shown by list_xattrs() or one of the `system.ntfs_*`

@@ -3,10 +3,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <set>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -187,19 +191,116 @@ std::uint64_t record_offset(const std::string& image, const std::string& metadat
   return format::byte_offset(table.table) + (id - 1) * std::uint64_t{table.entry_size};
 }
 
-TEST_F(BadInputTest, ABrokenFileFailsAloneAndTheDirectoryIsStillListed) {
-  const FileId id = Image(image_path()).resolve(u"broken").value();
-  const std::uint64_t record = record_offset(image_path(), metadata_path(), id);
-  overwrite(metadata_path(), record + offsetof(format::File, extended_attributes_length),
+// Makes the extended attributes of the file `broken` lie where nothing is.
+void break_file(const std::string& image, const std::string& metadata) {
+  const FileId id = Image(image).resolve(u"broken").value();
+  const std::uint64_t record = record_offset(image, metadata, id);
+  overwrite(metadata, record + offsetof(format::File, extended_attributes_length),
             std::uint16_t{100});
-  overwrite(metadata_path(), record + offsetof(format::File, extended_attributes),
+  overwrite(metadata, record + offsetof(format::File, extended_attributes),
             format::max_byte_offset);
+}
 
+TEST_F(BadInputTest, ABrokenFileFailsAloneAndTheDirectoryIsStillListed) {
+  break_file(image_path(), metadata_path());
   const std::string mount_point = mount();
   EXPECT_THAT(list_directory(mount_point), testing::ElementsAre("broken", "sound"));
   EXPECT_EQ(-1, access((mount_point + "/broken").c_str(), F_OK));
   EXPECT_EQ(EIO, errno);
   EXPECT_TRUE(read_file(mount_point + "/sound") == random_content(100000));
+}
+
+// Daemons one of whose allocations fails.
+class MemoryTest : public BadInputTest {
+ protected:
+  void SetUp() override {
+    if (!CIMFS_SANDBOX) GTEST_SKIP() << "a sanitizer has its own operator new";
+    BadInputTest::SetUp();
+    if (IsSkipped()) return;
+    break_file(image_path(), metadata_path());
+    mount_point_ = make_directory();
+    setenv("FAILING_ALLOCATIONS", counter().c_str(), 1);
+  }
+
+  // Calls `test` again and again, while another allocation fails each time, until none does.
+  template <typename Test>
+  void with_each_allocation_failing(Test&& test) {
+    long number = 0;
+    long left = 0;
+    while (left <= 0 && !HasFailure()) {
+      SCOPED_TRACE(++number);
+      test(number);
+      left = read_value<long>(counter(), 0);
+    }
+    EXPECT_GT(number, 10);
+  }
+
+  // Starts a daemon whose allocations are counted.
+  std::unique_ptr<ForegroundDaemon> start() const {
+    setenv("LD_PRELOAD", std::getenv("FAILING_ALLOCATIONS_MODULE"), 1);
+    auto daemon = std::make_unique<ForegroundDaemon>(image_path(), mount_point_,
+                                                     std::vector<std::string>{}, true);
+    unsetenv("LD_PRELOAD");
+    // All that answer, the one that minds them, the prefetcher, and the main one.
+    constexpr std::size_t threads = 11;
+    const std::string tasks = "/proc/" + std::to_string(daemon->pid()) + "/task";
+    EXPECT_TRUE(
+        wait_until([&] { return daemon->has_ended() || list_directory(tasks).size() == threads; }));
+    return daemon;
+  }
+
+  // The `number`th allocation from now on is to fail; 0: none.
+  void starve(long number) const {
+    std::ofstream(counter(), std::ios::binary)
+        .write(reinterpret_cast<const char*>(&number), sizeof(number));
+  }
+
+  // The errno of all that can be wrong with what is mounted.
+  std::set<int> errors() const {
+    std::set<int> errors;
+    const auto note = [&](long result) { errors.insert(result < 0 ? errno : 0); };
+    std::vector<char> buffer(100000);
+    note(access((mount_point_ + "/broken").c_str(), F_OK));
+    const FileDescriptor root(open(mount_point_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    note(root.get());
+    if (root) note(syscall(SYS_getdents64, root.get(), buffer.data(), buffer.size()));
+    const FileDescriptor file(open((mount_point_ + "/sound").c_str(), O_RDONLY | O_CLOEXEC));
+    note(file.get());
+    if (!file) return errors;
+    note(fgetxattr(file.get(), "user.none", buffer.data(), buffer.size()));
+    note(read(file.get(), buffer.data(), buffer.size()));
+    return errors;
+  }
+
+  std::string counter() const { return image_path("counter"); }
+
+  std::string mount_point_;
+};
+
+TEST_F(MemoryTest, ThatIsMissingAtTheStartLeavesNoMount) {
+  with_each_allocation_failing([&](long number) {
+    starve(number);
+    const auto daemon = start();
+    if (!daemon->has_ended()) daemon->signal(SIGTERM);
+    EXPECT_THAT(daemon->wait(), testing::AnyOf(0, EX_OSERR));
+    EXPECT_FALSE(is_mounted(mount_point_));
+  });
+}
+
+TEST_F(MemoryTest, ThatIsMissingLaterIsAnErrorToTheReader) {
+  const std::string data = region_paths(image_path(), RegionType::data).at(0);
+  const auto size = fs::file_size(data);
+  with_each_allocation_failing([&](long number) {
+    starve(0);
+    fs::resize_file(data, size);
+    const auto daemon = start();
+    fs::resize_file(data, 4096);
+    starve(number);
+    EXPECT_THAT(errors(), testing::Each(testing::AnyOf(0, EIO, ENOMEM, ENODATA)));
+    daemon->signal(SIGTERM);
+    EXPECT_EQ(0, daemon->wait());
+    EXPECT_FALSE(is_mounted(mount_point_));
+  });
 }
 
 TEST_F(BadInputTest, AWalkOfACycleAmongDirectoriesEndsWithAnError) {

@@ -92,7 +92,7 @@ ProgramResult MountTest::run_daemon(const std::vector<std::string>& arguments,
 }
 
 ForegroundDaemon::ForegroundDaemon(const std::string& image, const std::string& mount_point,
-                                   const std::vector<std::string>& options) {
+                                   const std::vector<std::string>& options, bool may_fail) {
   std::vector<std::string> arguments = {daemon_path(), "-f", image, mount_point};
   arguments.insert(arguments.end(), options.begin(), options.end());
   std::vector<char*> argv;
@@ -100,7 +100,8 @@ ForegroundDaemon::ForegroundDaemon(const std::string& image, const std::string& 
   argv.push_back(nullptr);
   const int error = posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ);
   if (error != 0) throw system_error(error, arguments[0]);
-  EXPECT_TRUE(wait_until([&] { return is_mounted(mount_point); })) << mount_point;
+  EXPECT_TRUE(wait_until([&] { return is_mounted(mount_point) || (may_fail && has_ended()); }))
+      << mount_point;
 }
 
 ForegroundDaemon::~ForegroundDaemon() {
@@ -110,6 +111,12 @@ ForegroundDaemon::~ForegroundDaemon() {
 }
 
 void ForegroundDaemon::signal(int number) const { EXPECT_EQ(0, kill(pid_, number)); }
+
+bool ForegroundDaemon::has_ended() const {
+  siginfo_t info = {};
+  EXPECT_EQ(0, waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT));
+  return info.si_pid == pid_;
+}
 
 int ForegroundDaemon::wait() {
   int status = 0;

@@ -65,15 +65,17 @@ class MountTest : public testing::Test {
 // The daemon in the foreground, as a child process. Killed when destroyed.
 class ForegroundDaemon {
  public:
-  // Starts it and waits until the mount is there, or it is clear that it will not be.
+  // Starts it and waits until the mount is there, or it is clear that it will not be, which is a
+  // test failure unless it `may_fail`.
   ForegroundDaemon(const std::string& image, const std::string& mount_point,
-                   const std::vector<std::string>& options = {});
+                   const std::vector<std::string>& options = {}, bool may_fail = false);
   ForegroundDaemon(const ForegroundDaemon&) = delete;
   ForegroundDaemon& operator=(const ForegroundDaemon&) = delete;
   ~ForegroundDaemon();
 
   pid_t pid() const noexcept { return pid_; }
   void signal(int number) const;
+  bool has_ended() const;
 
   // Waits for its end. Returns its exit status; -1 if it does not come to an end within seconds.
   int wait();

@@ -1,0 +1,11 @@
+// What a path really leads to. May be called from many threads at once.
+#pragma once
+
+#include <string>
+
+namespace cim {
+
+// The absolute path, without symbolic links, of what is at `path` (realpath(3)). Throws Error.
+std::string canonical_path(const std::string& path);
+
+}  // namespace cim
