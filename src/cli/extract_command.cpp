@@ -14,16 +14,20 @@ struct ExtractOptions {
   std::string image;
   std::string destination;
   std::vector<std::string> paths;
+  std::string streams = "xattrs";
 };
 
 void extract(const ExtractOptions& options) {
   const Image image(options.image);
-  transfer::Selection selection;
-  for (const std::string& path : options.paths) selection.push_back(linux_to_image_path(path));
-  const transfer::Amount total =
-      ProgressReport::shows_bar() ? transfer::measure_image(image, selection) : transfer::Amount();
+  transfer::ExtractOptions extract_options = {.streams_as_files = options.streams == "files"};
+  for (const std::string& path : options.paths) {
+    extract_options.selection.push_back(linux_to_image_path(path));
+  }
+  const transfer::Amount total = ProgressReport::shows_bar()
+                                     ? transfer::measure_image(image, extract_options.selection)
+                                     : transfer::Amount();
   ProgressReport report(options.image, total);
-  transfer::extract(image, options.destination, selection, report);
+  transfer::extract(image, options.destination, extract_options, report);
   if (report.warnings() == 0) return;
   throw Error(Errc::access_denied, fmt::format("extracted, but for {} warning{}", report.warnings(),
                                                report.warnings() == 1 ? "" : "s"));
@@ -41,6 +45,13 @@ void add_extract_command(CLI::App& app) {
                    "are replaced, directories merged")
       ->required();
   command->add_option("PATH", options->paths, "Only these, with everything below them");
+  command
+      ->add_option("--streams", options->streams,
+                   "Where alternate streams go: 'xattrs', the default:\n"
+                   "to extended attributes, or they are left out;\n"
+                   "'files': those that cannot be one, to FILE:STREAM")
+      ->check(CLI::IsMember({"xattrs", "files"}))
+      ->type_name("HOW");
   set_action(*command, options->image, [options] { extract(*options); });
 }
 

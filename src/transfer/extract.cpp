@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <dirent.h>
@@ -13,46 +14,51 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/upcase.h"
 #include "image/file_descriptor.h"
 #include "posix/attributes.h"
 #include "transfer/directory_chain.h"
 #include "transfer/metadata_restorer.h"
 #include "transfer/stream_copier.h"
+#include "transfer/unstorable.h"
 
 namespace cim::transfer {
 namespace {
 
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-// Calls create(), which reports as a system call does. If a file is in its place, removes that and
-// calls it once more. Throws Error, naming `path`, if it fails for another reason than EPERM;
-// returns whether it succeeded.
-template <typename Create>
-bool create_replacing(int directory, const char* name, const std::string& path, Create create) {
-  if (create()) return true;
-  if (errno == EEXIST) {
-    if (unlinkat(directory, name, 0) != 0) throw system_error(errno, path);
-    if (create()) return true;
+using Names = std::unordered_set<std::string>;
+
+Names list_names(int directory, const std::string& path) {
+  const int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(own < 0 ? nullptr : fdopendir(own), closedir);
+  if (!listing) throw_unstorable(errno, path);
+  Names names;
+  while (const dirent* entry = readdir(listing.get())) {
+    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
+    names.emplace(entry->d_name);
   }
-  if (errno == EPERM) return false;
-  throw system_error(errno, path);
+  return names;
 }
 
-bool is_empty_directory(int fd, const std::string& path) {
-  const int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(own < 0 ? nullptr : fdopendir(own), closedir);
-  if (!listing) throw system_error(errno, path);
-  while (const dirent* entry = readdir(listing.get())) {
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return false;
-  }
-  return true;
+// Why `name` is taken in `directory`, though no file of that name was to be expected there.
+std::string reason_for_taken(int directory, const std::string& name, const std::string& path) {
+  const Names names = list_names(directory, path);
+  const auto is_twin = [&](const std::string& other) {
+    return format::compare_names(linux_to_image_name(name), linux_to_image_name(other),
+                                 format::windows_upcase_table()) == 0;
+  };
+  const auto twin = std::ranges::find_if(names, is_twin);
+  if (twin == names.end() || names.contains(name)) return "another file has this name here";
+  return "'" + *twin + "' and '" + name + "' are one name here";
 }
 
 // Walks an image and carries it over.
 class Extraction {
  public:
-  Extraction(const Image& image, std::string destination, Progress& progress)
+  Extraction(const Image& image, std::string destination, bool streams_as_files, Progress& progress)
       : destination_(std::move(destination)),
+        streams_as_files_(streams_as_files),
         progress_(progress),
         data_(image, progress),
         metadata_(image, progress) {}
@@ -66,6 +72,8 @@ class Extraction {
       }
       try {
         step == Step::enter_directory ? enter_directory(walk) : extract_file(walk);
+      } catch (const Unstorable& error) {
+        leave_out(error, step == Step::enter_directory ? &walk : nullptr);
       } catch (const Error& error) {
         throw with_path(error, walk.image(), walk.path());
       }
@@ -76,15 +84,25 @@ class Extraction {
  private:
   struct Level {
     File file;
+    std::string name;
     std::string path;
-    bool own_metadata;  // whether the directory gets the metadata that it has in the image
+    bool own_metadata;   // whether the directory gets the metadata that it has in the image
+    Names names_before;  // that were there, and have not been replaced
   };
 
-  // An opened directory, and whether it was made for that.
+  // An opened directory, whether it was made for that, and what is in it.
   struct OpenedDirectory {
     FileDescriptor fd;
     bool created;
+    Names names;
   };
+
+  // `directory`: the walk, if it is about to go into a directory that is left out.
+  void leave_out(const Error& error, ImageWalk* directory) {
+    progress_.warn(std::string(error.what()) + "; left out" +
+                   (directory == nullptr ? "" : ", with all that is below it"));
+    if (directory != nullptr) directory->skip_directory();
+  }
 
   std::string path_on_disk(const ImageWalk& walk) const {
     return walk.path().empty() ? destination_ : destination_ + "/" + walk.path();
@@ -93,11 +111,11 @@ class Extraction {
   void enter_directory(const ImageWalk& walk) {
     std::string path = path_on_disk(walk);
     const bool is_root = levels_.empty();
-    OpenedDirectory opened =
-        is_root ? open_destination() : open_directory(directories_.current(), walk.name(), path);
+    OpenedDirectory opened = is_root ? open_destination() : open_directory(walk.name(), path);
     const bool own_metadata = opened.created || (walk.selected() && !is_root);
     directories_.enter(std::move(opened.fd));
-    levels_.push_back({walk.file(), std::move(path), own_metadata});
+    levels_.push_back(
+        {walk.file(), walk.name(), std::move(path), own_metadata, std::move(opened.names)});
   }
 
   // Metadata comes last: adding entries changes the times, and may need a permission that the
@@ -105,10 +123,16 @@ class Extraction {
   void leave_directory() {
     const Level level = std::move(levels_.back());
     levels_.pop_back();
-    const FileDescriptor fd =
-        directories_.leave(levels_.empty() ? destination_ : levels_.back().path);
-    if (level.own_metadata) {
-      metadata_.apply(fd.get(), level.file, metadata_.attributes(level.file), level.path);
+    const bool is_root = levels_.empty();
+    const FileDescriptor fd = directories_.leave(is_root ? destination_ : levels_.back().path);
+    if (!level.own_metadata) return;
+    const struct stat status = metadata_.attributes(level.file);
+    const auto refused = metadata_.apply(fd.get(), level.file, status, level.path);
+    if (is_root) {
+      leave_out_streams(refused,
+                        level.path);  // what is beside `destination` is none of our business
+    } else {
+      store_streams(refused, level.name, status, level.path);
     }
   }
 
@@ -121,74 +145,143 @@ class Extraction {
     if (!fd) throw system_error(errno, destination_);
     root_ = FileDescriptor(openat(fd.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root_) throw system_error(errno, destination_);
-    const bool empty = is_empty_directory(fd.get(), destination_);
-    return {std::move(fd), empty};
+    Names names = list_names(fd.get(), destination_);
+    const bool empty = names.empty();
+    return {std::move(fd), empty, std::move(names)};
   }
 
-  static OpenedDirectory open_directory(int parent, const std::string& name,
-                                        const std::string& path) {
-    bool created = mkdirat(parent, name.c_str(), S_IRWXU) == 0;
-    if (!created && errno != EEXIST) throw system_error(errno, path);
+  OpenedDirectory open_directory(const std::string& name, const std::string& path) {
+    const int parent = directories_.current();
+    const auto make = [&] { return mkdirat(parent, name.c_str(), S_IRWXU) == 0; };
+    bool created = make();
+    if (!created && errno != EEXIST) throw_unstorable(errno, path);
+    if (!created) take_place(name, path);
     FileDescriptor fd(openat(parent, name.c_str(), directory_flags));
     if (!fd && !created && (errno == ENOTDIR || errno == ELOOP)) {
-      created = create_replacing(parent, name.c_str(), path,
-                                 [&] { return mkdirat(parent, name.c_str(), S_IRWXU) == 0; });
+      replace(name, path, make);
+      created = true;
       fd = FileDescriptor(openat(parent, name.c_str(), directory_flags));
     }
-    if (!fd) throw system_error(errno, path);
-    return {std::move(fd), created};
+    if (!fd) throw_unstorable(errno, path);
+    Names names = created ? Names() : list_names(fd.get(), path);
+    return {std::move(fd), created, std::move(names)};
   }
 
   void extract_file(const ImageWalk& walk) {
     const File& file = walk.file();
     const struct stat status = metadata_.attributes(file);
     const std::string path = path_on_disk(walk);
-    if (status.st_nlink > 1) {
-      const auto [first, is_new] = linked_files_.try_emplace(file.id, walk.path());
-      if (!is_new && link(first->second, walk.name(), path)) {
-        progress_.advance({.bytes = file.stream.length});
-        return;
-      }
+    const bool has_links = status.st_nlink > 1;
+    const auto first = has_links ? linked_files_.find(file.id) : linked_files_.end();
+    if (first != linked_files_.end() && link(first->second, walk.name(), path)) {
+      progress_.advance({.bytes = file.stream.length});
+      return;
     }
     if (S_ISREG(status.st_mode)) {
       extract_regular(walk, status, path);
     } else {
       extract_special(walk, status, path);
     }
+    if (has_links) linked_files_.try_emplace(file.id, walk.path());
   }
 
-  void extract_regular(const ImageWalk& walk, const struct stat& status, const std::string& path) {
+  // To be called before what is in the way of `name` in the current directory is replaced or
+  // merged. Throws Unstorable unless it was there before and has just that name: file systems that
+  // ignore case, for one, lead to another file of the image.
+  void take_place(const std::string& name, const std::string& path) {
+    if (levels_.back().names_before.erase(name) != 0) return;
+    throw Unstorable(Errc::already_exists,
+                     path + ": " + reason_for_taken(directories_.current(), name, path));
+  }
+
+  // Calls create(), which makes the file `name` in the current directory and reports as a system
+  // call does. If there is one, removes that and calls it once more. Throws as take_place(), and as
+  // throw_unstorable() if it fails.
+  template <typename Create>
+  void create_replacing(const std::string& name, const std::string& path, Create create) {
+    if (create()) return;
+    if (errno != EEXIST) throw_unstorable(errno, path);
+    take_place(name, path);
+    replace(name, path, create);
+  }
+
+  template <typename Create>
+  void replace(const std::string& name, const std::string& path, Create create) {
+    if (unlinkat(directories_.current(), name.c_str(), 0) != 0 || !create()) {
+      throw_unstorable(errno, path);
+    }
+  }
+
+  // Makes the regular file `name` in the current directory and calls fill(), which gives it what is
+  // in it.
+  template <typename Fill>
+  void make_regular(const std::string& name, const std::string& path, Fill fill) {
     const int directory = directories_.current();
-    const char* name = walk.name().c_str();
     FileDescriptor fd;
-    const bool created = create_replacing(directory, name, path, [&] {
-      fd = FileDescriptor(openat(directory, name,
+    create_replacing(name, path, [&] {
+      fd = FileDescriptor(openat(directory, name.c_str(),
                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                                  S_IRUSR | S_IWUSR));
       return static_cast<bool>(fd);
     });
-    if (!created) throw system_error(EPERM, path);
     try {
-      data_.copy(walk.file().stream, fd.get(), path);
-      metadata_.apply(fd.get(), walk.file(), status, path);
+      fill(fd.get());
     } catch (...) {
-      unlinkat(directory, name, 0);  // better no file than half of one
+      unlinkat(directory, name.c_str(), 0);  // better no file than half of one
       throw;
     }
   }
 
+  void extract_regular(const ImageWalk& walk, const struct stat& status, const std::string& path) {
+    std::vector<RefusedStream> refused;
+    make_regular(walk.name(), path, [&](int fd) {
+      data_.copy(walk.file().stream, fd, path);
+      refused = metadata_.apply(fd, walk.file(), status, path);
+    });
+    store_streams(refused, walk.name(), status, path);
+  }
+
   // A symbolic link, fifo, socket or device.
   void extract_special(const ImageWalk& walk, const struct stat& status, const std::string& path) {
-    const int directory = directories_.current();
-    const char* name = walk.name().c_str();
-    if (!create_replacing(directory, name, path, [&] { return make_special(walk, status); })) {
-      progress_.warn(system_error(EPERM, path).what());
-      return;
-    }
-    const FileDescriptor fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) throw system_error(errno, path);
+    create_replacing(walk.name(), path, [&] { return make_special(walk, status); });
+    const FileDescriptor fd(
+        openat(directories_.current(), walk.name().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) throw_unstorable(errno, path);
     check_is_new(fd.get(), status.st_mode, path);
-    metadata_.apply(fd.get(), walk.file(), status, path);
+    const auto refused = metadata_.apply(fd.get(), walk.file(), status, path);
+    store_streams(refused, walk.name(), status, path);
+  }
+
+  // What to do with the streams of the file `name` in the current directory that could not become
+  // extended attributes; `path` names it in messages.
+  void store_streams(const std::vector<RefusedStream>& streams, const std::string& name,
+                     const struct stat& status, const std::string& path) {
+    if (!streams_as_files_) return leave_out_streams(streams, path);
+    for (const RefusedStream& stream : streams) {
+      try {
+        extract_stream(stream, name, status, path + ":" + stream.name);
+      } catch (const Unstorable& error) {
+        leave_out(error, nullptr);
+      }
+    }
+  }
+
+  void leave_out_streams(const std::vector<RefusedStream>& streams, const std::string& path) {
+    for (const RefusedStream& stream : streams) {
+      progress_.warn(path + ": " + stream.reason + "; left out");
+    }
+  }
+
+  // A stream has the owner, permissions and times of its file, as on a mount.
+  void extract_stream(const RefusedStream& stream, const std::string& file_name,
+                      const struct stat& file_status, const std::string& path) {
+    constexpr mode_t read_and_write = 0666;
+    struct stat status = file_status;
+    status.st_mode = S_IFREG | (status.st_mode & read_and_write);
+    make_regular(file_name + ":" + stream.name, path, [&](int fd) {
+      data_.copy(stream.stream, fd, path);
+      metadata_.apply(fd, status, path);
+    });
   }
 
   // There is no way to make and open such a file at once. What somebody has put into its place
@@ -224,11 +317,15 @@ class Extraction {
     };
     bool linked = make_link();
     if (!linked && errno == EEXIST) {
-      if (unlinkat(directory, name.c_str(), 0) != 0) throw system_error(errno, path);
+      take_place(name, path);
+      if (unlinkat(directory, name.c_str(), 0) != 0) throw_unstorable(errno, path);
       linked = make_link();
     }
-    if (!linked) progress_.warn(system_error(errno, path + ": hard link to " + existing).what());
-    return linked;
+    if (linked) return true;
+    if (errno == ENAMETOOLONG) throw_unstorable(errno, path);  // no copy can have the name either
+    const Error error = system_error(errno, path + ": hard link to " + existing);
+    progress_.warn(std::string(error.what()) + "; copied instead");
+    return false;
   }
 
   // Opens the extracted directory `path`, component by component so that no link is followed.
@@ -241,11 +338,12 @@ class Extraction {
           openat(fd.get(), component.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       path.remove_prefix(std::min(end + 1, path.size()));
     }
-    if (!fd) throw system_error(errno, destination_ + "/" + std::string(path));
+    if (!fd) throw_unstorable(errno, destination_ + "/" + std::string(path));
     return fd;
   }
 
   const std::string destination_;
+  const bool streams_as_files_;
   Progress& progress_;
   StreamCopier data_;
   MetadataRestorer metadata_;
@@ -257,10 +355,10 @@ class Extraction {
 
 }  // namespace
 
-void extract(const Image& image, const std::string& destination, const Selection& selection,
+void extract(const Image& image, const std::string& destination, const ExtractOptions& options,
              Progress& progress) {
-  ImageWalk walk(image, selection);
-  Extraction(image, destination, progress).run(walk);
+  ImageWalk walk(image, options.selection);
+  Extraction(image, destination, options.streams_as_files, progress).run(walk);
 }
 
 Amount measure_image(const Image& image, const Selection& selection) {

@@ -10,8 +10,16 @@
 
 namespace cim::transfer {
 
-// Copies what `selection` holds into the directory `destination`, which is made if it does not
-// exist (its parent must). A file at `a\b` in the image becomes `destination/a/b`.
+struct ExtractOptions {
+  Selection selection;
+
+  // Stores alternate data streams that cannot be extended attributes as files `FILE:STREAM` beside
+  // theirs, instead of leaving them out.
+  bool streams_as_files = false;
+};
+
+// Copies what options.selection holds into the directory `destination`, which is made if it does
+// not exist (its parent must). A file at `a\b` in the image becomes `destination/a/b`.
 //
 // Nothing outside of `destination` is touched, whatever the image holds: every file is reached
 // through the descriptor of its directory, and no symbolic link is ever followed. Files that exist
@@ -23,11 +31,14 @@ namespace cim::transfer {
 // Directories on the way to the selection get theirs only where they are made.
 // Hard links within the selection and holes are kept.
 //
-// What the system does not let this caller make (a device, an extended attribute, an owner) is
-// warned about and left out. Throws Error, naming the file, for everything else: corrupt,
-// disk_full, access_denied, is_a_directory (a directory is in the place of a file), file_not_found
-// (a path of the selection).
-void extract(const Image& image, const std::string& destination, const Selection& selection,
+// What cannot be stored there is warned about and left out, and the rest goes on: a file that the
+// file system does not take, for its name, size or type, or that this caller may not make; one in
+// whose place is a directory, or what has another name but is led to by this one, as where case is
+// ignored; a directory, with all that is below it; of a file that is made, an extended attribute,
+// an alternate data stream, the owner, mode or times. Throws Error, naming the file, for everything
+// else: corrupt, disk_full, file_not_found (a path of the selection), io_error for what cannot be
+// read, and what keeps `destination` from being made.
+void extract(const Image& image, const std::string& destination, const ExtractOptions& options,
              Progress& progress);
 
 // What extract() has to do. Throws Error as that does.

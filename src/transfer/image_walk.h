@@ -47,6 +47,9 @@ class ImageWalk {
   // streams than the metadata can hold.
   Step next();
 
+  // Passes over what is in the directory that was just entered, and over leaving it.
+  void skip_directory() { levels_.pop_back(); }
+
   const Image& image() const noexcept { return image_; }
 
   const File& file() const noexcept { return file_; }

@@ -42,46 +42,76 @@ bool is_privileged_xattr(std::string_view name) {
 
 // Those that the file got from its directory on disk when it was made. Mostly there are none.
 void drop_access_control_lists(int fd, mode_t mode) {
+  if (S_ISLNK(mode)) return;
   remove_xattr(fd, posix::access_acl_xattr.data());
   if (S_ISDIR(mode)) remove_xattr(fd, posix::default_acl_xattr.data());
 }
 
-// A file whose owner could not be kept must not run with the rights of another one.
-void set_mode(int fd, mode_t mode, bool owned, const std::string& path) {
-  const mode_t dropped = owned ? 0 : S_ISUID | S_ISGID;
-  if (change_mode(fd, mode & permission_bits & ~dropped) != 0) throw system_error(errno, path);
-}
+std::string message_of(const std::string& subject) { return system_error(errno, subject).what(); }
 
 }  // namespace
 
 // In this order, since changing the owner clears set-user-id, and read-only files refuse
 // attributes.
-void MetadataRestorer::apply(int fd, const File& file, const struct stat& status,
-                             const std::string& path) {
+std::vector<RefusedStream> MetadataRestorer::apply(int fd, const File& file,
+                                                   const struct stat& status,
+                                                   const std::string& path) {
   const bool owned = set_owner(fd, status, path);
-  if (!S_ISLNK(status.st_mode)) drop_access_control_lists(fd, status.st_mode);
-  set_xattrs(fd, file, path);
-  if (!S_ISLNK(status.st_mode)) set_mode(fd, status.st_mode, owned, path);
-  const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
-  if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) throw system_error(errno, path);
+  drop_access_control_lists(fd, status.st_mode);
+  set_stored_xattrs(fd, file, path);
+  std::vector<RefusedStream> refused = set_stream_xattrs(fd, file);
+  set_mode_and_times(fd, status, owned, path);
+  return refused;
+}
+
+void MetadataRestorer::apply(int fd, const struct stat& status, const std::string& path) {
+  const bool owned = set_owner(fd, status, path);
+  drop_access_control_lists(fd, status.st_mode);
+  set_mode_and_times(fd, status, owned, path);
 }
 
 // Returns whether the file now has the owner of `status`.
 bool MetadataRestorer::set_owner(int fd, const struct stat& status, const std::string& path) {
   if (!is_root_) return status.st_uid == defaults_.uid && status.st_gid == defaults_.gid;
   if (fchownat(fd, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) == 0) return true;
-  progress_.warn(system_error(errno, path + ": owner").what());
+  warn(path + ": owner");
   return false;
 }
 
-void MetadataRestorer::set_xattrs(int fd, const File& file, const std::string& path) {
-  for (const std::string& name : posix::list_xattrs(image_, file)) {
+void MetadataRestorer::set_stored_xattrs(int fd, const File& file, const std::string& path) {
+  for (const auto& [name, value] : posix::stored_xattrs(image_, file)) {
     if (!is_root_ && is_privileged_xattr(name)) continue;
-    const auto value = posix::get_xattr(image_, file, name);
-    if (value && set_xattr(fd, name.c_str(), *value) != 0) {
-      progress_.warn(system_error(errno, path + ": extended attribute " + name).what());
-    }
+    if (set_xattr(fd, name.c_str(), value) != 0) warn(path + ": extended attribute " + name);
   }
+}
+
+std::vector<RefusedStream> MetadataRestorer::set_stream_xattrs(int fd, const File& file) {
+  std::vector<RefusedStream> refused;
+  for (const posix::StreamXattr& stream : posix::stream_xattrs(image_, file)) {
+    if (stream.obstacle != posix::StreamXattr::Obstacle::none) {
+      refused.push_back({stream.name, stream.stream, posix::describe_obstacle(stream)});
+      continue;
+    }
+    const std::string name = posix::xattr_name(stream);
+    if (set_xattr(fd, name.c_str(), posix::xattr_value(image_, stream)) == 0) continue;
+    refused.push_back({stream.name, stream.stream, message_of("extended attribute " + name)});
+  }
+  return refused;
+}
+
+// A file whose owner could not be kept must not run with the rights of another one.
+void MetadataRestorer::set_mode_and_times(int fd, const struct stat& status, bool owned,
+                                          const std::string& path) {
+  const mode_t dropped = owned ? 0 : S_ISUID | S_ISGID;
+  const mode_t mode = status.st_mode & permission_bits & ~dropped;
+  if (!S_ISLNK(status.st_mode) && change_mode(fd, mode) != 0) warn(path + ": mode");
+  const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
+  if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) warn(path + ": times");
+}
+
+// `subject`, for which errno is the reason.
+void MetadataRestorer::warn(const std::string& subject) {
+  progress_.warn(message_of(subject) + "; left out");
 }
 
 }  // namespace cim::transfer

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <cim/image.h>
 #include <sys/stat.h>
@@ -12,10 +13,18 @@
 
 namespace cim::transfer {
 
-// Gives files on disk the metadata of files of an image. For one thread at a time.
+// An alternate data stream that could not become an extended attribute.
+struct RefusedStream {
+  std::string name;
+  Stream stream;
+  std::string reason;  // with what it is about
+};
+
+// Gives files on disk the metadata of files of an image. What a file cannot get is warned about.
+// For one thread at a time.
 class MetadataRestorer {
  public:
-  // Both must outlive it. `progress` hears what a file cannot get.
+  // Both must outlive it. `progress` gets the warnings.
   MetadataRestorer(const Image& image, Progress& progress) : image_(image), progress_(progress) {}
 
   // stat(2) of `file`. Files without an owner of their own get the caller.
@@ -24,13 +33,21 @@ class MetadataRestorer {
   }
 
   // Gives the file on disk that `fd` is open on, for anything or with O_PATH, the metadata of
-  // `file`, whose attributes are `status`. `path` names it in messages. Throws Error as Image does,
-  // and with the errno of what failed.
-  void apply(int fd, const File& file, const struct stat& status, const std::string& path);
+  // `file`, whose attributes are `status`. `path` names it in messages. Throws Error as Image does.
+  // Returns the alternate data streams that are still to be stored, or warned about.
+  [[nodiscard]] std::vector<RefusedStream> apply(int fd, const File& file,
+                                                 const struct stat& status,
+                                                 const std::string& path);
+
+  // The same for a file that has no more than `status`.
+  void apply(int fd, const struct stat& status, const std::string& path);
 
  private:
   bool set_owner(int fd, const struct stat& status, const std::string& path);
-  void set_xattrs(int fd, const File& file, const std::string& path);
+  void set_stored_xattrs(int fd, const File& file, const std::string& path);
+  std::vector<RefusedStream> set_stream_xattrs(int fd, const File& file);
+  void set_mode_and_times(int fd, const struct stat& status, bool owned, const std::string& path);
+  void warn(const std::string& subject);
 
   const Image& image_;
   Progress& progress_;

@@ -5,10 +5,10 @@
 #include <cerrno>
 #include <span>
 
-#include <cim/error.h>
 #include <unistd.h>
 
 #include "format/layout.h"
+#include "transfer/unstorable.h"
 
 namespace cim::transfer {
 namespace {
@@ -34,7 +34,7 @@ void StreamCopier::copy(const Stream& stream, int fd, const std::string& path) {
     copy_range(stream, *data, end, fd, path);
   }
   if (end == stream.length) return;
-  if (ftruncate(fd, static_cast<off_t>(stream.length)) != 0) throw system_error(errno, path);
+  if (ftruncate(fd, static_cast<off_t>(stream.length)) != 0) throw_unstorable(errno, path);
 }
 
 void StreamCopier::copy_range(const Stream& stream, std::uint64_t offset, std::uint64_t end, int fd,
@@ -68,7 +68,7 @@ std::uint64_t StreamCopier::copy_by_buffer(const Stream& stream, std::uint64_t o
     const ssize_t count = pwrite(fd, buffer_.data() + written, length - written,
                                  static_cast<off_t>(offset + written));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw system_error(errno, path);
+    if (count < 0) throw_unstorable(errno, path);
     written += static_cast<std::size_t>(count);
   }
   return length;

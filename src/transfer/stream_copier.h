@@ -18,7 +18,7 @@ class StreamCopier {
   StreamCopier(const Image& image, Progress& progress);
 
   // Copies `stream` to the empty file `fd`, which `path` names in errors. Holes stay holes. Throws
-  // Error as Image does, and with the errno of what failed on the file.
+  // Error as Image does, and as throw_unstorable() what fails on the file.
   void copy(const Stream& stream, int fd, const std::string& path);
 
  private:

@@ -1,15 +1,22 @@
 // cim extract.
+#include <fstream>
+
 #include <boost/filesystem.hpp>
+#include <cim/writer.h>
+#include <gmock/gmock.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cli_test.h"
+#include "mount/program.h"
 
 namespace cim::cli {
 namespace {
 
 namespace fs = boost::filesystem;
+using testing::HasSubstr;
 
 using ExtractCommand = CliTest;
 
@@ -55,7 +62,7 @@ TEST_F(ExtractCommand, CountsWhatItMayNotMakeAndGoesOn) {
   const Result result = cim_as_nobody({"extract", "app.cim", "out"});
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.err,
-            "cim: app.cim: out/null: Operation not permitted\n"
+            "cim: app.cim: out/null: Operation not permitted; left out\n"
             "cim: app.cim: extracted, but for 1 warning\n");
   EXPECT_EQ(read("out/other"), "x");
 }
@@ -74,6 +81,85 @@ TEST_F(ExtractCommand, ExtractsDeepTreesOfDirectoriesWithoutPermissions) {
   const Result result = cim_as_nobody({"extract", "app.cim", "out"});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(read("out" + deepest.substr(3) + "/file"), "x");
+}
+
+// What memory sticks have: no case, no links, no owners, no attributes, and names as on Windows.
+class ExfatDisk {
+ public:
+  ExfatDisk(const std::string& disk, std::string directory) : directory_(std::move(directory)) {
+    std::ofstream(disk).close();
+    fs::resize_file(disk, 16 << 20);
+    fs::create_directory(directory_);
+    mounted_ = runs({"mkfs.exfat", disk}) &&
+               runs({"mount", "-t", "exfat-fuse", "-o", "loop", disk, directory_});
+  }
+  ExfatDisk(const ExfatDisk&) = delete;
+  ExfatDisk& operator=(const ExfatDisk&) = delete;
+  ~ExfatDisk() {
+    if (mounted_) umount2(directory_.c_str(), MNT_DETACH);
+  }
+
+  bool mounted() const { return mounted_; }
+
+ private:
+  // In silence.
+  static bool runs(const std::vector<std::string>& command) {
+    std::vector<std::string> quiet = {"sh", "-c", "exec \"$@\" >/dev/null", "sh"};
+    quiet.insert(quiet.end(), command.begin(), command.end());
+    const auto result = run_program(quiet);
+    return result && result->exit_status == 0;
+  }
+
+  const std::string directory_;
+  bool mounted_;
+};
+
+TEST_F(ExtractCommand, TellsWhatASimpleFileSystemDoesNotTakeAndGoesOn) {
+  for (const char* name : {"a:b", "README", "Readme", "zz"})
+    write(std::string("src/") + name, name);
+  fs::create_directory(path("src/D"));
+  write("src/d/below", "");
+  fs::create_symlink("zz", path("src/link"));
+  fs::create_hard_link(path("src/zz"), path("src/second"));
+  succeed({"create", "app.cim", "src"});
+  const ExfatDisk disk(path("disk"), path("out"));
+  if (!disk.mounted()) GTEST_SKIP() << "exFAT cannot be mounted";
+  // What is extracted over itself has the same to be told of.
+  for (int round = 0; round < 2; ++round) {
+    const Result result = cim({"extract", "app.cim", "out"});
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.err, HasSubstr("out/Readme: 'README' and 'Readme' are one name here; left"));
+    EXPECT_THAT(result.err, HasSubstr("out/d: 'D' and 'd' are one name here; left out, with all "));
+    EXPECT_THAT(result.err, HasSubstr("cim: app.cim: out/a:b: "));
+    EXPECT_THAT(result.err, HasSubstr("cim: app.cim: out/link: "));
+    EXPECT_THAT(result.err, HasSubstr("cim: app.cim: out/zz: hard link to second: "));
+    EXPECT_THAT(result.err, HasSubstr("cim: app.cim: extracted, but for 5 warnings\n"));
+    EXPECT_EQ(read("out/README"), "README");
+    EXPECT_EQ(read("out/zz"), "zz");
+  }
+}
+
+TEST_F(ExtractCommand, PutsStreamsIntoFilesIfAskedTo) {
+  write("src/file", "main");
+  succeed({"create", "app.cim", "src"});
+  {
+    Writer::Options options;
+    options.directory = directory();
+    options.existing = "app.cim";
+    Writer writer(options);
+    writer.create_named_stream(u"file", u"large", 100'000);
+    writer.commit();
+  }
+  const Result result = cim({"extract", "app.cim", "without"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err,
+            "cim: app.cim: without/file: alternate stream large is too large for an extended "
+            "attribute; left out\n"
+            "cim: app.cim: extracted, but for 1 warning\n");
+  EXPECT_EQ(read("without/file"), "main");
+  succeed({"extract", "--streams=files", "app.cim", "with"});
+  EXPECT_EQ(fs::file_size(path("with/file:large")), 100'000U);
+  EXPECT_EQ(cim({"extract", "--streams=maybe", "app.cim", "out"}).status, 2);
 }
 
 TEST_F(ExtractCommand, DropsTheRightsOfAnOwnerThatItCannotKeep) {

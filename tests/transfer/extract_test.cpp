@@ -1,7 +1,10 @@
 // Images, good and hostile, extracted to places where something is already.
 #include "transfer/extract.h"
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <thread>
 
 #include <boost/filesystem.hpp>
@@ -9,13 +12,18 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/posix_acl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "format/layout.h"
+#include "format/reparse.h"
 #include "image/file_descriptor.h"
+#include "image/forged_image.h"
 #include "posix/acl.h"
+#include "posix/metadata.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 #include "tree.h"
@@ -24,6 +32,7 @@ namespace cim::transfer {
 namespace {
 
 namespace fs = boost::filesystem;
+using Names = std::vector<std::string>;
 
 class Extract : public testing::Test {
  protected:
@@ -44,7 +53,7 @@ class Extract : public testing::Test {
   // The Error that extracting `image` ends with.
   Error failure(const Image& image, const Selection& selection = {}) {
     try {
-      extract(image, destination(), selection, progress_);
+      extract(image, destination(), {selection}, progress_);
     } catch (const Error& error) {
       return error;
     }
@@ -125,13 +134,133 @@ TEST_F(Extract, WritesToANewFileWhenTheOldOneHasOtherLinks) {
   EXPECT_EQ(read_file(outside() + "/victim"), "untouched");
 }
 
-TEST_F(Extract, RefusesADirectoryInThePlaceOfAFile) {
+TEST_F(Extract, LeavesOutAFileInWhosePlaceADirectoryIs) {
   write_file(source("name"), "x");
+  write_file(source("other"), "x");
   fs::create_directories(destination("name/below"));
-  const Error error = failure(image());
-  EXPECT_EQ(error.code(), Errc::is_a_directory) << error.what();
-  EXPECT_EQ(std::string(error.what()), destination("name") + ": Is a directory");
+  extract(image(), destination(), {}, progress_);
+  EXPECT_EQ(progress_.warnings, Names{destination("name") + ": Is a directory; left out"});
   EXPECT_TRUE(fs::exists(destination("name/below")));
+  EXPECT_EQ(read_file(destination("other")), "x");
+}
+
+TEST_F(Extract, LeavesOutNamesThatAreTooLongAndGoesOn) {
+  const std::u16string long_name(255, u'\u20ac');
+  const std::string too_long = image_to_linux_name(long_name);
+  Writer writer(new_image(directory_ / "images", "image.cim"));
+  writer.create_directory(u"", {});
+  test::put(writer, u"a", "a");
+  test::put(writer, long_name, "too long");
+  writer.create_directory(u"d", {});
+  writer.create_directory(u"d\\" + long_name, {});
+  test::put(writer, u"d\\" + long_name + u"\\below", "below");
+  test::put(writer, u"d\\z", "z");
+  test::put(writer, u"\uffff", "last");
+  writer.commit();
+  extract(Image(directory_ / "images/image.cim"), destination(), {}, progress_);
+  const std::string reason = ": File name too long; left out";
+  EXPECT_EQ(progress_.warnings,
+            (Names{destination("d/") + too_long + reason + ", with all that is below it",
+                   destination(too_long) + reason}));
+  EXPECT_EQ(read_file(destination("a")), "a");
+  EXPECT_EQ(read_file(destination("d/z")), "z");
+  EXPECT_EQ(read_file(destination("\uffff")), "last");
+}
+
+TEST_F(Extract, LinksTheNamesThatAFileCanHave) {
+  const std::u16string long_name(255, u'\u20ac');
+  Writer writer(new_image(directory_ / "images", "image.cim"));
+  test::put(writer, long_name, "text");
+  writer.create_hard_link(u"\uff01", long_name);
+  writer.create_hard_link(u"\uff02", long_name);
+  writer.create_hard_link(long_name.substr(1) + u'\uff03', long_name);
+  writer.commit();
+  extract(Image(directory_ / "images/image.cim"), destination(), {}, progress_);
+  EXPECT_EQ(progress_.warnings.size(), 2U) << progress_.warnings.back();
+  EXPECT_EQ(fs::hard_link_count(destination("\uff01")), 2U);
+  EXPECT_EQ(read_file(destination("\uff02")), "text");
+}
+
+TEST_F(Extract, LeavesOutTargetsThatAreTooLong) {
+  Writer writer(new_image(directory_ / "images", "image.cim"));
+  const std::vector<std::byte> link = format::make_lx_symlink(std::string(5000, 't'));
+  test::put(writer, u"a", "", {.reparse_data = link});
+  test::put(writer, u"b", "text");
+  writer.commit();
+  extract(Image(directory_ / "images/image.cim"), destination(), {}, progress_);
+  EXPECT_EQ(progress_.warnings, Names{destination("a") + ": File name too long; left out"});
+  EXPECT_EQ(read_file(destination("b")), "text");
+}
+
+TEST_F(Extract, LeavesOutFilesThatAreTooLarge) {
+  write_file(source("a"), std::string(1 << 20, 'x'));
+  write_file(source("b"), "text");
+  const Image made = image();
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit limit = {.rlim_cur = 4096, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &limit);
+  const Error error = failure(made);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_STREQ(error.what(), "(none)");
+  EXPECT_EQ(progress_.warnings, Names{destination("a") + ": File too large; left out"});
+  EXPECT_FALSE(fs::exists(destination("a")));
+  EXPECT_EQ(read_file(destination("b")), "text");
+}
+
+TEST_F(Extract, EndsWhenTheDiskIsFull) {
+  if (mkdir(destination().c_str(), 0755) != 0 ||
+      mount("tmpfs", destination().c_str(), "tmpfs", 0, "size=64k") != 0) {
+    GTEST_SKIP() << "this user may not mount a tmpfs";
+  }
+  write_file(source("a"), std::string(1 << 20, 'x'));
+  write_file(source("b"), "text");
+  const Error error = failure(image());
+  umount2(destination().c_str(), MNT_DETACH);
+  EXPECT_EQ(error.code(), Errc::disk_full) << error.what();
+}
+
+TEST_F(Extract, LeavesOutAttributesThatTheFileSystemRefuses) {
+  posix::LinuxMetadata metadata;
+  metadata.status.st_mode = S_IFREG | 0640;
+  metadata.status.st_uid = geteuid();
+  metadata.status.st_gid = getegid();
+  metadata.xattrs = {{"of.no.namespace", "x"}};
+  Writer writer(new_image(directory_ / "images", "image.cim"));
+  test::put(writer, u"a", "text", posix::EncodedMetadata(metadata).get());
+  writer.commit();
+  extract(Image(directory_ / "images/image.cim"), destination(), {}, progress_);
+  EXPECT_EQ(progress_.warnings, Names{destination("a") + ": extended attribute of.no.namespace: " +
+                                      "Operation not supported; left out"});
+  EXPECT_EQ(read_file(destination("a")), "text");
+  EXPECT_EQ(mode_of(destination("a")), 0640U);
+}
+
+// An image whose root has two files of one name, as on a file system that takes two names for one.
+std::string forge_twins(const std::string& directory) {
+  test::ForgedImage forged;
+  const format::File root = {.default_stream = forged.directory({{u"a", 2}, {u"b", 3}, {u"a", 4}}),
+                             .parent = 1};
+  std::vector<format::File> files = {root};
+  for (const char* content : {"first", "b", "second"}) {
+    files.push_back({.default_stream = forged.file_data(content), .parent = 1});
+  }
+  return forged.write(directory, files);
+}
+
+TEST_F(Extract, DoesNotReplaceOneFileOfTheImageByAnother) {
+  const Image made(forge_twins(directory_ / "images"));
+  for (const char* round : {"into nothing", "over what was extracted"}) {
+    SCOPED_TRACE(round);
+    progress_.warnings.clear();
+    extract(made, destination(), {}, progress_);
+    EXPECT_EQ(progress_.warnings,
+              Names{destination("a") + ": another file has this name here; left out"});
+    EXPECT_EQ(read_file(destination("a")), "first");
+    EXPECT_EQ(read_file(destination("b")), "b");
+  }
 }
 
 TEST_F(Extract, GivesAnEmptyDestinationTheMetadataOfTheRoot) {
@@ -189,7 +318,7 @@ TEST_F(Extract, ExtractsOnlyTheSelection) {
   write_file(source("a/unwanted"), "x");
   fs::create_directories(source("whole/below"));
   fs::create_directory(source("unwanted"));
-  extract(image(), destination(), {u"a\\b\\wanted", u"whole"}, progress_);
+  extract(image(), destination(), {{u"a\\b\\wanted", u"whole"}}, progress_);
   std::vector<std::string> found;
   for (const auto& [path, description] : snapshot(destination())) found.push_back(path);
   const std::vector<std::string> expected = {"",       "/a",          "/a/b", "/a/b/wanted",
@@ -201,7 +330,7 @@ TEST_F(Extract, TakesOverlappingSelectionsOnce) {
   fs::create_directory(source("d"));
   write_file(source("d/file"), "x");
   fs::create_hard_link(source("d/file"), source("d/second"));
-  extract(image(), destination(), {u"d\\file", u"d", u"d\\file"}, progress_);
+  extract(image(), destination(), {{u"d\\file", u"d", u"d\\file"}}, progress_);
   EXPECT_EQ(fs::hard_link_count(destination("d/file")), 2U);
   EXPECT_EQ(progress_.done.files, 4U);
 }
@@ -213,7 +342,7 @@ TEST_F(Extract, UsesTheNamesOfACaseInsensitiveImage) {
   writer.create_directory(u"Program Files", {});
   test::put(writer, u"Program Files\\ReadMe", "x");
   writer.commit();
-  extract(Image(directory_ / "images/image.cim"), destination(), {u"PROGRAM FILES\\readme"},
+  extract(Image(directory_ / "images/image.cim"), destination(), {{u"PROGRAM FILES\\readme"}},
           progress_);
   EXPECT_EQ(read_file(destination("Program Files/ReadMe")), "x");
 }
@@ -276,15 +405,19 @@ TEST_F(Extract, NeverLeavesTheDestinationForAHostileName) {
 // As an image for a case-sensitive system is where names are folded: the link is there first.
 TEST_F(Extract, DoesNotFollowALinkThatHasTheNameOfADirectory) {
   fs::create_symlink(outside(), source("a"));
-  fs::create_directory(source("b"));
-  write_file(source("b/file"), "x");
+  write_file(source("b"), "x");
+  fs::create_directory(source("c"));
+  write_file(source("c/file"), "x");
   const Image made = image();
-  // Two entries: the header, ids, the offsets of the names, and the first name with its length.
-  const std::uint64_t second_name = sizeof(format::LinkTableHeader) + 2 * 4 + 2 * 4 + 4 + 2;
+  // Three entries: the header, ids, the offsets of the names, and the first two names, each with
+  // its length before it.
+  const std::uint64_t third_name = sizeof(format::LinkTableHeader) + 3 * 4 + 3 * 4 + 2 * 4 + 2;
   const char16_t a = u'a';
-  overwrite(made, made.file(made.root()).stream.region_offset, second_name, &a, sizeof(a));
+  overwrite(made, made.file(made.root()).stream.region_offset, third_name, &a, sizeof(a));
   extract(Image(made.path()), destination(), {}, progress_);
-  EXPECT_EQ(read_file(destination("a/file")), "x");
+  EXPECT_EQ(progress_.warnings, Names{destination("a") + ": another file has this name here; " +
+                                      "left out, with all that is below it"});
+  EXPECT_EQ(fs::read_symlink(destination("a")), outside());
   EXPECT_TRUE(fs::is_empty(outside()));
 }
 
@@ -351,6 +484,83 @@ TEST_F(Extract, ChangesNoFileThatIsPutInThePlaceOfASpecialOne) {
         }
       });
   EXPECT_EQ(mode_of(secret), 0600U);
+}
+
+class ExtractStreams : public Extract {
+ protected:
+  // Extracts an image of a file and a directory with streams; `build` adds to it.
+  template <typename Build>
+  void extract_streams(bool as_files, Build&& build) {
+    Writer writer(new_image(directory_ / "images", "image.cim"));
+    writer.create_directory(u"", {});
+    writer.create_directory(u"d", {});
+    put_with_streams(writer, u"file", " of the file");
+    build(writer);
+    writer.commit();
+    extract(Image(directory_ / "images/image.cim"), destination(), {.streams_as_files = as_files},
+            progress_);
+    std::sort(progress_.warnings.begin(), progress_.warnings.end());
+  }
+
+  static void put_large(Writer& writer, std::u16string_view path) {
+    writer.create_named_stream(path, u"large", 100'000).write_at(50'000, test::bytes("large"));
+  }
+
+  std::string xattr_of(const std::string& path, const char* name) const {
+    char value[64];
+    const ssize_t size = lgetxattr(path.c_str(), name, value, sizeof(value));
+    return size < 0 ? "(none)" : std::string(value, static_cast<std::size_t>(size));
+  }
+};
+
+TEST_F(ExtractStreams, LeavesOutThoseThatCannotBeAttributes) {
+  extract_streams(false, [](Writer& writer) { put_large(writer, u"d"); });
+  const auto left_out = [this](const std::string& path, const std::string& reason) {
+    return destination(path) + ": alternate stream " + reason + "; left out";
+  };
+  EXPECT_EQ(
+      progress_.warnings,
+      (Names{left_out("d", "large is too large for an extended attribute"),
+             left_out("file", "large is too large for an extended attribute"),
+             left_out("file", long_stream_name + " has too long a name for an extended attribute"),
+             left_out("file", "taken has the name of an extended attribute of the file")}));
+  EXPECT_EQ(read_file(destination("file")), "main");
+  EXPECT_EQ(xattr_of(destination("file"), "user.fits"), "fits of the file");
+  EXPECT_EQ(xattr_of(destination("file"), "user.taken"), "by an attribute");
+}
+
+TEST_F(ExtractStreams, MakesThoseThatCannotBeAttributesFilesIfAskedTo) {
+  extract_streams(true, [](Writer& writer) {
+    put_large(writer, u"d");
+    put_large(writer, u"");
+  });
+  EXPECT_EQ(progress_.warnings,
+            (Names{destination("file:") + long_stream_name + ": File name too long; left out",
+                   destination() + ": alternate stream large is too large for an extended " +
+                       "attribute; left out"}));
+  EXPECT_EQ(read_file(destination("file")), "main");
+  EXPECT_EQ(xattr_of(destination("file"), "user.fits"), "fits of the file");
+  EXPECT_EQ(read_file(destination("file:taken")), "taken of the file");
+  EXPECT_EQ(read_file(destination("file:large")).substr(0, 17), "large of the file");
+  EXPECT_EQ(fs::file_size(destination("d:large")), 100'000U);
+  EXPECT_EQ(read_file(destination("d:large")).substr(50'000, 5), "large");
+  EXPECT_FALSE(fs::exists(destination("file:fits")));
+  EXPECT_FALSE(fs::exists(destination() + ":large"));
+
+  struct stat file = {};
+  struct stat stream = {};
+  ASSERT_EQ(stat(destination("file").c_str(), &file), 0);
+  ASSERT_EQ(stat(destination("file:large").c_str(), &stream), 0);
+  EXPECT_EQ(stream.st_mode, file.st_mode);
+  EXPECT_EQ(stream.st_mtim.tv_sec, file.st_mtim.tv_sec);
+}
+
+TEST_F(ExtractStreams, DoesNotReplaceAFileOfTheImageByAStream) {
+  extract_streams(
+      true, [](Writer& writer) { test::put(writer, linux_to_image_name("file:large"), "a file"); });
+  ASSERT_EQ(progress_.warnings.size(), 2U);
+  EXPECT_EQ(progress_.warnings[0],
+            destination("file:large") + ": another file has this name here; left out");
 }
 
 TEST_F(Extract, LeavesNoPartOfAFileThatCannotBeRead) {
