@@ -3,9 +3,7 @@
 #include "transfer/pax_writer.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <numeric>
 #include <span>
 
 #include <cim/error.h>
@@ -15,53 +13,13 @@
 #include <unistd.h>
 
 #include "format/utf16.h"
+#include "transfer/ustar.h"
 
 namespace cim::transfer {
 namespace {
 
 constexpr std::size_t buffer_size = 1 << 20;
-constexpr std::size_t block_size = 512;
 constexpr mode_t permission_bits = 07777;
-constexpr char pax_header_type = 'x';
-
-// A member's header as it is in the file.
-struct UstarHeader {
-  char name[100] = {};
-  char mode[8] = {};
-  char uid[8] = {};
-  char gid[8] = {};
-  char size[12] = {};
-  char mtime[12] = {};
-  char checksum[8] = {};
-  char type = '0';
-  char link_name[100] = {};
-  char magic[6] = {'u', 's', 't', 'a', 'r', '\0'};
-  char version[2] = {'0', '0'};
-  char user_name[32] = {};
-  char group_name[32] = {};
-  char device_major[8] = {};
-  char device_minor[8] = {};
-  char prefix[155] = {};
-  char padding[12] = {};
-};
-static_assert(sizeof(UstarHeader) == block_size);
-
-// Octal digits with a NUL after them. Returns false, leaving zeros, if there is no room.
-template <std::size_t size>
-bool set_number(char (&field)[size], std::int64_t value) {
-  constexpr std::int64_t limit = std::int64_t{1} << 3 * (size - 1);
-  const bool fits = value >= 0 && value < limit;
-  const std::string digits = fmt::format("{:0{}o}", fits ? value : 0, size - 1);
-  std::copy(digits.begin(), digits.end(), field);
-  return fits;
-}
-
-// Returns false, leaving the first bytes of `text`, if there is no room.
-template <std::size_t size>
-bool set_text(char (&field)[size], std::string_view text) {
-  std::copy_n(text.begin(), std::min(size, text.size()), field);
-  return text.size() <= size;
-}
 
 // Splits a path that is too long for the name between it and the prefix, if a `/` is where it
 // helps.
@@ -72,15 +30,6 @@ bool set_path(UstarHeader& header, std::string_view path) {
   std::fill(std::begin(header.name), std::end(header.name), '\0');
   set_text(header.name, path.substr(slash + 1));
   return set_text(header.prefix, path.substr(0, slash));
-}
-
-void set_checksum(UstarHeader& header) {
-  std::fill(std::begin(header.checksum), std::end(header.checksum), ' ');
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&header);
-  const unsigned sum = std::accumulate(bytes, bytes + sizeof(header), 0U);
-  const std::string digits = fmt::format("{:06o}", sum);
-  std::copy(digits.begin(), digits.end(), header.checksum);
-  header.checksum[digits.size()] = '\0';
 }
 
 char type_of(const PaxMember& member) {
@@ -107,16 +56,6 @@ bool has_data(const PaxMember& member) {
   return S_ISREG(member.status.st_mode) && !member.is_hard_link;
 }
 
-// "LENGTH KEY=VALUE\n", where LENGTH counts its own digits too.
-void add_record(std::string& records, std::string_view key, std::string_view value) {
-  const std::size_t rest = key.size() + value.size() + 3;
-  std::size_t length = rest + 1;
-  while (rest + std::to_string(length).size() != length) ++length;
-  records += fmt::format("{} {}=", length, key);
-  records += value;
-  records += '\n';
-}
-
 // Whether `name` means the same in UTF-8, which pax records are in, and as mere bytes.
 bool is_ascii(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0; });
@@ -135,7 +74,7 @@ bool is_utf8(std::string_view name) {
 // A name that the header has room for needs a record only to say that it is in UTF-8. One that is
 // not has none, so that nobody tries to convert it.
 void add_name(std::string& records, std::string_view key, std::string_view name, bool fits) {
-  if (!fits || (!is_ascii(name) && is_utf8(name))) add_record(records, key, name);
+  if (!fits || (!is_ascii(name) && is_utf8(name))) add_pax_record(records, key, name);
 }
 
 // Seconds, with a fraction if there is one. A timespec before 1970 counts nanoseconds upwards,
@@ -156,31 +95,11 @@ std::string base_name(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));  // npos + 1 is 0
 }
 
-// The header that says how long and how named the records for `header` are. It is no member, and
-// what else it says does not matter.
-UstarHeader pax_header(const PaxMember& member, std::size_t records_size) {
-  UstarHeader header;
-  set_text(header.name, "PaxHeaders/" + base_name(member.path));
-  set_number(header.mode, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-  set_number(header.uid, 0);
-  set_number(header.gid, 0);
-  set_number(header.size, static_cast<std::int64_t>(records_size));
-  set_number(header.mtime, 0);
-  header.type = pax_header_type;
-  set_checksum(header);
-  return header;
-}
-
-std::string_view bytes_of(const UstarHeader& header) {
-  return {reinterpret_cast<const char*>(&header), sizeof(header)};
-}
-
 // Number of ranges, then offset and length of each, in decimal lines.
 std::string sparse_map(const std::vector<DataRange>& ranges) {
   std::string map = fmt::format("{}\n", ranges.size());
   for (const DataRange& range : ranges) map += fmt::format("{}\n{}\n", range.offset, range.length);
-  map.resize((map.size() + block_size - 1) / block_size * block_size);
-  return map;
+  return map + padding_after(map.size());
 }
 
 }  // namespace
@@ -202,10 +121,10 @@ void PaxWriter::begin_sparse(const PaxMember& member, const std::vector<DataRang
   const std::string map_text = sparse_map(map);
 
   std::string records;
-  add_record(records, "GNU.sparse.major", "1");
-  add_record(records, "GNU.sparse.minor", "0");
-  add_record(records, "GNU.sparse.name", member.path);
-  add_record(records, "GNU.sparse.realsize", std::to_string(size));
+  add_pax_record(records, "GNU.sparse.major", "1");
+  add_pax_record(records, "GNU.sparse.minor", "0");
+  add_pax_record(records, "GNU.sparse.name", member.path);
+  add_pax_record(records, "GNU.sparse.realsize", std::to_string(size));
   std::uint64_t stored_size = map_text.size();
   for (const DataRange& range : map) stored_size += range.length;
   write_headers(member, "GNUSparseFile.0/" + base_name(member.path), stored_size,
@@ -226,7 +145,7 @@ void PaxWriter::write(ByteView data) {
 void PaxWriter::end() { pad(); }
 
 void PaxWriter::finish() {
-  put(std::string(2 * block_size, '\0'));
+  put(std::string(2 * tar_block_size, '\0'));
   flush();
 }
 
@@ -239,7 +158,7 @@ void PaxWriter::write_headers(const PaxMember& member, const std::string& header
   set_number(header.mode, status.st_mode & permission_bits);
 
   const auto add_number = [&](auto& field, const char* key, std::int64_t value) {
-    if (!set_number(field, value)) add_record(records, key, std::to_string(value));
+    if (!set_number(field, value)) add_pax_record(records, key, std::to_string(value));
   };
   add_number(header.uid, "uid", status.st_uid);
   add_number(header.gid, "gid", status.st_gid);
@@ -249,15 +168,15 @@ void PaxWriter::write_headers(const PaxMember& member, const std::string& header
     add_number(header.device_minor, "SCHILY.devminor", minor(status.st_rdev));
   }
   if (!set_number(header.mtime, status.st_mtim.tv_sec) || status.st_mtim.tv_nsec != 0) {
-    add_record(records, "mtime", decimal(status.st_mtim));
+    add_pax_record(records, "mtime", decimal(status.st_mtim));
   }
   add_name(records, "path", header_name, set_path(header, header_name));
   add_name(records, "linkpath", member.link_target, set_text(header.link_name, member.link_target));
-  for (const auto& [key, value] : member.records) add_record(records, key, value);
+  for (const auto& [key, value] : member.records) add_pax_record(records, key, value);
   set_checksum(header);
 
   if (!records.empty()) {
-    put(bytes_of(pax_header(member, records.size())));
+    put(bytes_of(pax_header(base_name(member.path), records.size())));
     put(records);
     pad();
   }
@@ -266,10 +185,7 @@ void PaxWriter::write_headers(const PaxMember& member, const std::string& header
 
 void PaxWriter::put(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
-void PaxWriter::pad() {
-  constexpr std::array<std::byte, block_size> zeros = {};
-  write(ByteView(zeros).first((block_size - size_ % block_size) % block_size));
-}
+void PaxWriter::pad() { put(padding_after(size_)); }
 
 void PaxWriter::flush() {
   ByteView rest = buffer_;
