@@ -38,7 +38,8 @@ struct TarImportOptions {
 //   - a member or hard link with a `..` component is left out with a warning;
 //   - a later member replaces an earlier one of the same name: a file with all below it, but a
 //     directory only the metadata of a directory;
-//   - owners are the numbers in the archive, whatever names go with them.
+//   - owners are the numbers in the archive, whatever names go with them;
+//   - global headers count, and an archive need not have the mark of its end, see TarReader.
 // A directory that a member needs and the archive does not have, the root included, belongs to
 // root, has mode 0755 and the time of that member.
 //

@@ -2,10 +2,8 @@
 #include "transfer/tar_reader.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <climits>
 #include <clocale>
-#include <cstring>
 #include <map>
 #include <string_view>
 #include <vector>
@@ -17,15 +15,11 @@
 #include <linux/posix_acl.h>
 #include <pwd.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "posix/acl.h"
 
 namespace cim::transfer {
 namespace {
-
-constexpr std::size_t buffer_size = 1 << 20;
-constexpr std::int64_t block_size = 512;
 
 // While it lives, the thread is in the C locale. In another one libarchive changes names on the way
 // (to Unicode's composed forms, say); in this one it cannot, and hands over their bytes.
@@ -89,15 +83,6 @@ std::vector<std::pair<std::string, std::string>> xattrs_of(archive_entry* entry)
   return {xattrs.begin(), xattrs.end()};
 }
 
-// libarchive gives `-1.5` in a pax record as -1 s and 500 ms, which to a timespec is -0.5 s.
-timespec modification_time(archive_entry* entry) {
-  constexpr long nanoseconds_per_second = 1'000'000'000;
-  const timespec time = {.tv_sec = archive_entry_mtime(entry),
-                         .tv_nsec = archive_entry_mtime_nsec(entry)};
-  if (time.tv_sec >= 0 || time.tv_nsec == 0) return time;
-  return {.tv_sec = time.tv_sec - 1, .tv_nsec = nanoseconds_per_second - time.tv_nsec};
-}
-
 // The kernel's tag for libarchive's.
 std::uint16_t acl_tag(int tag) {
   switch (tag) {
@@ -143,57 +128,49 @@ std::uint64_t data_in_archive(archive_entry* entry, std::uint64_t size) {
   return sum;
 }
 
+// Whether a global record says where the data of members is. No sane archive has one.
+bool is_about_data(std::string_view key) { return key == "size" || key.starts_with("GNU.sparse."); }
+
+// The record of `key`; of several the last, which counts.
+const PaxRecord* find_record(const std::vector<PaxRecord>& records, std::string_view key) {
+  const PaxRecord* found = nullptr;
+  for (const PaxRecord& record : records) {
+    if (record.key == key) found = &record;
+  }
+  return found;
+}
+
 }  // namespace
-
-// Where libarchive gets its bytes from.
-struct TarReader::Input {
-  explicit Input(int descriptor) : fd(descriptor) {}
-
-  // As read(2).
-  ssize_t fill() {
-    for (;;) {
-      const ssize_t length = ::read(fd, buffer.get(), buffer_size);
-      if (length >= 0 || errno != EINTR) return length;
-    }
-  }
-
-  static la_ssize_t callback(archive* reader, void* input, const void** bytes) {
-    auto& self = *static_cast<Input*>(input);
-    *bytes = self.buffer.get();
-    const ssize_t length = self.fill();
-    if (length < 0) archive_set_error(reader, errno, "%s", std::strerror(errno));
-    return length;
-  }
-
-  void drain() {
-    if (lseek(fd, 0, SEEK_CUR) >= 0) return;  // nobody is waiting at the other end of a file
-    while (fill() > 0) continue;
-  }
-
-  int fd;
-  // Not filled with zeros first, which would take longer than to read a small archive.
-  std::unique_ptr<std::byte[]> buffer = std::make_unique_for_overwrite<std::byte[]>(buffer_size);
-};
 
 void TarReader::CloseArchive::operator()(archive* reader) const noexcept {
   archive_read_free(reader);
 }
 
 TarReader::TarReader(int fd, std::string name, Progress& progress)
-    : name_(std::move(name)),
-      progress_(progress),
-      input_(std::make_unique<Input>(fd)),
-      archive_(archive_read_new()) {
+    : name_(std::move(name)), progress_(progress), input_(fd), archive_(archive_read_new()) {
   if (!archive_) throw Error(Errc::out_of_memory, name_ + ": out of memory");
   archive_read_support_format_tar(archive_.get());
-  archive_read_support_filter_all(archive_.get());
-  if (archive_read_open(archive_.get(), input_.get(), nullptr, Input::callback, nullptr) !=
-      ARCHIVE_OK) {
+  const auto callback = [](archive* reader, void* self, const void** bytes) -> la_ssize_t {
+    try {
+      const std::string_view input = static_cast<TarReader*>(self)->next_input();
+      *bytes = input.data();
+      return static_cast<la_ssize_t>(input.size());
+    } catch (const Error& error) {
+      archive_set_error(reader, to_errno(error.code()), "%s", error.what());
+      return -1;
+    }
+  };
+  if (archive_read_open(archive_.get(), this, nullptr, callback, nullptr) != ARCHIVE_OK) {
     throw failure();
   }
 }
 
 TarReader::~TarReader() = default;
+
+std::string_view TarReader::next_input() {
+  if (!in_headers_) input_.forget_before(position());
+  return input_.next();
+}
 
 std::optional<TarMember> TarReader::next() {
   const InCLocale scope;
@@ -201,16 +178,85 @@ std::optional<TarMember> TarReader::next() {
     throw failure();
   }
   member_name_.clear();
-  const std::int64_t end_of_members = archive_filter_bytes(archive_.get(), 0);
+  const std::uint64_t start = position();
+  input_.forget_before(start);
   archive_entry* entry = nullptr;
+  in_headers_ = true;
   const int result = archive_read_next_header(archive_.get(), &entry);
+  in_headers_ = false;
   if (result == ARCHIVE_EOF) {
-    check_end_mark(end_of_members);
-    input_->drain();
+    check_end_mark(start);
+    input_.drain();
     return std::nullopt;
   }
   if (!succeeded(result)) throw failure();
-  return to_member(entry);
+  const std::string bytes = input_.bytes(start, position());
+  const MemberHeaders headers = parse_member_headers(bytes);
+  add_global_records(headers);
+  if (!global_records_.empty()) entry = read_again_with_global_records(headers);
+  return to_member(entry, headers);
+}
+
+// libarchive reads global headers and does nothing with them.
+void TarReader::add_global_records(const MemberHeaders& headers) {
+  for (const std::string_view text : headers.global_records) {
+    const auto records = parse_pax_records(text);
+    if (!records) throw Error(Errc::corrupt, name_ + ": a global header is malformed");
+    for (const PaxRecord& record : *records) {
+      if (is_about_data(record.key)) {
+        throw Error(Errc::unsupported, fmt::format("{}: a global header gives all members one '{}'",
+                                                   name_, record.key));
+      }
+      if (record.value.empty()) {
+        global_records_.erase(std::string(record.key));
+      } else if (record.key != "comment") {
+        global_records_.insert_or_assign(std::string(record.key), record.value);
+      }
+    }
+  }
+}
+
+// The member as it is with the global records, but for those that it has itself, among its own.
+archive_entry* TarReader::read_again_with_global_records(const MemberHeaders& headers) {
+  const auto own = parse_pax_records(headers.records).value_or(std::vector<PaxRecord>());
+  std::string records;
+  for (const auto& [key, value] : global_records_) {
+    if (find_record(own, key) == nullptr) add_pax_record(records, key, value);
+  }
+  records += headers.records;
+  rewritten_ = bytes_of(pax_header("global", records.size()));
+  rewritten_ += records + padding_after(records.size()) + headers.rest;
+
+  rewritten_archive_.reset(archive_read_new());
+  if (!rewritten_archive_) throw Error(Errc::out_of_memory, name_ + ": out of memory");
+  archive_read_support_format_tar(rewritten_archive_.get());
+  archive_entry* entry = nullptr;
+  if (!succeeded(archive_read_open_memory(rewritten_archive_.get(), rewritten_.data(),
+                                          rewritten_.size())) ||
+      !succeeded(archive_read_next_header(rewritten_archive_.get(), &entry))) {
+    throw Error(Errc::corrupt, name_ + ": a member does not go with the global header");
+  }
+  return entry;
+}
+
+// libarchive gives `-1.5` in a pax record as -1 s and 500 ms, which to a timespec is -0.5 s, and
+// `-0.5` as `0.5`.
+timespec TarReader::modification_time(archive_entry* entry, const MemberHeaders& headers) const {
+  constexpr long nanoseconds_per_second = 1'000'000'000;
+  const timespec time = {.tv_sec = archive_entry_mtime(entry),
+                         .tv_nsec = archive_entry_mtime_nsec(entry)};
+  if (time.tv_sec > 0 || time.tv_nsec == 0) return time;
+  if (time.tv_sec == 0 && !record_of(headers, "mtime").starts_with('-')) return time;
+  return {.tv_sec = time.tv_sec - 1, .tv_nsec = nanoseconds_per_second - time.tv_nsec};
+}
+
+// The value of the record `key` of a member, its own or a global one; empty if there is none.
+std::string TarReader::record_of(const MemberHeaders& headers, std::string_view key) const {
+  const auto own = parse_pax_records(headers.records);
+  const PaxRecord* const record = own ? find_record(*own, key) : nullptr;
+  if (record != nullptr) return std::string(record->value);
+  const auto global = global_records_.find(key);
+  return global == global_records_.end() ? std::string() : global->second;
 }
 
 std::optional<TarReader::Block> TarReader::read() {
@@ -227,7 +273,7 @@ std::optional<TarReader::Block> TarReader::read() {
   return Block{static_cast<std::uint64_t>(offset), {static_cast<const std::byte*>(bytes), size}};
 }
 
-TarMember TarReader::to_member(archive_entry* entry) {
+TarMember TarReader::to_member(archive_entry* entry, const MemberHeaders& headers) {
   const char* name = archive_entry_pathname(entry);
   if (name == nullptr || *name == '\0') {
     throw Error(Errc::corrupt, name_ + ": a member has no name");
@@ -236,6 +282,7 @@ TarMember TarReader::to_member(archive_entry* entry) {
   warn_of_header();
 
   TarMember member = {.name = name, .metadata = to_metadata(entry)};
+  member.metadata.status.st_mtim = modification_time(entry, headers);
   if (const char* target = archive_entry_hardlink(entry)) member.hard_link_target = target;
   if (S_ISREG(member.metadata.status.st_mode)) {
     member.size = static_cast<std::uint64_t>(archive_entry_size(entry));
@@ -261,7 +308,6 @@ posix::LinuxMetadata TarReader::to_metadata(archive_entry* entry) {
   status.st_gid = static_cast<gid_t>(gid);
   status.st_rdev = makedev(static_cast<unsigned>(archive_entry_rdevmajor(entry)),
                            static_cast<unsigned>(archive_entry_rdevminor(entry)));
-  status.st_mtim = modification_time(entry);
   if (const char* target = archive_entry_symlink(entry)) metadata.symlink_target = target;
   metadata.xattrs = xattrs_of(entry);
   add_acl(entry, metadata, ARCHIVE_ENTRY_ACL_TYPE_ACCESS);
@@ -311,10 +357,16 @@ std::vector<posix::AclEntry> TarReader::read_acl(archive_entry* entry, int type)
   return acl;
 }
 
-// An archive that was cut off between two members looks like one that ends there, but for the mark.
-void TarReader::check_end_mark(std::int64_t end_of_members) {
-  if (archive_filter_bytes(archive_.get(), 0) - end_of_members >= block_size) return;
-  throw Error(Errc::corrupt, name_ + ": ends without the mark of the end: truncated");
+// An archive that was cut off between two members looks like one that ends there, but for the mark;
+// but some programs do not write one.
+void TarReader::check_end_mark(std::uint64_t end_of_members) {
+  if (position() - end_of_members >= tar_block_size) return;
+  progress_.warn(name_ + ": ends without the mark of its end; it may have been cut off");
+}
+
+// How much of the decompressed archive libarchive has read.
+std::uint64_t TarReader::position() const {
+  return static_cast<std::uint64_t>(archive_filter_bytes(archive_.get(), 0));
 }
 
 void TarReader::warn_of_header() {

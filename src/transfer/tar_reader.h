@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <cim/error.h>
@@ -12,7 +15,9 @@
 
 #include "posix/acl.h"
 #include "posix/metadata.h"
+#include "transfer/decompressed_input.h"
 #include "transfer/progress.h"
+#include "transfer/ustar.h"
 
 struct archive;
 struct archive_entry;
@@ -28,14 +33,15 @@ struct TarMember {
 };
 
 // Reads an archive from its start to its end, in any format that GNU tar, star, bsdtar and POSIX
-// have, and any compression, that libarchive knows.
+// have, and any compression, that libarchive knows. Global headers count, as for GNU tar.
 //
 //   TarReader reader(fd, "app.tar", progress);
 //   while (const auto member = reader.next())
 //     while (const auto block = reader.read()) ...
 //
 // All functions throw Error, naming the archive and the member, for what is damaged or cut short,
-// and where the system cannot read. What is lost of a member's metadata is warned about. Not
+// and where the system cannot read. What is lost of a member's metadata is warned about, and so is
+// an archive without the mark of its end, which may have been cut off between two members. Not
 // thread-safe.
 class TarReader {
  public:
@@ -62,24 +68,37 @@ class TarReader {
   const std::string& name() const noexcept { return name_; }
 
  private:
-  struct Input;
   struct CloseArchive {
     void operator()(archive* reader) const noexcept;
   };
+  using Archive = std::unique_ptr<archive, CloseArchive>;
 
-  TarMember to_member(archive_entry* entry);
+  std::string_view next_input();
+  void add_global_records(const MemberHeaders& headers);
+  archive_entry* read_again_with_global_records(const MemberHeaders& headers);
+  timespec modification_time(archive_entry* entry, const MemberHeaders& headers) const;
+  std::string record_of(const MemberHeaders& headers, std::string_view key) const;
+  TarMember to_member(archive_entry* entry, const MemberHeaders& headers);
   posix::LinuxMetadata to_metadata(archive_entry* entry);
   void add_acl(archive_entry* entry, posix::LinuxMetadata& metadata, int type);
   std::vector<posix::AclEntry> read_acl(archive_entry* entry, int type);
-  void check_end_mark(std::int64_t end_of_members);
+  void check_end_mark(std::uint64_t end_of_members);
+  std::uint64_t position() const;
   void warn_of_header();
   Error failure() const;
   Error member_error(const std::string& reason) const;
 
   const std::string name_;
   Progress& progress_;
-  std::unique_ptr<Input> input_;
-  std::unique_ptr<archive, CloseArchive> archive_;
+  DecompressedInput input_;
+  bool in_headers_ = false;  // whose bytes are kept
+  Archive archive_;
+
+  std::map<std::string, std::string, std::less<>>
+      global_records_;         // that count for the members to come
+  std::string rewritten_;      // the headers of a member with those
+  Archive rewritten_archive_;  // reads that
+
   std::string member_name_;          // of the current member; empty before the first
   std::uint64_t expected_data_ = 0;  // bytes of the current member in the archive
   std::uint64_t received_data_ = 0;
