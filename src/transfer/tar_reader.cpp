@@ -6,6 +6,7 @@
 #include <clocale>
 #include <map>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <archive.h>
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <linux/posix_acl.h>
+#include <linux/xattr.h>
 #include <pwd.h>
 #include <sys/sysmacros.h>
 
@@ -81,6 +83,16 @@ std::vector<std::pair<std::string, std::string>> xattrs_of(archive_entry* entry)
     xattrs[decode_xattr_name(name)] = std::string(static_cast<const char*>(value), size);
   }
   return {xattrs.begin(), xattrs.end()};
+}
+
+// Whether `name` is in a namespace that some file system of Linux has. Other systems do not have
+// namespaces.
+bool has_namespace(std::string_view name) {
+  constexpr std::string_view namespaces[] = {
+      XATTR_USER_PREFIX,  XATTR_TRUSTED_PREFIX, XATTR_SECURITY_PREFIX, XATTR_SYSTEM_PREFIX,
+      XATTR_BTRFS_PREFIX, XATTR_MAC_OSX_PREFIX, XATTR_OS2_PREFIX};
+  return std::ranges::any_of(namespaces,
+                             [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
 // The kernel's tag for libarchive's.
@@ -310,9 +322,39 @@ posix::LinuxMetadata TarReader::to_metadata(archive_entry* entry) {
                            static_cast<unsigned>(archive_entry_rdevminor(entry)));
   if (const char* target = archive_entry_symlink(entry)) metadata.symlink_target = target;
   metadata.xattrs = xattrs_of(entry);
+  give_namespaces(metadata);
   add_acl(entry, metadata, ARCHIVE_ENTRY_ACL_TYPE_ACCESS);
   add_acl(entry, metadata, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT);
   return metadata;
+}
+
+// Puts extended attributes of other systems, as macOS' com.apple.provenance, where Linux can have
+// them.
+void TarReader::give_namespaces(posix::LinuxMetadata& metadata) {
+  const mode_t mode = metadata.status.st_mode;
+  const bool can_have_user = S_ISREG(mode) || S_ISDIR(mode);
+  std::map<std::string, std::string> xattrs;
+  for (auto& [name, value] : metadata.xattrs) {
+    if (has_namespace(name)) xattrs[name] = std::move(value);
+  }
+  for (auto& [name, value] : metadata.xattrs) {
+    if (has_namespace(name)) continue;
+    const std::string about = "extended attribute " + name + " is in no namespace of Linux";
+    if (!can_have_user) {
+      warn_once(warned_of_special_, about +
+                                        ", where only regular files and directories have such; "
+                                        "it and all like it are left out");
+    } else if (xattrs.try_emplace("user." + name, value).second) {
+      warn_once(warned_of_user_, about + "; it and all like it are kept with user. in front");
+    } else if (xattrs["user." + name] != value) {
+      progress_.warn(member_error(about + ", and user." + name + " is taken; left out").what());
+    }
+  }
+  metadata.xattrs.assign(xattrs.begin(), xattrs.end());
+}
+
+void TarReader::warn_once(bool& warned, const std::string& message) {
+  if (!std::exchange(warned, true)) progress_.warn(member_error(message).what());
 }
 
 // Adds the access control list of `type`, if there is one, as the extended attribute that Linux

@@ -80,6 +80,8 @@ class TarReader {
   std::string record_of(const MemberHeaders& headers, std::string_view key) const;
   TarMember to_member(archive_entry* entry, const MemberHeaders& headers);
   posix::LinuxMetadata to_metadata(archive_entry* entry);
+  void give_namespaces(posix::LinuxMetadata& metadata);
+  void warn_once(bool& warned, const std::string& message);
   void add_acl(archive_entry* entry, posix::LinuxMetadata& metadata, int type);
   std::vector<posix::AclEntry> read_acl(archive_entry* entry, int type);
   void check_end_mark(std::uint64_t end_of_members);
@@ -99,6 +101,8 @@ class TarReader {
   std::string rewritten_;      // the headers of a member with those
   Archive rewritten_archive_;  // reads that
 
+  bool warned_of_user_ = false;
+  bool warned_of_special_ = false;
   std::string member_name_;          // of the current member; empty before the first
   std::uint64_t expected_data_ = 0;  // bytes of the current member in the archive
   std::uint64_t received_data_ = 0;

@@ -180,11 +180,18 @@ class ArchiveBuilder {
     writer_.end();
   }
 
-  void directory(const std::string& path, mode_t mode) { add(member(path, S_IFDIR | mode)); }
+  using Records = std::vector<std::pair<std::string, std::string>>;
 
-  void symlink(const std::string& path, const std::string& target) {
+  void directory(const std::string& path, mode_t mode, const Records& records = {}) {
+    PaxMember member = this->member(path, S_IFDIR | mode);
+    member.records = records;
+    add(member);
+  }
+
+  void symlink(const std::string& path, const std::string& target, const Records& records = {}) {
     PaxMember member = this->member(path, S_IFLNK | 0777);
     member.link_target = target;
+    member.records = records;
     add(member);
   }
 
@@ -600,6 +607,47 @@ TEST_F(Tar, ReadsExtendedAttributesInTheFormOfLibarchive) {
   ArchiveBuilder(archive()).file_with_record("file", "LIBARCHIVE.xattr.user.a%20b", "dmFsdWU=");
   const Image image = import();
   EXPECT_EQ(posix::get_xattr(image, test::file_at(image, u"file"), "user.a b"), "value");
+}
+
+TEST_F(Tar, KeepsAttributesOfOtherSystemsWhereLinuxCanHaveThem) {
+  {
+    // As bsdtar of macOS writes them, twice.
+    ArchiveBuilder builder(archive());
+    builder.file_with_record("a", "SCHILY.xattr.com.apple.provenance", "value");
+    builder.file_with_record("b", "LIBARCHIVE.xattr.com.apple.provenance", "dmFsdWU=");
+    builder.directory("d/", 0755, {{"SCHILY.xattr.noprefix", "x"}, {"SCHILY.xattr.btrfs.y", "y"}});
+    builder.symlink("link", "a", {{"SCHILY.xattr.com.apple.provenance", "value"}});
+    builder.symlink("link too", "a", {{"SCHILY.xattr.com.apple.provenance", "value"}});
+  }
+  const Image image = import();
+  EXPECT_EQ(progress_.warnings,
+            (Names{"app.tar: a: extended attribute com.apple.provenance is in no namespace of "
+                   "Linux; it and all like it are kept with user. in front",
+                   "app.tar: link: extended attribute com.apple.provenance is in no namespace of "
+                   "Linux, where only regular files and directories have such; it and all like it "
+                   "are left out"}));
+  const auto xattrs_of = [&](std::u16string_view path) {
+    return posix::stored_xattrs(image, test::file_at(image, path));
+  };
+  using Xattrs = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(xattrs_of(u"a"), (Xattrs{{"user.com.apple.provenance", "value"}}));
+  EXPECT_EQ(xattrs_of(u"b"), (Xattrs{{"user.com.apple.provenance", "value"}}));
+  EXPECT_EQ(xattrs_of(u"d"), (Xattrs{{"btrfs.y", "y"}, {"user.noprefix", "x"}}));
+  EXPECT_EQ(xattrs_of(u"link"), Xattrs());
+  EXPECT_EQ(left_out_, 0U);
+}
+
+TEST_F(Tar, KeepsTheAttributeOfLinuxBesideOneOfAnotherSystem) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.directory("same/", 0755, {{"SCHILY.xattr.user.n", "x"}, {"SCHILY.xattr.n", "x"}});
+    builder.directory("two/", 0755, {{"SCHILY.xattr.n", "lost"}, {"SCHILY.xattr.user.n", "x"}});
+  }
+  const Image image = import();
+  EXPECT_EQ(progress_.warnings,
+            (Names{"app.tar: two/: extended attribute n is in no namespace of Linux, and user.n is "
+                   "taken; left out"}));
+  EXPECT_EQ(posix::get_xattr(image, test::file_at(image, u"two"), "user.n"), "x");
 }
 
 TEST_F(Tar, WarnsOfAccessControlListsForUnknownUsers) {
