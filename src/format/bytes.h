@@ -39,6 +39,12 @@ ByteView bytes_of(const T& value) {
   return std::as_bytes(std::span<const T, 1>(&value, 1));
 }
 
+// Whether `bytes` are all zeros.
+inline bool is_zero(ByteView bytes) {
+  return bytes.empty() || (bytes[0] == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 // Adds `bytes` to the end of `buffer`, of which they must not be a part.
 inline void append(std::vector<std::byte>& buffer, ByteView bytes) {
   buffer.insert(buffer.end(), bytes.begin(), bytes.end());

@@ -4,46 +4,51 @@
 #include <csignal>
 #include <utility>
 
-#include "format/bytes.h"
-#include "image/base.h"
-
 namespace cim {
 
 namespace {
 
-constexpr std::size_t max_batch_bytes = 256 * 1024;
-constexpr std::size_t max_batch_steps = 512;
-constexpr std::size_t max_pending = 16;
+constexpr std::size_t max_pending = 4;
 
 }  // namespace
 
-void DataQueue::begin(std::uint64_t size) { add({Step::Kind::begin, size}); }
-
-void DataQueue::end(format::Stream& target) {
-  add({.kind = Step::Kind::end, .position = 0, .target = &target});
+void DataQueue::begin(std::uint64_t size) {
+  size_ = size;
+  is_whole_ = size <= DataBatch::capacity;
+  if (!is_whole_) return filling_.begin_large(size);
+  if (size > filling_.room()) hand_over();
+  filling_.begin_whole(size);
 }
 
 void DataQueue::write_at(std::uint64_t offset, ByteView data) {
+  if (is_whole_) return filling_.write_whole(offset, data);
   while (!data.empty()) {
-    const std::size_t room = max_batch_bytes - filling_.bytes.size();
-    const ByteView part = data.first(std::min(room, data.size()));
-    format::append(filling_.bytes, part);
-    add({Step::Kind::write, offset, part.size()});
+    const ByteView part = data.first(std::min(filling_.room(), data.size()));
+    filling_.write_large(offset, part);
+    if (filling_.is_full()) hand_over();
     offset += part.size();
     data = data.subspan(part.size());
   }
 }
 
 bool DataQueue::share(int fd) {
+  if (is_whole_) {
+    // Only what goes straight to an extent can share blocks.
+    if (size_ <= DataStore::max_small_length || !filling_.take_back_whole()) return false;
+    is_whole_ = false;
+    filling_.begin_large(size_);
+  }
   wait();
-  return stream_->share(fd);
+  return large_->share(fd);
 }
 
-void DataQueue::add(const Step& step) {
-  filling_.steps.push_back(step);
-  if (filling_.steps.size() >= max_batch_steps || filling_.bytes.size() >= max_batch_bytes) {
-    hand_over();
+void DataQueue::end(format::Stream& target) {
+  if (is_whole_) {
+    filling_.end_whole(target);
+  } else {
+    filling_.end_large(target);
   }
+  if (filling_.is_full()) hand_over();
 }
 
 void DataQueue::hand_over() {
@@ -58,14 +63,13 @@ void DataQueue::hand_over() {
     pending_.push_back(std::move(filling_));
   }
   work_.notify_one();
-  filling_ = {};
-  if (empty_.empty()) return;
+  if (empty_.empty()) empty_.emplace_back();
   filling_ = std::move(empty_.back());
   empty_.pop_back();
 }
 
 void DataQueue::wait() {
-  if (!filling_.steps.empty()) hand_over();
+  if (!filling_.is_empty()) hand_over();
   std::unique_lock lock(mutex_);
   progress_.wait(lock, [this] { return pending_.empty(); });
   collect();
@@ -74,12 +78,8 @@ void DataQueue::wait() {
 // Puts the records of finished streams where they belong. With the mutex held.
 void DataQueue::collect() {
   if (failure_) throw Error(*failure_);
-  for (Batch& batch : stored_) {
-    for (const Step& step : batch.steps) {
-      if (step.kind == Step::Kind::end) *step.target = encode_stream(step.result);
-    }
-    batch.steps.clear();
-    batch.bytes.clear();
+  for (DataBatch& batch : stored_) {
+    batch.finish();
     empty_.push_back(std::move(batch));
   }
   stored_.clear();
@@ -92,12 +92,12 @@ void DataQueue::run(const std::stop_token& stop) {
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
   std::unique_lock lock(mutex_);
   while (work_.wait(lock, stop, [this] { return !pending_.empty(); }) && !stop.stop_requested()) {
-    Batch& batch = pending_.front();  // stays where it is while others are added
+    DataBatch& batch = pending_.front();  // stays where it is while others are added
     const bool failed = failure_.has_value();
     lock.unlock();
     std::optional<Error> failure;
     try {
-      if (!failed) store(batch);
+      if (!failed) batch.store(store_, large_);
     } catch (const Error& error) {
       failure = error;
     } catch (const std::bad_alloc&) {
@@ -108,25 +108,6 @@ void DataQueue::run(const std::stop_token& stop) {
     stored_.push_back(std::move(pending_.front()));
     pending_.pop_front();
     progress_.notify_one();
-  }
-}
-
-void DataQueue::store(Batch& batch) {
-  ByteView bytes = batch.bytes;
-  for (Step& step : batch.steps) {
-    switch (step.kind) {
-      case Step::Kind::begin:
-        stream_.emplace(store_, step.position);
-        break;
-      case Step::Kind::write:
-        stream_->write_at(step.position, bytes.first(step.length));
-        bytes = bytes.subspan(step.length);
-        break;
-      case Step::Kind::end:
-        step.result = stream_->finish();
-        stream_.reset();
-        break;
-    }
   }
 }
 

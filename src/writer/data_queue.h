@@ -11,13 +11,16 @@
 #include <cim/error.h>
 
 #include "format/layout.h"
+#include "writer/data_batch.h"
+#include "writer/data_store.h"
 #include "writer/data_writer.h"
 
 namespace cim {
 
-// Takes streams one after the other, and has a thread of its own hash and write them, in the same
-// order: so a program reads its next file meanwhile, and the image does not depend on who is
-// faster. What goes wrong there is thrown by a later call, and again by each one after that.
+// Takes streams one after the other, and has a thread of its own hash and write them, many at a
+// time but in the same order: so a program reads its next files meanwhile, and the image does not
+// depend on who is faster. What goes wrong there is thrown by a later call, and again by each one
+// after that.
 //
 // Memory is bounded: a caller who is too fast waits. The destructor drops what is not stored yet.
 // For one thread at a time.
@@ -46,42 +49,27 @@ class DataQueue {
   void wait();
 
  private:
-  // A step in the storing of a stream.
-  struct Step {
-    enum class Kind { begin, write, end } kind;
-    std::uint64_t position;            // begin: the stream's size; write: the offset in it
-    std::size_t length = 0;            // write: of the bytes, which follow those of the step before
-    format::Stream* target = nullptr;  // end
-    Stream result;                     // end
-  };
-
-  // Steps are handed over by the batch: waking a thread for each would cost more than most steps.
-  struct Batch {
-    std::vector<Step> steps;
-    std::vector<std::byte> bytes;
-  };
-
-  void add(const Step& step);
   void hand_over();
   void collect();
   void run(const std::stop_token& stop);
-  void store(Batch& batch);
 
   DataStore& store_;
-  Batch filling_;
-  std::vector<Batch> empty_;
+  std::uint64_t size_ = 0;  // of the open stream
+  bool is_whole_ = false;   // it is to be in one batch
+  DataBatch filling_;
+  std::vector<DataBatch> empty_;
 
   std::mutex mutex_;
   std::condition_variable_any work_;
   std::condition_variable progress_;
-  std::deque<Batch> pending_;  // the first is being stored
-  std::vector<Batch> stored_;
+  std::deque<DataBatch> pending_;  // the first is being stored
+  std::vector<DataBatch> stored_;
   std::optional<Error> failure_;
   const Error out_of_memory_ =  // for the thread to have when it is
       Error(Errc::out_of_memory, "not enough memory for the data of a stream");
 
-  std::optional<DataWriter> stream_;  // belongs to the thread while something is pending
-  std::jthread thread_;  // started by the first batch; the first member to be destroyed
+  std::optional<DataWriter> large_;  // belongs to the thread while something is pending
+  std::jthread thread_;              // started by the first batch; the first member to be destroyed
 };
 
 }  // namespace cim

@@ -73,6 +73,7 @@ format::RegionOffset RegionWriter::reserve(std::uint64_t length) {
   buffer_.clear();  // the padding stays a hole
   const format::RegionOffset offset = format::make_region_offset(region_index_, end_);
   end_ += length;
+  set_size(end_);
   return offset;
 }
 
@@ -96,9 +97,9 @@ void RegionWriter::start_writeback(std::uint64_t end, std::uint64_t at_least) no
 }
 
 void RegionWriter::read_at(std::uint64_t byte_offset, std::span<std::byte> out) const {
-  const std::size_t n =
-      cim::read_at(file_.fd(), out.data(), out.size(), byte_offset, "region file");
-  std::memset(out.data() + n, 0, out.size() - n);  // a hole at the end of the file so far
+  if (cim::read_at(file_.fd(), out.data(), out.size(), byte_offset, "region file") < out.size()) {
+    throw Error(Errc::io_error, "region file: has become shorter");
+  }
 }
 
 std::optional<std::uint64_t> RegionWriter::next_data(std::uint64_t from, std::uint64_t to) const {
@@ -111,7 +112,7 @@ std::optional<std::uint64_t> RegionWriter::next_data(std::uint64_t from, std::ui
 void RegionWriter::give_back() {
   end_ = end_before_reserve_;
   // A later extent must not show what was written there.
-  cut_off(end_);
+  set_size(end_);
 }
 
 void RegionWriter::flush() {
@@ -121,7 +122,7 @@ void RegionWriter::flush() {
   start_writeback(end_, writeback_size);
 }
 
-void RegionWriter::cut_off(std::uint64_t size) {
+void RegionWriter::set_size(std::uint64_t size) {
   if (ftruncate(file_.fd(), static_cast<off_t>(size)) != 0) {
     throw system_error(errno, "region file");
   }
@@ -130,7 +131,7 @@ void RegionWriter::cut_off(std::uint64_t size) {
 void RegionWriter::finish() {
   flush();
   end_ += padding();
-  cut_off(end_);
+  set_size(end_);
 }
 
 }  // namespace cim

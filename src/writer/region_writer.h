@@ -54,7 +54,7 @@ class RegionWriter {
 
  private:
   std::uint64_t padding() const noexcept;
-  void cut_off(std::uint64_t size);
+  void set_size(std::uint64_t size);
   void flush();
   void align();
   void start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept;

@@ -1,0 +1,56 @@
+// The data of an image being written: each object once.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <unordered_map>
+
+#include <cim/image.h>
+
+#include "format/layout.h"
+#include "image/digest.h"
+#include "writer/object_index.h"
+#include "writer/region_set_writer.h"
+
+namespace cim {
+
+// Puts the data of streams into regions, unless the image or one that it builds on has equal data:
+// then that is used. For one thread at a time.
+class DataStore {
+ public:
+  // Data up to this length goes to the small data region without alignment; aligning it would waste
+  // half a page each. Longer data can be mapped, spliced and shared by the page.
+  static constexpr std::uint64_t max_small_length = 16 * 1024;
+
+  // All must outlive this. `base` may be null.
+  DataStore(RegionSetWriter& regions, ObjectIndex& objects, const Image* base);
+
+  // Stores a stream of `data`, whose digest is `digest`. If it `has_holes`, blocks of zeros become
+  // holes. Throws Error.
+  Stream put(ByteView data, const Digest& digest, bool has_holes);
+
+  // For data that does not fit in memory: the region for an extent of `size` bytes, where equal
+  // data is already, and the record that there is some now. `equals` says whether data of the base
+  // image is equal; an Error that it throws says that it is not.
+  RegionWriter& data_region(std::uint64_t size);
+  using Equals = std::function<bool(const Stream& other)>;
+  std::optional<Stream> find_equal(const ObjectId& id, const Equals& equals) const;
+  void add(const ObjectId& id, format::RegionOffset offset) { objects_.add(id, offset); }
+
+  const Image* base() const noexcept { return base_; }
+
+  // The streams without an object id, by the digest of their blocks that are not all zeros.
+  using MostlyHoles = std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash>;
+  MostlyHoles& mostly_holes() noexcept { return mostly_holes_; }
+
+ private:
+  bool base_has(const Stream& stream, ByteView data) const;
+  format::RegionOffset append(ByteView data, bool has_holes);
+
+  RegionSetWriter& regions_;
+  ObjectIndex& objects_;
+  const Image* base_;
+  MostlyHoles mostly_holes_;
+};
+
+}  // namespace cim
