@@ -22,6 +22,7 @@
 #include "image/base.h"
 #include "image/digest.h"
 #include "image/metadata_tally.h"
+#include "image/object_data.h"
 #include "image/object_ids.h"
 #include "image/region.h"
 
@@ -85,8 +86,8 @@ class Check {
   void check_data();
   void check_region_data(const RegionInfo& region, const ObjectIds* ids);
   void check_object(int fd, const RegionInfo& region, const format::ObjectIdEntry& entry);
-  void read(int fd, const RegionInfo& region, std::uint64_t start, std::uint64_t length,
-            Hasher* hasher);
+  bool has_digest(const FilePart& object, const Digest& digest);
+  void advance(std::uint64_t bytes) { observer_.advance(0, bytes); }
 
   const std::string path_;
   CheckObserver& observer_;
@@ -95,9 +96,7 @@ class Check {
   std::vector<RegionInfo> regions_;
   std::vector<std::optional<ObjectIds>> object_ids_;  // by region
   std::vector<Reached> reached_;                      // by file id
-  std::vector<std::byte> buffer_;                     // of what is read of the data
-  Hasher hasher_;
-  std::vector<FileId> pending_;  // directories that are still to be walked
+  std::vector<FileId> pending_;                       // directories that are still to be walked
   std::optional<MetadataTally> tally_;
   std::optional<AttributeNames> attribute_names_;
 };
@@ -415,7 +414,6 @@ void Check::check_order(const ObjectIds& ids) {
 }
 
 void Check::check_data() {
-  buffer_.resize(std::size_t{1} << 20);
   for (std::size_t i = 0; i < regions_.size(); ++i) {
     const auto& ids = object_ids_[i];
     const bool compare = ids && ids->has_known_digests();
@@ -427,6 +425,11 @@ void Check::check_data() {
 // Reads the whole region in order, and compares the digests of its objects.
 void Check::check_region_data(const RegionInfo& region, const ObjectIds* ids) {
   const FileDescriptor fd = open_regular_file(AT_FDCWD, region.path, region.path);
+  const auto read_over = [&](std::uint64_t start, std::uint64_t end) {
+    read_data(
+        {fd.get(), start, end - start, region.path}, [](std::uint64_t, ByteView) {},
+        [this](std::uint64_t bytes) { advance(bytes); });
+  };
   std::vector<std::uint32_t> order(ids == nullptr ? 0 : ids->size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, {},
@@ -442,40 +445,33 @@ void Check::check_region_data(const RegionInfo& region, const ObjectIds* ids) {
                         ids->path(), start, length));
       continue;
     }
-    attempt([&] { read(fd.get(), region, position, start - position, nullptr); });
+    attempt([&] { read_over(position, start); });
     attempt([&] { check_object(fd.get(), region, entry); });
     position = start + length;
   }
-  read(fd.get(), region, position, region.size - position, nullptr);
+  read_over(position, region.size);
 }
 
 void Check::check_object(int fd, const RegionInfo& region, const format::ObjectIdEntry& entry) {
   const std::uint64_t start = entry.byte_offset;
   const std::uint64_t length = entry.length;
-  hasher_.reset();
-  read(fd, region, start, length, &hasher_);
-  const Digest digest = hasher_.finish();
-  if (std::memcmp(digest.data(), entry.digest, digest.size()) != 0) {
+  Digest recorded;
+  std::ranges::copy(entry.digest, recorded.begin());
+  if (!has_digest({fd, start, length, region.path}, recorded)) {
     error(fmt::format("{}: {} bytes at {} do not have the digest that is recorded", region.path,
                       length, start));
   }
   ++result_.objects;
 }
 
-// Reads a part of a region, but for its holes, and digests it if there is a hasher.
-void Check::read(int fd, const RegionInfo& region, std::uint64_t start, std::uint64_t length,
-                 Hasher* hasher) {
-  const std::uint64_t end = start + length;
-  while (start < end) {
-    const std::uint64_t data = std::min(next_data(fd, start, region.size), end);
-    if (hasher != nullptr) hasher->update_zeros(data - start);
-    const auto wanted = std::min<std::uint64_t>(buffer_.size(), end - data);
-    const std::size_t n = read_at(fd, buffer_.data(), wanted, data, region.path);
-    if (n < wanted) throw Error(Errc::io_error, region.path + ": has become shorter");
-    if (hasher != nullptr) hasher->update(std::span(buffer_).first(n));
-    observer_.advance(0, data + n - start);
-    start = data + n;
+// A large object can have either digest. The one that is likely, or takes less time, comes first.
+bool Check::has_digest(const FilePart& object, const Digest& digest) {
+  const auto progress = [this](std::uint64_t bytes) { advance(bytes); };
+  if (object.length <= max_digested_zeros) return digest_of_bytes(object, progress) == digest;
+  if (bytes_in_holes(object) > max_digested_zeros) {
+    return digest_of_blocks(object, progress) == digest || digest_of_bytes(object) == digest;
   }
+  return digest_of_bytes(object, progress) == digest || digest_of_blocks(object) == digest;
 }
 
 }  // namespace

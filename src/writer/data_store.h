@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <optional>
-#include <unordered_map>
 
 #include <cim/image.h>
 
@@ -39,10 +38,6 @@ class DataStore {
 
   const Image* base() const noexcept { return base_; }
 
-  // The streams without an object id, by the digest of their blocks that are not all zeros.
-  using MostlyHoles = std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash>;
-  MostlyHoles& mostly_holes() noexcept { return mostly_holes_; }
-
  private:
   bool base_has(const Stream& stream, ByteView data) const;
   format::RegionOffset append(ByteView data, bool has_holes);
@@ -50,7 +45,6 @@ class DataStore {
   RegionSetWriter& regions_;
   ObjectIndex& objects_;
   const Image* base_;
-  MostlyHoles mostly_holes_;
 };
 
 }  // namespace cim

@@ -5,6 +5,7 @@
 
 #include "format/layout.h"
 #include "image/digest.h"
+#include "image/object_data.h"
 #include "writer/data_store.h"
 
 namespace cim {
@@ -32,10 +33,9 @@ class DataWriter {
  private:
   void hash_in_order(std::uint64_t offset, ByteView data);
   void count_blocks(std::uint64_t offset, ByteView data);
-  bool is_mostly_hole() const noexcept;
-  Stream finish_mostly_hole();
-  Digest digest_of_extent();
-  Digest digest_of_blocks();
+  bool is_mostly_zeros() const noexcept;
+  FilePart extent() const;
+  Digest digest();
   bool equals(const Stream& other) const;
 
   DataStore& store_;
@@ -46,8 +46,9 @@ class DataWriter {
   bool all_zeros_ = true;
 
   Hasher hasher_;
-  std::uint64_t hashed_ = 0;  // how far the hasher has come
-  bool in_order_ = true;      // whether it has seen all up to there
+  std::uint64_t hashed_ = 0;   // how far the hasher has come
+  std::uint64_t skipped_ = 0;  // bytes up to there that were never written
+  bool in_order_ = true;       // whether it has seen all up to there
 
   std::uint64_t data_blocks_ = 0;  // blocks not all zeros; those written again are counted again
   std::uint64_t counted_to_ = 0;   // the block after the last one of them

@@ -96,19 +96,6 @@ void RegionWriter::start_writeback(std::uint64_t end, std::uint64_t at_least) no
   writeback_end_ = end;
 }
 
-void RegionWriter::read_at(std::uint64_t byte_offset, std::span<std::byte> out) const {
-  if (cim::read_at(file_.fd(), out.data(), out.size(), byte_offset, "region file") < out.size()) {
-    throw Error(Errc::io_error, "region file: has become shorter");
-  }
-}
-
-std::optional<std::uint64_t> RegionWriter::next_data(std::uint64_t from, std::uint64_t to) const {
-  const off_t data = lseek(file_.fd(), static_cast<off_t>(from), SEEK_DATA);
-  if (data < 0 && errno != ENXIO) throw system_error(errno, "region file");
-  if (data < 0 || static_cast<std::uint64_t>(data) >= to) return std::nullopt;
-  return static_cast<std::uint64_t>(data);
-}
-
 void RegionWriter::give_back() {
   end_ = end_before_reserve_;
   // A later extent must not show what was written there.

@@ -1,7 +1,6 @@
 // A region file being built.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -38,12 +37,6 @@ class RegionWriter {
   // Makes the first `length` bytes of a reserved extent, whole blocks, those of the file `fd` by
   // sharing its blocks. Returns false, changing nothing, where the file system cannot.
   bool share(int fd, std::uint64_t byte_offset, std::uint64_t length) noexcept;
-
-  // Reads from a reserved extent, or from anything after finish(). Throws Error.
-  void read_at(std::uint64_t byte_offset, std::span<std::byte> out) const;
-
-  // The first byte offset in [from, to) that is not in a hole; nothing if there is none.
-  std::optional<std::uint64_t> next_data(std::uint64_t from, std::uint64_t to) const;
 
   // Drops the extent that reserve() returned last. Nothing may have been added since. Throws Error.
   void give_back();

@@ -14,6 +14,7 @@
 
 #include "format/bytes.h"
 #include "format/extended_attributes.h"
+#include "image/digest.h"
 #include "image/file_descriptor.h"
 #include "image/forged_image.h"
 #include "image/object_ids.h"
@@ -41,6 +42,14 @@ void replace(const std::string& path, ByteView bytes, ByteView replacement) {
   file.seekp(static_cast<std::streamoff>(found));
   file.write(reinterpret_cast<const char*>(replacement.data()),
              static_cast<std::streamsize>(replacement.size()));
+}
+
+void write_at(const std::string& path, std::uint64_t position, ByteView bytes) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(position));
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  ASSERT_TRUE(file.flush()) << path;
 }
 
 class Problems : public CheckObserver {
@@ -93,6 +102,23 @@ class CheckImage : public testing::Test {
     writer.commit();
   }
 
+  // An image with a file that is mostly a hole, the first in its region.
+  std::string write_sparse_image() {
+    Writer writer({.directory = directory_.string(), .existing = {}, .name = "sparse.cim"});
+    writer.create_file(u"file", {}, sparse_size).write_at(sparse_data, test::bytes("data"));
+    writer.commit();
+    return directory_ / "sparse.cim";
+  }
+
+  // Makes `digest` that of the one object of the region file `path`.
+  void set_digest(const std::string& path, const Digest& digest) {
+    const auto parts = parse_region_file_name(path.substr(path.rfind('/') + 1));
+    ASSERT_TRUE(parts);
+    write_at(directory_ / object_id_file_name(parts->set, parts->index),
+             sizeof(format::ObjectIdHeader) + offsetof(format::ObjectIdEntry, digest),
+             format::bytes_of(digest));
+  }
+
   // The region file of `type` of the newest set of the image at `path`.
   std::string region(const std::string& path, RegionType type) {
     const std::vector<RegionSetInfo> sets = Image(path).region_sets();
@@ -106,6 +132,10 @@ class CheckImage : public testing::Test {
                          FileId parent) {
     return {.default_stream = forged_.directory(entries), .parent = parent};
   }
+
+  static constexpr std::uint64_t sparse_start = 4096;  // in the region
+  static constexpr std::uint64_t sparse_size = (64 << 20) + 4 * 4096;
+  static constexpr std::uint64_t sparse_data = 2 * 4096;
 
   const test::TemporaryDirectory directory_;
   ForgedImage forged_;
@@ -270,6 +300,30 @@ TEST_F(CheckImage, WarnsOfObjectIdsOutOfOrder) {
   const Problems found = problems(path, true);
   EXPECT_THAT(found.errors, IsEmpty());
   EXPECT_THAT(found.warnings, ElementsAre(HasSubstr("entry 1: out of order")));
+}
+
+TEST_F(CheckImage, ComparesTheDigestOfAFileThatIsMostlyAHole) {
+  const std::string path = write_sparse_image();
+  EXPECT_THAT(problems(path, true).errors, IsEmpty());
+  write_at(region(path, RegionType::data), sparse_start + sparse_data, test::bytes("DATA"));
+  EXPECT_THAT(problems(path, true).errors,
+              ElementsAre(HasSubstr("do not have the digest that is recorded")));
+}
+
+TEST_F(CheckImage, TakesAFilledHoleForOne) {
+  const std::string path = write_sparse_image();
+  const std::uint64_t after_data = sparse_start + sparse_data + 4096;
+  write_at(region(path, RegionType::data), after_data,
+           std::vector<std::byte>(sparse_start + sparse_size - after_data));
+  EXPECT_THAT(problems(path, true).errors, IsEmpty());
+}
+
+TEST_F(CheckImage, AcceptsADigestOfAHole) {
+  const std::string path = write_sparse_image();
+  std::string content(sparse_size, '\0');
+  content.replace(sparse_data, 4, "data");
+  set_digest(region(path, RegionType::data), object_digest(test::bytes(content)));
+  EXPECT_THAT(problems(path, true).errors, IsEmpty());
 }
 
 TEST_F(CheckImage, ReadsDataThatHasNoDigest) {

@@ -183,6 +183,23 @@ TEST_F(WriterTest, ATebibyteWithTwoWrittenEndsIsFast) {
   EXPECT_EQ(std::string("\0\0end", 5), text);
 }
 
+TEST_F(WriterTest, ManyHolesAreNotHashed) {
+  constexpr std::uint64_t size = std::uint64_t{256} << 30;
+  constexpr std::uint64_t distance = 32 << 20;
+  Writer writer(fresh());
+  {
+    WriteStream stream = writer.create_file(u"file", {}, size);
+    for (std::uint64_t offset = 0; offset < size; offset += distance) {
+      stream.write_at(offset, bytes("x"));
+    }
+  }
+  writer.commit();
+  const Image image = open();
+  std::string text(2, '?');
+  image.read(file_at(image, u"file").stream, distance, std::as_writable_bytes(std::span(text)));
+  EXPECT_EQ(std::string("x\0", 2), text);
+}
+
 TEST_F(WriterTest, WritesInAnyOrderEndUpInPlace) {
   Writer writer(fresh());
   for (const std::size_t size : {3 << 20, 6 << 20}) {
@@ -639,6 +656,31 @@ TEST_F(WriterTest, AForkWritesOnlyWhatChanged) {
   EXPECT_EQ(file_at(image, u"d\\17").stream.region_offset,
             file_at(image, u"1").stream.region_offset);
   EXPECT_EQ("2999", content(image, u"d\\2999"));
+}
+
+TEST_F(WriterTest, AForkSharesFilesThatAreMostlyHoles) {
+  const auto put_sparse = [](Writer& writer, std::u16string_view path, std::uint64_t position) {
+    WriteStream stream = writer.create_file(path, {}, std::uint64_t{1} << 40);
+    stream.write_at(3 << 20, bytes(random_content(100000)));
+    stream.write_at(position, bytes("data"));
+  };
+  {
+    Writer writer(fresh());
+    put_sparse(writer, u"disk", std::uint64_t{1} << 39);
+    put_sparse(writer, u"equal", std::uint64_t{1} << 39);
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put_sparse(writer, u"copy", std::uint64_t{1} << 39);
+    put_sparse(writer, u"other", (std::uint64_t{1} << 39) + 1);
+    writer.commit();
+  }
+  const Image image = open("b.cim");
+  const std::uint64_t disk = file_at(image, u"disk").stream.region_offset;
+  EXPECT_EQ(disk, file_at(image, u"equal").stream.region_offset);
+  EXPECT_EQ(disk, file_at(image, u"copy").stream.region_offset);
+  EXPECT_NE(disk, file_at(image, u"other").stream.region_offset);
 }
 
 TEST_F(WriterTest, ManyGenerationsStayReadable) {
