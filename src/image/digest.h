@@ -19,8 +19,8 @@ using Digest = std::array<std::uint8_t, format::digest_size>;
 // The digest of `object`. May be called from many threads at once.
 Digest object_digest(ByteView object);
 
-// Stores the digest of each of `objects` in `digests`, which has as many elements. Many at once take
-// less time than one after the other. May be called from many threads at once.
+// Stores the digest of each of `objects` in `digests`, which has as many elements. Many at once
+// take less time than one after the other. May be called from many threads at once.
 void digest_objects(std::span<const ByteView> objects, std::span<Digest> digests);
 
 // Computes the digest of a sequence of bytes. Reusable. For one thread at a time.
