@@ -269,8 +269,8 @@ Mount options:
 
 Exit status: 0 the image is mounted; 2 wrong usage; of a failure 65 the image is broken,
 66 it or a file of it is missing, 69 it is of an unknown version, 71 there is not enough
-memory, 77 it may not be read or mounted, 1 anything else. As a helper of mount(8): as
-that has it.
+memory, 77 it may not be read or mounted, 78 it needs what is not supported, 1 anything
+else. As a helper of mount(8): as that has it.
 )";
 }
 

@@ -16,9 +16,12 @@ struct Meaning {
 };
 
 constexpr std::array meanings = {
-    Meaning{Errc::file_not_found, EX_NOINPUT},         Meaning{Errc::corrupt, EX_DATAERR},
-    Meaning{Errc::version_not_supported, EX_PROTOCOL}, Meaning{Errc::unsupported, EX_UNAVAILABLE},
-    Meaning{Errc::access_denied, EX_NOPERM},           Meaning{Errc::out_of_memory, EX_OSERR},
+    Meaning{Errc::file_not_found, EX_NOINPUT},
+    Meaning{Errc::corrupt, EX_DATAERR},
+    Meaning{Errc::version_not_supported, EX_UNAVAILABLE},
+    Meaning{Errc::unsupported, EX_CONFIG},
+    Meaning{Errc::access_denied, EX_NOPERM},
+    Meaning{Errc::out_of_memory, EX_OSERR},
 };
 
 }  // namespace

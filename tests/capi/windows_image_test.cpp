@@ -6,11 +6,9 @@
 #include <map>
 
 #include <cim/image.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <openssl/evp.h>
 
 #include "fixture.h"
+#include "support/digest.h"
 
 namespace cim::capi_test {
 namespace {
@@ -50,10 +48,7 @@ std::string extended_attributes() {
 std::string sha256_of_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(file), {}};
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  return fmt::format("{:02x}", fmt::join(digest.begin(), digest.begin() + size, ""));
+  return test::hex_digest(content, EVP_sha256());
 }
 
 class WindowsImageTest : public CapiTest {};

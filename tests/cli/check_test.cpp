@@ -25,7 +25,7 @@ TEST_F(CheckCommand, FindsNothingWrongWithAGoodImage) {
   EXPECT_EQ(result.status, 0) << result.err;
   const Json report = Json::parse(result.out);
   EXPECT_EQ(report["files"], 3);
-  EXPECT_EQ(report["objects"], 12) << "two of data, ten of metadata";
+  EXPECT_EQ(report["objects"], 13) << "two of data, eleven of metadata";
   EXPECT_TRUE(report["problems"].empty()) << result.out;
 }
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
+
+#include "support/digest.h"
 
 namespace cim::format {
 namespace {
@@ -35,11 +35,8 @@ TEST(UpcaseTest, IdentityMapsNothing) {
 
 // The MD5 of the $UpCase file of NTFS volumes that Windows 7 to 11 have formatted.
 TEST(UpcaseTest, TheWindowsTableIsThatOfWindows) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  ASSERT_EQ(1, EVP_Digest(windows_upcase_table().data(), sizeof(UpcaseTable), digest, &size,
-                          EVP_md5(), nullptr));
-  EXPECT_EQ(fmt::format("{:02x}", fmt::join(digest, digest + size, "")),
+  const auto* const bytes = reinterpret_cast<const char*>(windows_upcase_table().data());
+  EXPECT_EQ(test::hex_digest({bytes, sizeof(UpcaseTable)}, EVP_md5()),
             "7ff498a44e45e77374cc7c962b1b92f2");
 }
 

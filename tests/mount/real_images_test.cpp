@@ -31,12 +31,15 @@ class RealImagesTest : public MountTest {
     ASSERT_FALSE(images_.empty()) << directory;
   }
 
-  // Brings the files beside `image` to where images are written.
-  void link_here(const fs::path& image) const {
+  // Brings `image` to where images are written: a copy of it, and links to the files beside it.
+  void bring_here(const fs::path& image) const {
+    const fs::path here = fresh().directory;
     for (const fs::directory_entry& entry : fs::directory_iterator(image.parent_path())) {
-      const fs::path link = fs::path(fresh().directory) / entry.path().filename();
-      if (!fs::exists(link)) fs::create_symlink(fs::canonical(entry.path()), link);
+      const fs::path link = here / entry.path().filename();
+      if (fs::exists(link) || entry.path().extension() == ".cim") continue;
+      fs::create_symlink(fs::canonical(entry.path()), link);
     }
+    fs::copy_file(image, here / image.filename());
   }
 
   std::vector<fs::path> images_;
@@ -59,7 +62,7 @@ TEST_F(RealImagesTest, AreSound) {
 TEST_F(RealImagesTest, AreMountedAsTheyAre) {
   for (const fs::path& path : images_) {
     SCOPED_TRACE(path);
-    link_here(path);
+    bring_here(path);
     const std::string mounted = mount(path.filename().string());
     {
       transfer::ImageTreeView image(path.string());
@@ -75,7 +78,7 @@ TEST_F(RealImagesTest, AreMountedAsTheyAre) {
 TEST_F(RealImagesTest, AreForked) {
   for (const fs::path& path : images_) {
     SCOPED_TRACE(path);
-    link_here(path);
+    bring_here(path);
     const Image original(path.string());
     std::u16string largest;
     std::uint64_t length = 0;
