@@ -405,7 +405,7 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
   }
 }
 
-// A writer finds no more than some of the objects in a file that is out of order.
+// A writer has to sort what is out of order each time that it builds on the image.
 void Check::check_order(const ObjectIds& ids) {
   for (std::size_t i = 1; i < ids.size(); ++i) {
     if (compare_object_ids(ids[i - 1], ids[i]) < 0) continue;

@@ -1,6 +1,8 @@
 #include "image/object_ids.h"
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 #include <cim/error.h>
 #include <fmt/format.h>
@@ -9,6 +11,12 @@
 #include "image/region.h"
 
 namespace cim {
+
+namespace {
+
+constexpr std::size_t max_copied = std::size_t{1} << 24;  // entries: 640 MiB
+
+}  // namespace
 
 ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const format::Guid& set,
                      std::uint16_t index)
@@ -36,6 +44,23 @@ ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const forma
 format::ObjectIdEntry ObjectIds::operator[](std::size_t i) const {
   return format::load<format::ObjectIdEntry>(entries_, i * sizeof(format::ObjectIdEntry),
                                              "object id");
+}
+
+void ObjectIds::sort() {
+  const auto is_before = [](const format::ObjectIdEntry& a, const format::ObjectIdEntry& b) {
+    return compare_object_ids(a, b) < 0;
+  };
+  bool is_sorted = true;
+  for (std::size_t i = 1; i < size() && is_sorted; ++i) {
+    is_sorted = !is_before((*this)[i], (*this)[i - 1]);
+  }
+  if (is_sorted) return;
+  if (size() <= max_copied) {
+    sorted_.resize(size());
+    std::memcpy(sorted_.data(), entries_.data(), entries_.size());
+    std::ranges::sort(sorted_, is_before);
+  }
+  entries_ = std::as_bytes(std::span(sorted_));
 }
 
 std::strong_ordering compare_object_ids(const format::ObjectIdEntry& a,

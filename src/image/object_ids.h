@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <string>
+#include <vector>
 
 #include "format/layout.h"
 #include "image/file_descriptor.h"
@@ -11,7 +12,7 @@
 namespace cim {
 
 // An open object id file. What its entries say is unchecked. Move-only. Threads may share it while
-// none moves it.
+// none moves or sorts it.
 class ObjectIds {
  public:
   // Opens object id file `index` of `set` in the directory `directory_fd`, whose path is
@@ -31,12 +32,17 @@ class ObjectIds {
   // Entry `i`, which is less than size().
   format::ObjectIdEntry operator[](std::size_t i) const;
 
+  // Puts the entries in the order of compare_object_ids(). Ours are; where other writers' are not,
+  // this takes a copy of them, and drops all if they are too many for that. Throws std::bad_alloc.
+  void sort();
+
  private:
   std::string path_;
   FileDescriptor fd_;
   std::uint32_t version_major_ = 0;
   Mapping mapping_;
-  ByteView entries_;
+  std::vector<format::ObjectIdEntry> sorted_;  // a copy, if the file's are out of order
+  ByteView entries_;                           // of the mapping or the copy
 };
 
 // The order of entries in an object id file: by length, then by digest.

@@ -10,6 +10,16 @@ namespace {
 
 constexpr std::size_t max_pending = 4;
 
+// Signals are for the threads of the program that uses us, but for those that a thread sends
+// itself: with SIGBUS blocked, the kernel would end the process where a mapped file has become
+// shorter, whatever the program is prepared for.
+void block_signals() {
+  sigset_t signals;
+  sigfillset(&signals);
+  for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL}) sigdelset(&signals, own);
+  pthread_sigmask(SIG_SETMASK, &signals, nullptr);
+}
+
 }  // namespace
 
 void DataQueue::begin(std::uint64_t size) {
@@ -86,10 +96,7 @@ void DataQueue::collect() {
 }
 
 void DataQueue::run(const std::stop_token& stop) {
-  // Signals are for the threads of the program that uses us.
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  block_signals();
   std::unique_lock lock(mutex_);
   while (work_.wait(lock, stop, [this] { return !pending_.empty(); }) && !stop.stop_requested()) {
     DataBatch& batch = pending_.front();  // stays where it is while others are added

@@ -24,7 +24,8 @@ ObjectIndex::ObjectIndex(const Image* base, int directory_fd, const std::string&
   for (const format::RegionSet& set : BaseImage(*base).region_sets()) {
     for (std::uint16_t i = 0; i < set.count; ++i, ++region_index) {
       try {
-        base_.push_back({region_index, ObjectIds(directory_fd, directory, set.id, i)});
+        ObjectIds ids(directory_fd, directory, set.id, i);
+        if (ids.has_known_digests()) base_.emplace_back(region_index, std::move(ids));
       } catch (const Error&) {
       }
     }
@@ -38,7 +39,8 @@ std::optional<format::RegionOffset> ObjectIndex::find_own(const ObjectId& id) co
 }
 
 std::optional<format::RegionOffset> ObjectIndex::find_base(const ObjectId& id) const {
-  for (const Table& table : base_) {
+  for (Table& table : base_) {
+    std::call_once(table.sorted, [&] { table.entries.sort(); });
     if (const auto offset = find(table, id)) return offset;
   }
   return std::nullopt;

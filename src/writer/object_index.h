@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <cim/image.h>
@@ -33,10 +36,11 @@ struct ObjectIdHash {
 
 // The objects of the image being written, and those of the images that it builds on. The latter
 // come from object id files, which may be missing, foreign or wrong: they are hints, and whoever
-// uses one compares the data. For one thread at a time.
+// uses one compares the data. For one thread at a time, but for find_base().
 class ObjectIndex {
  public:
-  // `base` may be null. Object id files that cannot be read are passed over.
+  // `base` may be null. Object id files that cannot be read, or that have digests of another kind,
+  // are passed over.
   ObjectIndex(const Image* base, int directory_fd, const std::string& directory);
 
   void add(const ObjectId& id, format::RegionOffset offset) { own_.emplace(id, offset); }
@@ -44,7 +48,8 @@ class ObjectIndex {
   // Where data written by this image is.
   std::optional<format::RegionOffset> find_own(const ObjectId& id) const;
 
-  // Where the images that this one builds on claim to have it.
+  // Where the images that this one builds on claim to have it. May be called from many threads at
+  // once.
   std::optional<format::RegionOffset> find_base(const ObjectId& id) const;
 
   // The entries for the object id file of the region `region_index`, in order.
@@ -52,13 +57,16 @@ class ObjectIndex {
 
  private:
   struct Table {
+    Table(std::uint16_t index, ObjectIds&& ids) : region_index(index), entries(std::move(ids)) {}
+
     std::uint16_t region_index;
     ObjectIds entries;
+    std::once_flag sorted;  // at the first use: that reads all of them
   };
   static std::optional<format::RegionOffset> find(const Table& table, const ObjectId& id);
 
   std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash> own_;
-  std::vector<Table> base_;
+  mutable std::deque<Table> base_;
 };
 
 }  // namespace cim

@@ -17,6 +17,7 @@
 #include "format/security_descriptor.h"
 #include "image/base.h"
 #include "image/file_descriptor.h"
+#include "image/mapping_fault.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -60,6 +61,36 @@ class WriterTest : public testing::Test {
       names.push_back(entry.path().filename().string());
     }
     return names;
+  }
+
+  std::vector<std::string> object_id_files() {
+    std::vector<std::string> names = files();
+    std::erase_if(names, [](const std::string& name) { return !name.starts_with("objectid"); });
+    return names;
+  }
+
+  // Lets `change` edit the header and the entries of an object id file.
+  template <typename Change>
+  void change_object_ids(const std::string& name, Change&& change) {
+    format::ObjectIdHeader header;
+    std::fstream file(directory_ / name, std::ios::in | std::ios::out | std::ios::binary);
+    ASSERT_TRUE(file.read(reinterpret_cast<char*>(&header), sizeof(header)));
+    std::vector<format::ObjectIdEntry> entries(header.count);
+    const auto size = static_cast<std::streamsize>(entries.size() * sizeof(entries[0]));
+    ASSERT_TRUE(file.read(reinterpret_cast<char*>(entries.data()), size));
+    change(header, entries);
+    file.seekp(0);
+    file.write(reinterpret_cast<const char*>(&header), sizeof(header));
+    file.write(reinterpret_cast<const char*>(entries.data()), size);
+    ASSERT_TRUE(file.flush());
+  }
+
+  // Adds a stream, and waits until all so far is stored.
+  static void put_stream(Writer& writer, std::u16string_view path, std::u16string_view name,
+                         std::string_view content) {
+    WriteStream stream = writer.create_named_stream(path, name, content.size());
+    stream.write(bytes(content));
+    stream.close();
   }
 
   // Bytes of disk that all files in the directory take.
@@ -991,6 +1022,77 @@ TEST_F(WriterTest, AnObjectIdFileThatLiesDoesNotChangeContents) {
   put(writer, u"three", "content two");
   writer.commit();
   EXPECT_EQ("content two", content(open(), u"three"));
+}
+
+TEST_F(WriterTest, AForkFindsWhatObjectIdFilesHaveInAnyOrder) {
+  constexpr int count = 100;
+  const auto put_all = [](Writer& writer) {
+    for (int i = 0; i < count; ++i) {
+      put(writer, linux_to_image_path(std::to_string(i)), "content " + std::to_string(i));
+    }
+  };
+  {
+    Writer writer(fresh());
+    put_all(writer);
+    writer.commit();
+  }
+  for (const std::string& name : object_id_files()) {
+    change_object_ids(name, [](format::ObjectIdHeader&, std::vector<format::ObjectIdEntry>& ids) {
+      std::shuffle(ids.begin(), ids.end(), std::mt19937(1));
+    });
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put_all(writer);
+    writer.commit();
+  }
+  const Image base = open("a.cim");
+  const Image fork = open("b.cim");
+  for (int i = 0; i < count; ++i) {
+    const std::u16string path = linux_to_image_path(std::to_string(i));
+    EXPECT_EQ(file_at(base, path).stream.region_offset, file_at(fork, path).stream.region_offset);
+  }
+}
+
+TEST_F(WriterTest, ObjectIdFilesOfVersion2AreNotUsed) {
+  {
+    Writer writer(fresh());
+    put(writer, u"file", "content");
+    writer.commit();
+  }
+  for (const std::string& name : object_id_files()) {
+    change_object_ids(
+        name, [](format::ObjectIdHeader& header, auto&) { header.common.version_major = 2; });
+  }
+  Writer writer(extending());
+  put(writer, u"again", "content");
+  writer.commit();
+  const Image image = open();
+  EXPECT_NE(file_at(image, u"file").stream.region_offset,
+            file_at(image, u"again").stream.region_offset);
+}
+
+TEST_F(WriterTest, AnObjectIdFileThatBecomesShorterMeanwhileIsToldOf) {
+  {
+    Writer writer(fresh());
+    put(writer, u"file", "content");
+    writer.commit();
+  }
+  // The data is looked up by another thread. The metadata has been by then, the first time.
+  const auto write = [this] {
+    static const int exit_status = 7;
+    exit_at_mapping_faults("program", exit_status);
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, u"one", "other content");
+    put_stream(writer, u"one", u"stored", "by now");
+    for (const std::string& name : object_id_files()) {
+      boost::filesystem::resize_file(directory_ / name, 0);
+    }
+    put(writer, u"two", "yet other content");
+    put_stream(writer, u"two", u"stored", "too");
+  };
+  EXPECT_EXIT(write(), testing::ExitedWithCode(7),
+              "^program: .*objectid_.*: cannot be read any more: it has become shorter");
 }
 
 TEST_F(WriterTest, AMissingObjectIdFileOnlyCostsSpace) {
