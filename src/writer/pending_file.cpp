@@ -1,9 +1,7 @@
 #include "writer/pending_file.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <vector>
 
 #include <cim/error.h>
 #include <fcntl.h>
@@ -12,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "image/object_data.h"
 #include "image/region.h"
 
 namespace cim {
@@ -22,7 +21,6 @@ constexpr std::string_view temporary_prefix = ".cimfs-";
 constexpr std::string_view temporary_suffix = ".tmp";
 constexpr std::size_t temporary_digits = 16;
 constexpr mode_t file_mode = 0644;
-constexpr std::size_t comparison_size = 1 << 20;  // bytes at a time
 
 std::string random_name() {
   std::uint64_t number = 0;
@@ -56,19 +54,8 @@ bool share_permissions(int new_fd, int fd) {
 }
 
 bool have_equal_content(int a, int b) {
-  const std::uint64_t size = file_size(a, "");
-  if (file_size(b, "") != size) return false;
-  std::vector<std::byte> of_a(comparison_size);
-  std::vector<std::byte> of_b(comparison_size);
-  std::uint64_t position = 0;
-  // What is a hole in both need not be read.
-  while ((position = std::min(next_data(a, position, size), next_data(b, position, size))) < size) {
-    const std::size_t n = read_at(a, of_a.data(), of_a.size(), position, "");
-    if (n == 0 || read_at(b, of_b.data(), of_b.size(), position, "") != n) return false;
-    if (std::memcmp(of_a.data(), of_b.data(), n) != 0) return false;
-    position += n;
-  }
-  return true;
+  const std::string name;
+  return have_equal_data({a, 0, file_size(a, name), name}, {b, 0, file_size(b, name), name});
 }
 
 }  // namespace
