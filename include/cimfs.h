@@ -388,8 +388,8 @@ CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
  * ERROR_PATH_NOT_FOUND: no such directory.
  * ERROR_FILE_NOT_FOUND: no such image, or a region file of it is missing.
  * ERROR_ALREADY_EXISTS: a volume with this GUID is mounted.
- * ERROR_NOT_SUPPORTED: CIM_MOUNT_CHILD_ONLY, and the image was made on Windows, which does not
- *     record what a fork added.
+ * ERROR_NOT_SUPPORTED: CIM_MOUNT_CHILD_ONLY, and the image is a fork made on Windows, which does
+ * not record what a fork added.
  *
  * Microsoft: "CimMountImage function (cimfs.h)", "CIM_MOUNT_IMAGE_FLAGS enumeration (cimfs.h)".
  */

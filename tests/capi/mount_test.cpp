@@ -127,6 +127,17 @@ TEST_F(VolumeTest, ForeignFileIsCorruptAndLeavesNoMountPoint) {
   EXPECT_FALSE(fs::exists(first_mount_point()));
 }
 
+TEST_F(VolumeTest, ANewerVersionIsNotSupported) {
+  commit_image(u"a.cim", "contents");
+  constexpr std::streamoff version_major = 16;
+  std::fstream(directory() + "/a.cim", std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(version_major)
+      .put(4);
+  EXPECT_EQ(version_not_supported, mount(u"a.cim", first_volume));
+  ImageHandle image;
+  EXPECT_EQ(version_not_supported, create_image(u"a.cim", nullptr, image));
+}
+
 TEST_F(VolumeTest, WhatIsNotMountedIsFileNotFound) {
   char path[PATH_MAX];
   EXPECT_EQ(file_not_found, CimDismountImage(&first_volume));
@@ -144,11 +155,11 @@ TEST_F(VolumeTest, FailureOfTheDaemonTellsItsKindAndRemovesTheMountPoint) {
   commit_image(u"a.cim", "contents");
   fs::create_directories(root_);
   const std::string path = getenv("PATH");
-  for (const End& end :
-       {End{"exit 1", io_device}, End{"exit 2", io_device}, End{"exit 65", image_corrupt},
-        End{"exit 66", file_not_found}, End{"exit 69", not_supported},
-        End{"exit 71", E_OUTOFMEMORY}, End{"exit 77", E_ACCESSDENIED}, End{"exit 127", io_device},
-        End{"kill -KILL $$", io_device}}) {
+  for (const End& end : {End{"exit 1", io_device}, End{"exit 2", io_device},
+                         End{"exit 65", image_corrupt}, End{"exit 66", file_not_found},
+                         End{"exit 69", version_not_supported}, End{"exit 71", E_OUTOFMEMORY},
+                         End{"exit 77", E_ACCESSDENIED}, End{"exit 78", not_supported},
+                         End{"exit 127", io_device}, End{"kill -KILL $$", io_device}}) {
     use_daemon(end.command);
     EXPECT_EQ(end.result, mount(u"a.cim", first_volume)) << end.command;
     EXPECT_TRUE(fs::exists(root_));
