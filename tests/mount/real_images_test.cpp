@@ -47,7 +47,8 @@ class RealImagesTest : public MountTest {
 
 std::uint64_t size_of_newest_set(const Image& image) {
   std::uint64_t size = 0;
-  for (const RegionInfo& region : image.region_sets().back().regions) size += region.size;
+  const RegionSetInfo newest = image.region_sets().back();
+  for (const RegionInfo& region : newest.regions) size += region.size;
   return size;
 }
 
