@@ -394,7 +394,7 @@ void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_
     }
   }
   if (stream.length > ReadAround::max_small_file ||
-      read_around_.prepare(image_.extent(stream, position, length))) {
+      read_around_.prepare(image_, stream, position, length)) {
     RequestLoop::let_others_watch();
   }
   const std::span<char> buffer = reply_buffer(length);

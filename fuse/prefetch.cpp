@@ -121,7 +121,7 @@ void Prefetcher::read_ahead(Range& range) {
       range.last = id - 1;
       return;
     }
-    read_around_.prepare(image_.extent(file.stream, 0, file.stream.length));
+    read_around_.prepare(image_, file.stream, 0, file.stream.length);
   }
 }
 

@@ -13,6 +13,9 @@ constexpr unsigned level_shift = 3;
 
 constexpr std::uint64_t next_block_size = 4 << 20;
 
+// An executable of more parts than this is not asked for as a whole.
+constexpr int max_parts = 64;
+
 std::uint64_t block_size(unsigned level) noexcept {
   return small_block_size << (level * level_shift);
 }
@@ -58,8 +61,21 @@ bool ReadAround::ask_around(int fd, std::uint64_t small_block) noexcept {
   return true;
 }
 
-bool ReadAround::prepare(const Extent& extent) noexcept {
-  if (extent.fd < 0 || extent.length == 0) return false;
+bool ReadAround::prepare(const Image& image, const Stream& stream, std::uint64_t position,
+                         std::uint64_t length) {
+  bool has_asked = false;
+  for (int parts = 0; parts < max_parts && length > 0; ++parts) {
+    const Extent part = image.extent(stream, position, length);
+    if (part.length == 0) break;
+    has_asked |= ask_around(part);
+    position += part.length;
+    length -= part.length;
+  }
+  return has_asked;
+}
+
+bool ReadAround::ask_around(const Extent& extent) noexcept {
+  if (extent.fd < 0) return false;
   bool has_asked = false;
   const std::uint64_t last = (extent.position + extent.length - 1) / small_block_size;
   for (std::uint64_t block = extent.position / small_block_size; block <= last; ++block) {

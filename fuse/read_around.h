@@ -22,9 +22,10 @@ class ReadAround {
   // Files up to this size, in bytes, are small.
   static constexpr std::uint64_t max_small_file = 512 * 1024;
 
-  // To be called before `extent`, all of a small file, is read. Returns whether the disk may have
-  // to be waited for.
-  bool prepare(const Extent& extent) noexcept;
+  // To be called before `length` bytes of `stream`, the data of a small file, are read from
+  // `position` on. Returns whether the disk may have to be waited for. Throws Error.
+  bool prepare(const Image& image, const Stream& stream, std::uint64_t position,
+               std::uint64_t length);
 
   // To be called before `extent` is read by a request as large as only the kernel's own read-ahead
   // makes, so by somebody who reads in order. `rest` bytes of the file follow it.
@@ -51,6 +52,7 @@ class ReadAround {
 
   static constexpr unsigned levels = 3;
 
+  bool ask_around(const Extent& extent) noexcept;
   bool ask_around(int fd, std::uint64_t small_block) noexcept;
 
   std::array<Blocks, levels> asked_;       // what the system was asked for

@@ -189,11 +189,15 @@ struct LinkTableHeader {
 };
 static_assert(sizeof(LinkTableHeader) == 8);
 
-// What a stream of type pe_image points at; followed by `mapping_count` PeImageMappings.
+// PeImage::flags. Windows sets it; what it means to Windows is not known.
+inline constexpr std::uint16_t pe_image_valid = 1;
+
+// What a stream of type pe_image points at; followed by `mapping_count` PeImageMappings. Byte x of
+// the file is stored at `data` + x + the delta of the last mapping whose file offset is not past x.
 struct PeImage {
   RegionOffset data;
-  std::uint64_t data_length;
-  std::uint32_t image_length;
+  std::uint64_t data_length;   // bytes, those between the sections included
+  std::uint32_t image_length;  // bytes of memory that the executable takes
   std::uint16_t mapping_count;
   std::uint16_t flags;
 };

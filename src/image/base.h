@@ -24,6 +24,12 @@ struct FileName {
   FileId directory;
 };
 
+// How an executable is stored.
+struct PeImageObject {
+  format::PeImage header;
+  ByteView mappings;  // header.mapping_count PeImageMappings; valid as long as the Image
+};
+
 // A view of `image`, which must outlive it. May be used by many threads at once.
 class BaseImage {
  public:
@@ -66,7 +72,7 @@ class BaseImage {
   std::uint64_t stream_table_size(const File& file) const;
 
   // What `stream`, of type pe_image, points at. Throws Error (corrupt).
-  format::PeImage pe_image(const Stream& stream) const;
+  PeImageObject pe_image(const Stream& stream) const;
 
   // Table `index`, which holds the ids from index * files_per_table + 1. Throws Error (corrupt).
   FileTable file_table(std::uint32_t index) const;

@@ -77,6 +77,7 @@ class Check {
   void check_file(const Image& image, const File& file);
   void check_reparse_data(const Image& image, const File& file);
   void check_stream(const Image& image, const Stream& stream);
+  static void check_mappings(const PeImageObject& executable);
   void check_named_streams(const Image& image, const File& file);
   void check_parents(const Image& image);
   void check_name_tables(const Image& image);
@@ -316,9 +317,10 @@ void Check::check_stream(const Image& image, const Stream& stream) {
   if (stream.type != StreamType::link_table && !stream.sparse && stream.length > 0) {
     format::RegionOffset data = stream.region_offset;
     if (stream.type == StreamType::pe_image) {
-      const format::PeImage executable = BaseImage(image).pe_image(stream);
-      data = executable.data;
-      tally_->add_part_of_file(executable.mapping_count * sizeof(format::PeImageMapping));
+      const PeImageObject executable = BaseImage(image).pe_image(stream);
+      data = executable.header.data;
+      tally_->add_part_of_file(executable.mappings.size());
+      check_mappings(executable);
     }
     const std::size_t home = format::region_index(data);
     if (home < regions_.size() && regions_[home].type == RegionType::metadata) {
@@ -329,6 +331,20 @@ void Check::check_stream(const Image& image, const Stream& stream) {
     const Extent part = image.extent(stream, offset, stream.length - offset);
     if (part.length == 0) throw Error(Errc::corrupt, "an extent without length");
     offset += part.length;
+  }
+}
+
+// A reader can do with any order; but then a byte may be read for two.
+void Check::check_mappings(const PeImageObject& executable) {
+  constexpr std::size_t size = sizeof(format::PeImageMapping);
+  format::PeImageMapping previous = {};
+  for (std::size_t i = 0; i < executable.header.mapping_count; ++i) {
+    const auto mapping = format::load<format::PeImageMapping>(executable.mappings, i * size, "");
+    const bool is_past = i == 0 || mapping.file_offset > previous.file_offset;
+    if (!is_past || mapping.delta < previous.delta) {
+      throw Error(Errc::corrupt, fmt::format("PE image mapping {}: out of order", i));
+    }
+    previous = mapping;
   }
 }
 

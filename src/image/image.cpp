@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "format/guid.h"
+#include "format/pe_layout.h"
 #include "format/upcase.h"
 #include "image/image_impl.h"
 
@@ -452,46 +453,44 @@ Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t l
       "data at {:#x}", stream.region_offset);
 }
 
-format::PeImage Image::Impl::pe_image(const Stream& stream) const {
-  return format::load<format::PeImage>(metadata_from(stream.region_offset), 0, "PE image");
+PeImageObject Image::Impl::pe_image(const Stream& stream) const {
+  const ByteView object = metadata_from(stream.region_offset);
+  const auto executable = format::load<format::PeImage>(object, 0, "PE image");
+  if ((executable.flags & ~format::pe_image_valid) != 0) {
+    throw Error(Errc::unsupported,
+                fmt::format("PE image with unknown flags {:#x}", executable.flags));
+  }
+  const std::uint64_t size = executable.mapping_count * sizeof(format::PeImageMapping);
+  return {executable, format::slice(object, sizeof(executable), size, "PE image mappings")};
 }
 
-// Sections of an executable are moved apart in the region: the last mapping at or before an offset
-// says by how much.
 Extent Image::Impl::pe_extent(const Stream& stream, std::uint64_t offset,
                               std::uint64_t length) const {
-  const ByteView object = metadata_from(stream.region_offset);
-  const format::PeImage image = pe_image(stream);
-  const ByteView mappings =
-      format::slice(object, sizeof(image), image.mapping_count * sizeof(format::PeImageMapping),
-                    "PE image mappings");
-  const auto mapping = [&](std::uint32_t i) {
-    return format::load<format::PeImageMapping>(mappings, i * sizeof(format::PeImageMapping),
-                                                "PE image mapping");
-  };
-  std::uint32_t low = 0;
-  std::uint32_t high = image.mapping_count;
-  while (low < high) {  // finds the first mapping past the offset
-    const std::uint32_t middle = low + (high - low) / 2;
-    if (mapping(middle).file_offset <= offset) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
+  const PeImageObject image = pe_image(stream);
+  const format::PePart part = format::find_pe_part(image.mappings, offset, length);
+  if (part.position + part.length > image.header.data_length) {
+    throw Error(Errc::corrupt,
+                fmt::format("PE image reaches past its {} stored bytes", image.header.data_length));
   }
-  if (low < image.mapping_count) length = std::min(length, mapping(low).file_offset - offset);
-  const std::uint64_t delta = low == 0 ? 0 : mapping(low - 1).delta;
-  const Region& home = region(image.data);
-  const std::uint64_t start = format::byte_offset(image.data) + delta + offset;
-  if (start > home.size || length > home.size - start) {
+  const Region& home = region(image.header.data);
+  const std::uint64_t start = format::byte_offset(image.header.data) + part.position;
+  if (start > home.size || part.length > home.size - start) {
     throw Error(Errc::corrupt, "PE image reaches past the end of the region");
   }
-  return {home.fd.get(), start, length};
+  return {home.fd.get(), start, part.length};
 }
 
 bool Image::may_have_holes(const Stream& stream) const noexcept {
-  if (stream.sparse || stream.type == StreamType::pe_image) return true;
-  const std::uint16_t region = format::region_index(stream.region_offset);
+  if (stream.sparse) return true;
+  format::RegionOffset data = stream.region_offset;
+  if (stream.type == StreamType::pe_image) {
+    try {
+      data = impl_->pe_image(stream).header.data;
+    } catch (const Error&) {
+      return true;
+    }
+  }
+  const std::uint16_t region = format::region_index(data);
   return region < impl_->regions.size() && impl_->regions[region].has_holes;
 }
 
@@ -499,16 +498,18 @@ std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t off
                                          bool data) const {
   if (offset >= stream.length) return std::nullopt;
   if (stream.sparse) return data ? std::nullopt : std::optional(offset);
-  if (stream.type == StreamType::pe_image) return data ? offset : stream.length;
-  const Extent rest = extent(stream, offset, stream.length);
-  // Otherwise what has been cut off would pass for a hole.
-  if (file_size(rest.fd, path()) < rest.position + rest.length) impl_->throw_truncated();
-  const off_t found =
-      lseek(rest.fd, static_cast<off_t>(rest.position), data ? SEEK_DATA : SEEK_HOLE);
-  if (found < 0 && errno != ENXIO) throw system_error(errno, path());
-  const std::uint64_t distance =
-      found < 0 ? rest.length : static_cast<std::uint64_t>(found) - rest.position;
-  if (distance < rest.length) return offset + distance;
+  while (offset < stream.length) {
+    const Extent part = extent(stream, offset, stream.length);
+    // Otherwise what has been cut off would pass for a hole.
+    if (file_size(part.fd, path()) < part.position + part.length) impl_->throw_truncated();
+    const off_t found =
+        lseek(part.fd, static_cast<off_t>(part.position), data ? SEEK_DATA : SEEK_HOLE);
+    if (found < 0 && errno != ENXIO) throw system_error(errno, path());
+    const std::uint64_t distance =
+        found < 0 ? part.length : static_cast<std::uint64_t>(found) - part.position;
+    if (distance < part.length) return offset + distance;
+    offset += part.length;
+  }
   return data ? std::nullopt : std::optional(stream.length);
 }
 
@@ -540,7 +541,7 @@ std::uint64_t BaseImage::stream_table_size(const File& file) const {
   }
 }
 
-format::PeImage BaseImage::pe_image(const Stream& stream) const {
+PeImageObject BaseImage::pe_image(const Stream& stream) const {
   return image_.impl_->within([&] { return image_.impl_->pe_image(stream); }, "data at {:#x}",
                               stream.region_offset);
 }

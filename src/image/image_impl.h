@@ -108,7 +108,7 @@ struct Image::Impl {
   File file(FileId id) const;
   format::LinkTable link_table(const File& directory) const;
   format::LinkTable stream_table(const File& file) const;
-  format::PeImage pe_image(const Stream& stream) const;
+  PeImageObject pe_image(const Stream& stream) const;
   Extent pe_extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
 
   format::LinkTable name_table(const File& file) const;

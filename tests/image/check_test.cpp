@@ -190,6 +190,24 @@ TEST_F(CheckImage, FindsDataOfAnExecutableInAMetadataRegion) {
               ElementsAre(HasSubstr("file 2: data: is in a metadata region")));
 }
 
+TEST_F(CheckImage, FindsMappingsOfAnExecutableOutOfOrder) {
+  const auto check_mappings = [&](const std::vector<format::PeImageMapping>& mappings) {
+    return check_file({.default_stream = forged_.executable("0123__4567___89", 10, mappings)});
+  };
+  EXPECT_THAT(check_mappings({{4, 2}, {8, 5}}), IsEmpty());
+  const auto out_of_order =
+      ElementsAre(HasSubstr("file 2: data: PE image mapping 1: out of order"));
+  EXPECT_THAT(check_mappings({{8, 2}, {4, 5}}), out_of_order);
+  EXPECT_THAT(check_mappings({{4, 2}, {4, 5}}), out_of_order);
+  EXPECT_THAT(check_mappings({{4, 2}, {8, 1}}), out_of_order);
+}
+
+TEST_F(CheckImage, FindsAnExecutableLongerThanItsStoredData) {
+  const format::Stream stream = forged_.executable("0123__4567", 9, {{4, 2}});
+  forged_.add_data("not of the file");
+  EXPECT_THAT(check_file({.default_stream = stream}), ElementsAre(HasSubstr("file 2: data: ")));
+}
+
 TEST_F(CheckImage, FindsMetadataInADataRegion) {
   EXPECT_THAT(check_file({.security_descriptor = forged_.add_data("text")}),
               ElementsAre(HasSubstr("is not in a metadata region")));

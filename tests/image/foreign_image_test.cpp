@@ -3,11 +3,14 @@
 #include <functional>
 
 #include <cim/writer.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "format/bytes.h"
 #include "image/base.h"
 #include "image/explorer.h"
+#include "image/file_descriptor.h"
 #include "image/forged_image.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
@@ -131,26 +134,76 @@ TEST_F(ForeignImageTest, AnUpcaseTableMayBeAnywhere) {
   EXPECT_EQ("text", content(image, u"F"));
 }
 
+// Bytes 0-3 stay, 4-7 are moved by 2, from 8 on by 5.
 TEST_F(ForeignImageTest, SectionsOfAPeImageAreFoundThroughItsMappings) {
-  // Bytes 0-3 stay, 4-7 are moved by 2, from 8 on by 5.
-  const struct {
-    format::PeImage image;
-    format::PeImageMapping mappings[2];
-  } object = {{.data = forged_.add_data("0123__4567___89AB"),
-               .data_length = 17,
-               .image_length = 17,
-               .mapping_count = 2,
-               .flags = 1},
-              {{.file_offset = 4, .delta = 2}, {.file_offset = 8, .delta = 5}}};
-  const format::RegionOffset offset = forged_.add_metadata(std::as_bytes(std::span(&object, 1)));
   const Image image =
-      with_file({.default_stream = {.data = offset, .length_and_type = 12 | pe_image}});
+      with_file({.default_stream = forged_.executable("0123__4567___89AB", 12, {{4, 2}, {8, 5}})});
   EXPECT_EQ("0123456789AB", content(image, u"f"));
   const Stream stream = file_at(image, u"f").stream;
   EXPECT_EQ(2u, image.extent(stream, 6, 100).length) << "up to the next mapping";
   std::string part(5, '?');
   image.read(stream, 6, std::as_writable_bytes(std::span(part)));
   EXPECT_EQ("6789A", part);
+}
+
+TEST_F(ForeignImageTest, APeImageEndsWithItsStoredData) {
+  const format::Stream stream = forged_.executable("0123__4567", 9, {{4, 2}});
+  forged_.add_data("not of the file");
+  const Image image = with_file({.default_stream = stream});
+  const Stream file = file_at(image, u"f").stream;
+  EXPECT_EQ(4u, image.extent(file, 0, 4).length);
+  EXPECT_EQ(Errc::corrupt, error_of([&] { content(image, file); }));
+}
+
+TEST_F(ForeignImageTest, APeImageWithUnknownFlagsIsRefused) {
+  const format::PeImage executable = {.data = forged_.add_data("text"),
+                                      .data_length = 4,
+                                      .image_length = 4,
+                                      .mapping_count = 0,
+                                      .flags = 2};
+  const format::RegionOffset offset = forged_.add_metadata(format::bytes_of(executable));
+  const Image image =
+      with_file({.default_stream = {.data = offset, .length_and_type = 4 | pe_image}});
+  EXPECT_EQ(Errc::unsupported, error_of([&] { content(image, u"f"); }));
+}
+
+TEST_F(ForeignImageTest, HolesOfAPeImageAreFoundInEachSection) {
+  // Eight pages, three of them holes. The sixth and the seventh belong to no part of the file.
+  constexpr std::uint64_t page = format::page_size;
+  std::string stored;
+  for (const char fill : {'a', '\0', 'b', 'c', '\0', 'd', '\0', 'e'}) stored.append(page, fill);
+  // One page and a half are stored at page 0, three pages at page 2 and one at page 7.
+  constexpr std::uint64_t half = page / 2;
+  const format::Stream executable = forged_.executable(
+      stored, 5 * page + half,
+      {{static_cast<std::uint32_t>(page + half), half},
+       {static_cast<std::uint32_t>(4 * page + half), static_cast<std::uint32_t>(2 * page + half)}});
+  const format::File file = {.default_stream = executable};
+  with_file(file);
+  const std::string region = forged_.region_path(directory_.string(), 1);
+  const FileDescriptor fd(open(region.c_str(), O_RDWR | O_CLOEXEC));
+  for (const off_t hole : {1, 4, 6}) {
+    ASSERT_EQ(0, fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                           static_cast<off_t>(page) * (1 + hole), static_cast<off_t>(page)));
+  }
+  const Image image(directory_ / "forged.cim");
+  const Stream stream = file_at(image, u"f").stream;
+  EXPECT_TRUE(image.may_have_holes(stream));
+  const auto data = [&](std::uint64_t offset) { return image.seek(stream, offset, true); };
+  const auto hole = [&](std::uint64_t offset) { return image.seek(stream, offset, false); };
+  EXPECT_EQ(0u, data(0));
+  EXPECT_EQ(page, hole(0));
+  EXPECT_EQ(page + half, data(page));
+  EXPECT_EQ(3 * page + half, hole(page + half));
+  EXPECT_EQ(4 * page + half, data(3 * page + half));
+  EXPECT_EQ(5 * page + half, hole(4 * page + half));
+  EXPECT_FALSE(data(5 * page + half));
+}
+
+TEST_F(ForeignImageTest, APeImageInARegionWithoutHolesHasNone) {
+  const std::string text(2 * format::page_size, 'x');
+  const Image image = with_file({.default_stream = forged_.executable(text, 5000, {{4096, 7}})});
+  EXPECT_FALSE(image.may_have_holes(file_at(image, u"f").stream));
 }
 
 TEST_F(ForeignImageTest, BothFormsOfAStreamTableAreRead) {

@@ -10,6 +10,7 @@
 
 #include <cim/image.h>
 
+#include "format/bytes.h"
 #include "format/layout.h"
 #include "format/link_table.h"
 #include "format/upcase.h"
@@ -65,6 +66,21 @@ class ForgedImage {
 
   format::Stream file_data(std::string_view text) {
     return {.data = add_data(text), .length_and_type = text.size()};
+  }
+
+  // `text` in one piece, as an executable whose parts are where `mappings` say.
+  format::Stream executable(std::string_view text, std::uint64_t length,
+                            const std::vector<format::PeImageMapping>& mappings) {
+    const format::PeImage image = {.data = add_data(text),
+                                   .data_length = text.size(),
+                                   .image_length = static_cast<std::uint32_t>(text.size()),
+                                   .mapping_count = static_cast<std::uint16_t>(mappings.size()),
+                                   .flags = format::pe_image_valid};
+    std::vector<std::byte> object;
+    format::append(object, format::bytes_of(image));
+    format::append(object, std::as_bytes(std::span(mappings)));
+    return {.data = add_metadata(object),
+            .length_and_type = length | std::uint64_t{2} << format::stream_type_shift};
   }
 
   // The records of `depth` directories, each the only entry, `d`, of the one before; that of the
