@@ -46,18 +46,57 @@
 #define CIMFS_CAST(type, value) ((type)(value))
 #endif
 
-/* Types of <windows.h>. */
+/*
+ * Types of <windows.h>, those of the functions below and those that programs use beside them. A
+ * program that has them from elsewhere defines CIMFS_NO_WINDOWS_TYPES, or includes its <windef.h>
+ * first; they must be laid out as here.
+ */
+#if !defined(CIMFS_NO_WINDOWS_TYPES) && !defined(_WINDEF_)
 
 typedef int32_t HRESULT;
-typedef int32_t LONG;
-typedef uint32_t DWORD;
-typedef uint32_t UINT32;
-typedef uint64_t UINT64;
-typedef int64_t INT64;
-typedef int64_t LONGLONG;
+typedef int BOOL;
 typedef unsigned char BOOLEAN;
+typedef char CHAR;
+typedef unsigned char UCHAR;
+typedef unsigned char BYTE;
+typedef int16_t SHORT;
+typedef uint16_t USHORT;
+typedef uint16_t WORD;
+typedef int INT;
+typedef unsigned int UINT;
+typedef int32_t LONG;
+typedef uint32_t ULONG;
+typedef uint32_t DWORD;
+typedef int32_t INT32;
+typedef uint32_t UINT32;
+typedef int64_t LONGLONG;
+typedef uint64_t ULONGLONG;
+typedef int64_t INT64;
+typedef uint64_t UINT64;
+typedef size_t SIZE_T;
 typedef char16_t WCHAR;
+
+typedef void* PVOID;
+typedef void* LPVOID;
+typedef const void* LPCVOID;
+typedef void* HANDLE;
+typedef HANDLE* PHANDLE;
+typedef BOOL* PBOOL;
+typedef BOOLEAN* PBOOLEAN;
+typedef UCHAR* PUCHAR;
+typedef BYTE* PBYTE;
+typedef USHORT* PUSHORT;
+typedef LONG* PLONG;
+typedef ULONG* PULONG;
+typedef DWORD* PDWORD;
+typedef INT32* PINT32;
+typedef UINT32* PUINT32;
+typedef INT64* PINT64;
+typedef UINT64* PUINT64;
+typedef WCHAR* PWSTR;
+typedef WCHAR* LPWSTR;
 typedef const WCHAR* PCWSTR;
+typedef const WCHAR* LPCWSTR;
 
 typedef union _LARGE_INTEGER {
   __extension__ struct {
@@ -69,7 +108,7 @@ typedef union _LARGE_INTEGER {
     LONG HighPart;
   } u;
   LONGLONG QuadPart;
-} LARGE_INTEGER;
+} LARGE_INTEGER, *PLARGE_INTEGER;
 
 #ifndef GUID_DEFINED
 #define GUID_DEFINED
@@ -79,6 +118,37 @@ typedef struct _GUID {
   uint16_t Data3;
   uint8_t Data4[8];
 } GUID;
+#endif
+
+typedef struct _FILE_ID_128 {
+  BYTE Identifier[16];
+} FILE_ID_128, *PFILE_ID_128;
+
+typedef struct _FILE_STAT_BASIC_INFORMATION {
+  LARGE_INTEGER FileId;
+  LARGE_INTEGER CreationTime;
+  LARGE_INTEGER LastAccessTime;
+  LARGE_INTEGER LastWriteTime;
+  LARGE_INTEGER ChangeTime;
+  LARGE_INTEGER AllocationSize;
+  LARGE_INTEGER EndOfFile;
+  ULONG FileAttributes;
+  ULONG ReparseTag;
+  ULONG NumberOfLinks;
+  ULONG DeviceType;
+  ULONG DeviceCharacteristics;
+  ULONG Reserved;
+  LARGE_INTEGER VolumeSerialNumber;
+  FILE_ID_128 FileId128;
+} FILE_STAT_BASIC_INFORMATION, *PFILE_STAT_BASIC_INFORMATION;
+
+#endif
+
+#ifndef FALSE
+#define FALSE 0
+#endif
+#ifndef TRUE
+#define TRUE 1
 #endif
 
 /* Error codes of <winerror.h>. */
@@ -181,6 +251,10 @@ typedef struct _GUID {
 #define FILE_ATTRIBUTE_REPARSE_POINT 0x00000400u
 #endif
 
+#ifndef FILE_DEVICE_DISK
+#define FILE_DEVICE_DISK 0x00000007u
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -193,15 +267,32 @@ typedef struct CimfsImage* CIMFS_IMAGE_HANDLE;
 /* A stream that is being written, until CimCloseStream(). */
 typedef struct CimfsStream* CIMFS_STREAM_HANDLE;
 
-typedef enum CIM_MOUNT_IMAGE_FLAGS
+/* The names of the last three are ours: Microsoft has published none. */
+typedef enum CIM_CREATE_IMAGE_FLAGS
 #ifdef __cplusplus
     : UINT32 /* any combination is a value */
+#endif
+{ CIM_CREATE_IMAGE_NONE = 0x0,
+  CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES = 0x1, /* see CimCreateImage2() */
+  CIM_CREATE_FIXED_SIZE_CHUNKS = 0x2,       /* not supported, as the next two and the last */
+  CIM_CREATE_IMAGE_BLOCK_CIM = 0x4,
+  CIM_CREATE_IMAGE_SINGLE_FILE_CIM = 0x8,
+  CIM_CREATE_IMAGE_CONSISTENT_CIM = 0x10, /* changes nothing: equal calls always make equal files */
+  CIM_CREATE_IMAGE_VERIFIED_CIM = 0x40 } CIM_CREATE_IMAGE_FLAGS;
+
+/* The names of the last two are ours, likewise. */
+typedef enum CIM_MOUNT_IMAGE_FLAGS
+#ifdef __cplusplus
+    : UINT32
 #endif
 { CIM_MOUNT_IMAGE_NONE = 0x0,
   CIM_MOUNT_CHILD_ONLY = 0x1, /* only what the last fork added, see CimMountImage() */
   CIM_MOUNT_ENABLE_DAX = 0x2, /* this and the next two change nothing: Linux caches anyway */
   CIM_MOUNT_CACHE_FILES = 0x4,
-  CIM_MOUNT_CACHE_REGIONS = 0x8 } CIM_MOUNT_IMAGE_FLAGS;
+  CIM_MOUNT_CACHE_REGIONS = 0x8,
+  CIM_MOUNT_BLOCK_CIM = 0x10, /* not supported, as the next two */
+  CIM_MOUNT_SINGLE_FILE_CIM = 0x20,
+  CIM_MOUNT_VERIFIED_CIM = 0x80 } CIM_MOUNT_IMAGE_FLAGS;
 
 /*
  * What a file or directory is created with. Times are FILETIMEs: 100 ns since 1601-01-01 UTC. Each
@@ -246,6 +337,22 @@ typedef struct _CIMFS_FILE_METADATA {
  */
 CIMFS_API HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImageName,
                                  PCWSTR newImageName, CIMFS_IMAGE_HANDLE* cimImageHandle);
+
+/*
+ * CimCreateImage() with flags.
+ *
+ * createImageFlags: CIM_CREATE_* combined.
+ *
+ * As CimCreateImage(), and:
+ * E_INVALIDARG: an unknown flag.
+ * ERROR_NOT_SUPPORTED: a flag for images of another kind than a filesystem file with region files
+ *     beside it, which is the one that there is here.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimCreateImage2(PCWSTR imageContainingPath,
+                                  CIM_CREATE_IMAGE_FLAGS createImageFlags, PCWSTR existingImageName,
+                                  PCWSTR newImageName, CIMFS_IMAGE_HANDLE* cimImageHandle);
 
 /*
  * Creates a file or, with FILE_ATTRIBUTE_DIRECTORY, a directory, and opens its primary stream.
@@ -369,6 +476,42 @@ CIMFS_API HRESULT CimCommitImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 
 /*
+ * Reads a file of a committed image, which need not be mounted.
+ *
+ * imagePath: a Linux path, of the filesystem file.
+ * filePath: the file, as a path inside the image. Reparse points are not followed.
+ * offset: where to start, in bytes.
+ * buffer, bufferSize: receives as many bytes as fit and there are from `offset` on.
+ * bytesRead: receives how many those are; 0 at the end of the file and past it, and on failure.
+ * bytesRemaining: receives how many follow those; 0 on failure.
+ *
+ * E_INVALIDARG: invalid path, or one that names a stream.
+ * E_ACCESSDENIED: the file is a directory, or no permission to read the image.
+ * ERROR_FILE_NOT_FOUND: no such image, a region file of it is missing, or no such file in it.
+ * ERROR_PATH_NOT_FOUND: the parent of the file is not an existing directory.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimReadFile(PCWSTR imagePath, PCWSTR filePath, UINT64 offset, void* buffer,
+                              UINT64 bufferSize, UINT64* bytesRead, UINT64* bytesRemaining);
+
+/*
+ * Tells about a file or directory of a committed image, which need not be mounted.
+ *
+ * imagePath, filePath: as for CimReadFile().
+ * statInfo: receives what NTFS would tell. FileId is the number of the file in this image;
+ *     AllocationSize is EndOfFile in whole pages of 4,096 bytes, 0 for a directory or a file that
+ *     is one hole; DeviceType is FILE_DEVICE_DISK. DeviceCharacteristics and VolumeSerialNumber are
+ *     0: there is no volume. All 0 on failure.
+ *
+ * As CimReadFile(), but a directory is no error.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimGetFileStatBasicInformation(PCWSTR imagePath, PCWSTR filePath,
+                                                 FILE_STAT_BASIC_INFORMATION* statInfo);
+
+/*
  * Mounts an image, read-only, as the volume with the GUID volumeId, chosen by the caller. It stays
  * mounted, beyond the end of this process, until CimDismountImage(). While it is mounted the image
  * cannot be replaced, only forked.
@@ -388,8 +531,8 @@ CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
  * ERROR_PATH_NOT_FOUND: no such directory.
  * ERROR_FILE_NOT_FOUND: no such image, or a region file of it is missing.
  * ERROR_ALREADY_EXISTS: a volume with this GUID is mounted.
- * ERROR_NOT_SUPPORTED: CIM_MOUNT_CHILD_ONLY, and the image is a fork made on Windows, which does
- * not record what a fork added.
+ * ERROR_NOT_SUPPORTED: a flag for images of a kind that there is not here; or CIM_MOUNT_CHILD_ONLY,
+ *     and the image is a fork made on Windows, which does not record what a fork added.
  *
  * Microsoft: "CimMountImage function (cimfs.h)", "CIM_MOUNT_IMAGE_FLAGS enumeration (cimfs.h)".
  */
@@ -423,9 +566,24 @@ CIMFS_API HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t si
 } /* extern "C" */
 
 /* As DEFINE_ENUM_FLAG_OPERATORS of <winnt.h>. */
-constexpr CIM_MOUNT_IMAGE_FLAGS operator|(CIM_MOUNT_IMAGE_FLAGS a, CIM_MOUNT_IMAGE_FLAGS b) {
-  return static_cast<CIM_MOUNT_IMAGE_FLAGS>(static_cast<UINT32>(a) | static_cast<UINT32>(b));
-}
+#define CIMFS_FLAG_OPERATORS(Flags)                                                          \
+  constexpr Flags operator~(Flags a) { return static_cast<Flags>(~static_cast<UINT32>(a)); } \
+  constexpr Flags operator|(Flags a, Flags b) {                                              \
+    return static_cast<Flags>(static_cast<UINT32>(a) | static_cast<UINT32>(b));              \
+  }                                                                                          \
+  constexpr Flags operator&(Flags a, Flags b) {                                              \
+    return static_cast<Flags>(static_cast<UINT32>(a) & static_cast<UINT32>(b));              \
+  }                                                                                          \
+  constexpr Flags operator^(Flags a, Flags b) {                                              \
+    return static_cast<Flags>(static_cast<UINT32>(a) ^ static_cast<UINT32>(b));              \
+  }                                                                                          \
+  inline Flags& operator|=(Flags& a, Flags b) { return a = a | b; }                          \
+  inline Flags& operator&=(Flags& a, Flags b) { return a = a & b; }                          \
+  inline Flags& operator^=(Flags& a, Flags b) { return a = a ^ b; }
+
+CIMFS_FLAG_OPERATORS(CIM_CREATE_IMAGE_FLAGS)
+CIMFS_FLAG_OPERATORS(CIM_MOUNT_IMAGE_FLAGS)
+#undef CIMFS_FLAG_OPERATORS
 #endif
 
 #endif /* CIMFS_H */

@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 
 #include "capi/file_metadata.h"
 #include "capi/handle_table.h"
+#include "capi/image_file.h"
 #include "capi/image_session.h"
 #include "capi/paths.h"
 #include "capi/volume.h"
@@ -65,10 +67,26 @@ Writer::Options writer_options(PCWSTR directory, PCWSTR existing_name, PCWSTR ne
   return options;
 }
 
-void require_known_flags(CIM_MOUNT_IMAGE_FLAGS flags) {
-  constexpr CIM_MOUNT_IMAGE_FLAGS known =
-      CIM_MOUNT_CHILD_ONLY | CIM_MOUNT_ENABLE_DAX | CIM_MOUNT_CACHE_FILES | CIM_MOUNT_CACHE_REGIONS;
-  if ((flags | known) != known) throw Error(Errc::invalid_argument, "an unknown mount flag");
+// Throws Error: invalid_argument for a flag that is neither `supported` nor `unsupported`, else
+// unsupported for one that is.
+template <typename Flags>
+void check_flags(Flags flags, Flags supported, Flags unsupported) {
+  if ((flags & ~(supported | unsupported)) != 0)
+    throw Error(Errc::invalid_argument, "unknown flag");
+  if ((flags & unsupported) != 0) throw Error(Errc::unsupported, "a flag that is not supported");
+}
+
+void check_create_flags(CIM_CREATE_IMAGE_FLAGS flags) {
+  check_flags(flags, CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES | CIM_CREATE_IMAGE_CONSISTENT_CIM,
+              CIM_CREATE_FIXED_SIZE_CHUNKS | CIM_CREATE_IMAGE_BLOCK_CIM |
+                  CIM_CREATE_IMAGE_SINGLE_FILE_CIM | CIM_CREATE_IMAGE_VERIFIED_CIM);
+}
+
+void check_mount_flags(CIM_MOUNT_IMAGE_FLAGS flags) {
+  check_flags(
+      flags,
+      CIM_MOUNT_CHILD_ONLY | CIM_MOUNT_ENABLE_DAX | CIM_MOUNT_CACHE_FILES | CIM_MOUNT_CACHE_REGIONS,
+      CIM_MOUNT_BLOCK_CIM | CIM_MOUNT_SINGLE_FILE_CIM | CIM_MOUNT_VERIFIED_CIM);
 }
 
 cim::format::Guid to_guid(const GUID* id) {
@@ -81,9 +99,17 @@ cim::format::Guid to_guid(const GUID* id) {
 
 HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImageName, PCWSTR newImageName,
                        CIMFS_IMAGE_HANDLE* cimImageHandle) {
+  return CimCreateImage2(imageContainingPath, CIM_CREATE_IMAGE_NONE, existingImageName,
+                         newImageName, cimImageHandle);
+}
+
+HRESULT CimCreateImage2(PCWSTR imageContainingPath, CIM_CREATE_IMAGE_FLAGS createImageFlags,
+                        PCWSTR existingImageName, PCWSTR newImageName,
+                        CIMFS_IMAGE_HANDLE* cimImageHandle) {
   if (cimImageHandle == nullptr) return E_POINTER;
   *cimImageHandle = nullptr;
   return to_hresult([&] {
+    check_create_flags(createImageFlags);
     const auto options = writer_options(imageContainingPath, existingImageName, newImageName);
     *cimImageHandle = images().add(std::make_shared<ImageSession>(options));
   });
@@ -178,10 +204,31 @@ void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle) {
   to_hresult([&] { images().remove(cimImageHandle); });
 }
 
+HRESULT CimReadFile(PCWSTR imagePath, PCWSTR filePath, UINT64 offset, void* buffer,
+                    UINT64 bufferSize, UINT64* bytesRead, UINT64* bytesRemaining) {
+  if (bytesRead == nullptr || bytesRemaining == nullptr) return E_POINTER;
+  *bytesRead = 0;
+  *bytesRemaining = 0;
+  if (buffer == nullptr) return E_POINTER;
+  return to_hresult([&] {
+    const std::span out(static_cast<std::byte*>(buffer), bufferSize);
+    const auto result = cim::capi::ImageFile(imagePath, filePath).read(offset, out);
+    *bytesRead = result.read;
+    *bytesRemaining = result.remaining;
+  });
+}
+
+HRESULT CimGetFileStatBasicInformation(PCWSTR imagePath, PCWSTR filePath,
+                                       FILE_STAT_BASIC_INFORMATION* statInfo) {
+  if (statInfo == nullptr) return E_POINTER;
+  *statInfo = {};
+  return to_hresult([&] { *statInfo = cim::capi::ImageFile(imagePath, filePath).status(); });
+}
+
 HRESULT CimMountImage(PCWSTR imageContainingPath, PCWSTR imageName,
                       CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId) {
   return to_hresult([&] {
-    require_known_flags(mountImageFlags);
+    check_mount_flags(mountImageFlags);
     const auto directory = cim::capi::host_path(imageContainingPath);
     const bool child_only = (mountImageFlags & CIM_MOUNT_CHILD_ONLY) != 0;
     cim::capi::mount_volume(directory, cim::capi::image_name(imageName), to_guid(volumeId),

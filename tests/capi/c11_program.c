@@ -1,9 +1,11 @@
 /* A program in C11 against cimfs.h and nothing else: see c11_test.cpp. */
+typedef void* HANDLE; /* the same in another header does no harm */
 #include <cimfs.h>
 
-#define OFFSET(member, offset)                                      \
-  _Static_assert(offsetof(CIMFS_FILE_METADATA, member) == (offset), \
-                 #member " is laid out as on Windows")
+#define OFFSET_IN(type, member, offset) \
+  _Static_assert(offsetof(type, member) == (offset), #member " is laid out as on Windows")
+#define OFFSET(member, offset) OFFSET_IN(CIMFS_FILE_METADATA, member, offset)
+#define STAT_OFFSET(member, offset) OFFSET_IN(FILE_STAT_BASIC_INFORMATION, member, offset)
 
 /* As a 64-bit Windows lays it out. */
 #if UINTPTR_MAX == UINT64_MAX
@@ -21,10 +23,24 @@ OFFSET(EaBuffer, 80);
 OFFSET(EaBufferSize, 88);
 _Static_assert(sizeof(CIMFS_FILE_METADATA) == 96, "size of CIMFS_FILE_METADATA");
 #endif
+STAT_OFFSET(CreationTime, 8);
+STAT_OFFSET(ChangeTime, 32);
+STAT_OFFSET(AllocationSize, 40);
+STAT_OFFSET(EndOfFile, 48);
+STAT_OFFSET(FileAttributes, 56);
+STAT_OFFSET(NumberOfLinks, 64);
+STAT_OFFSET(DeviceCharacteristics, 72);
+STAT_OFFSET(VolumeSerialNumber, 80);
+STAT_OFFSET(FileId128, 88);
+_Static_assert(sizeof(FILE_STAT_BASIC_INFORMATION) == 104, "size of FILE_STAT_BASIC_INFORMATION");
 _Static_assert(sizeof(HRESULT) == 4 && sizeof(BOOLEAN) == 1 && sizeof(WCHAR) == 2,
                "sizes of types");
 _Static_assert(sizeof(GUID) == 16 && sizeof(LARGE_INTEGER) == 8, "sizes of structures");
-_Static_assert(sizeof(CIM_MOUNT_IMAGE_FLAGS) == 4, "size of flags");
+_Static_assert(sizeof(CIM_MOUNT_IMAGE_FLAGS) == 4 && sizeof(CIM_CREATE_IMAGE_FLAGS) == 4,
+               "sizes of flags");
+_Static_assert(sizeof(BYTE) == 1 && sizeof(USHORT) == 2 && sizeof(ULONG) == 4 &&
+                   sizeof(ULONGLONG) == 8 && sizeof(BOOL) == 4,
+               "sizes of types that programs use");
 
 #define CHECK(condition) \
   do {                   \
@@ -43,7 +59,9 @@ int build_image_in_c(PCWSTR directory, PCWSTR name) {
   CIMFS_FILE_METADATA metadata = {0};
   BOOLEAN exists = 0;
 
-  CHECK(SUCCEEDED(CimCreateImage(directory, NULL, name, &image)));
+  CHECK(SUCCEEDED(CimCreateImage2(
+      directory, CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES | CIM_CREATE_IMAGE_CONSISTENT_CIM, NULL, name,
+      &image)));
 
   metadata.Attributes = FILE_ATTRIBUTE_DIRECTORY;
   CHECK(CimCreateFile(image, u"dir", &metadata, &stream) == S_OK);

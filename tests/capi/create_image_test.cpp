@@ -113,6 +113,60 @@ TEST_F(CreateImageTest, DifferentNamesForkAndKeepTheExistingImage) {
   EXPECT_TRUE(has_path(fork, u"g"));
 }
 
+class CreateImageFlagsTest : public CreateImageTest {
+ protected:
+  HRESULT create(CIM_CREATE_IMAGE_FLAGS flags) const {
+    ImageHandle image;
+    return CimCreateImage2(directory16().c_str(), flags, nullptr, u"a.cim", image.out());
+  }
+};
+
+TEST_F(CreateImageFlagsTest, WhatCanBeDoneIsAccepted) {
+  for (const UINT32 flags : {0x0, 0x1, 0x10, 0x11}) {
+    EXPECT_EQ(S_OK, create(CIM_CREATE_IMAGE_FLAGS{flags})) << flags;
+  }
+}
+
+TEST_F(CreateImageFlagsTest, OtherKindsOfImagesAreNotSupported) {
+  for (const UINT32 flags : {0x2, 0x4, 0x8, 0x40, 0x13, 0x4E}) {
+    EXPECT_EQ(not_supported, create(CIM_CREATE_IMAGE_FLAGS{flags})) << flags;
+  }
+}
+
+TEST_F(CreateImageFlagsTest, UnknownFlagsAreInvalid) {
+  for (const UINT32 flags : {0x20u, 0x80u, 0x21u, 0x22u, 0x80000000u}) {
+    EXPECT_EQ(E_INVALIDARG, create(CIM_CREATE_IMAGE_FLAGS{flags})) << flags;
+  }
+}
+
+TEST_F(CreateImageFlagsTest, ImagesAreForkedAsWithoutFlags) {
+  commit_image(u"a.cim", "old");
+  ImageHandle image;
+  ASSERT_EQ(S_OK, CimCreateImage2(directory16().c_str(), CIM_CREATE_IMAGE_NONE, u"a.cim", u"b.cim",
+                                  image.out()));
+  ASSERT_EQ(S_OK, CimCommitImage(image.get()));
+  EXPECT_EQ("old", contents(open_image("b.cim"), u"f"));
+  EXPECT_EQ(E_POINTER, CimCreateImage2(directory16().c_str(), CIM_CREATE_IMAGE_NONE, nullptr,
+                                       u"c.cim", nullptr));
+}
+
+// As DEFINE_ENUM_FLAG_OPERATORS has them; `one` and `other` differ.
+template <typename Flags>
+bool has_flag_operators(Flags one, Flags other) {
+  Flags flags = one | other;
+  if ((flags & one) != one || (flags ^ one) != other || (flags & ~one) != other) return false;
+  flags ^= one;
+  if (flags != other) return false;
+  flags |= one;
+  flags &= ~other;
+  return flags == one;
+}
+
+TEST(FlagsTest, AreCombinedWithoutCasts) {
+  EXPECT_TRUE(has_flag_operators(CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES, CIM_CREATE_IMAGE_BLOCK_CIM));
+  EXPECT_TRUE(has_flag_operators(CIM_MOUNT_CHILD_ONLY, CIM_MOUNT_VERIFIED_CIM));
+}
+
 TEST_F(CreateImageTest, NamesThatDifferOnlyByCaseAreOneName) {
   commit_image(u"a.cim", "old");
   const Image committed = open_image("a.cim");

@@ -93,8 +93,15 @@ std::optional<std::string> volume_path(const GUID& volume) {
 
 TEST_F(VolumeTest, UnknownFlagsAreInvalid) {
   commit_image(u"a.cim", "contents");
-  EXPECT_EQ(E_INVALIDARG, mount(u"a.cim", first_volume, CIM_MOUNT_IMAGE_FLAGS{0x10}));
+  EXPECT_EQ(E_INVALIDARG, mount(u"a.cim", first_volume, CIM_MOUNT_IMAGE_FLAGS{0x40}));
   EXPECT_EQ(E_INVALIDARG, mount(u"a.cim", first_volume, CIM_MOUNT_IMAGE_FLAGS{0x80000002}));
+}
+
+TEST_F(VolumeTest, OtherKindsOfImagesAreNotSupported) {
+  commit_image(u"a.cim", "contents");
+  for (const UINT32 flags : {0x10, 0x20, 0x80, 0x12}) {
+    EXPECT_EQ(not_supported, mount(u"a.cim", first_volume, CIM_MOUNT_IMAGE_FLAGS{flags})) << flags;
+  }
 }
 
 TEST_F(VolumeTest, NullAndMalformedArgumentsAreInvalid) {

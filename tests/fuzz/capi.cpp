@@ -23,10 +23,11 @@ PCWSTR image_name(Input& input) {
 class Session {
  public:
   Session()
-      : directory_name_(directory_.path().native().begin(), directory_.path().native().end()) {}
+      : directory_name_(directory_.path().native().begin(), directory_.path().native().end()),
+        committed_(directory_name_ + u"/a.cim") {}
 
   void call(Input& input) {
-    switch (input.take<std::uint8_t>() % 11) {
+    switch (input.take<std::uint8_t>() % 14) {
       case 0: {
         PCWSTR existing = image_name(input);
         CIMFS_IMAGE_HANDLE image;
@@ -71,9 +72,31 @@ class Session {
       case 9:
         CimCloseImage(image_);
         break;
-      default:
+      case 10:
         std::swap(image_, other_image_);
         break;
+      case 11: {
+        PCWSTR existing = image_name(input);
+        const CIM_CREATE_IMAGE_FLAGS flags{input.take<std::uint8_t>()};
+        CIMFS_IMAGE_HANDLE image;
+        CimCreateImage2(directory_name_.c_str(), flags, existing, image_name(input), &image);
+        open(image, image_, images_);
+        break;
+      }
+      case 12: {
+        PCWSTR name = path(input);
+        std::vector<std::byte> buffer(1 + input.take<std::uint8_t>());
+        UINT64 read;
+        UINT64 remaining;
+        CimReadFile(committed_.c_str(), name, input.take<std::uint16_t>(), buffer.data(),
+                    buffer.size(), &read, &remaining);
+        break;
+      }
+      default: {
+        FILE_STAT_BASIC_INFORMATION info;
+        CimGetFileStatBasicInformation(committed_.c_str(), path(input), &info);
+        break;
+      }
     }
   }
 
@@ -115,6 +138,7 @@ class Session {
 
   test::TemporaryDirectory directory_;
   std::u16string directory_name_;
+  std::u16string committed_;  // where an image may be
   std::vector<std::vector<std::byte>> buffers_;
   CIMFS_IMAGE_HANDLE image_ = nullptr;
   CIMFS_IMAGE_HANDLE other_image_ = nullptr;
