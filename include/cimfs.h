@@ -273,7 +273,7 @@ typedef enum CIM_CREATE_IMAGE_FLAGS
     : UINT32 /* any combination is a value */
 #endif
 { CIM_CREATE_IMAGE_NONE = 0x0,
-  CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES = 0x1, /* see CimCreateImage2() */
+  CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES = 0x1, /* see CimCreateImage() */
   CIM_CREATE_FIXED_SIZE_CHUNKS = 0x2,       /* not supported, as the next two and the last */
   CIM_CREATE_IMAGE_BLOCK_CIM = 0x4,
   CIM_CREATE_IMAGE_SINGLE_FILE_CIM = 0x8,
@@ -317,6 +317,10 @@ typedef struct _CIMFS_FILE_METADATA {
 
 /*
  * Opens an image for writing. Nothing is visible to others before CimCommitImage().
+ *
+ * Executables (PE images) are stored as on Windows, with their sections moved apart, so that each
+ * can be mapped from where it is in the region file. They read as ever; CimCreateImage2() can leave
+ * them as they are.
  *
  * imageContainingPath: the existing directory that holds the image's files.
  * existingImageName: the image to build on, as u"app.cim"; NULL: start empty. A symbolic link

@@ -40,8 +40,9 @@ class CIM_API WriteStream {
 
   // Makes the stream share the blocks of the file that `fd` is open on, which must have the size of
   // the stream, so that its data takes no space of its own (ioctl_ficlonerange(2): on btrfs and
-  // XFS, within one file system). Returns whether that worked. The data must be written all the
-  // same, as it is in the file; to be called before. Throws Error.
+  // XFS, within one file system). Returns whether that worked, as it never does for a file's data
+  // if Options::expand_executables is set. The data must be written all the same, as it is in the
+  // file; to be called before. Throws Error.
   bool share(int fd);
 
   std::uint64_t size() const noexcept;
@@ -90,6 +91,12 @@ class CIM_API Writer {
     // gets that of what it replaces, else one that lets everybody do everything. Windows does not
     // expect files that have none.
     bool complete_descriptors = false;
+
+    // Store executables (PE images) as Windows does: with their sections moved apart, so that each
+    // can be mapped from where it is in the region file. They read as ever, and take up to 4 KiB
+    // more for each section. Only the data of files is looked at, and only what is written from its
+    // first byte on.
+    bool expand_executables = false;
 
     // Let commit() replace an image `name` that is not `existing`. Its region files are removed
     // where no other image in the directory uses them.

@@ -58,12 +58,14 @@ HRESULT to_hresult(Body body) noexcept {
   }
 }
 
-Writer::Options writer_options(PCWSTR directory, PCWSTR existing_name, PCWSTR new_name) {
+Writer::Options writer_options(PCWSTR directory, CIM_CREATE_IMAGE_FLAGS flags, PCWSTR existing_name,
+                               PCWSTR new_name) {
   Writer::Options options;
   options.directory = cim::capi::host_path(directory);
   if (existing_name != nullptr) options.existing = cim::capi::image_name(existing_name);
   if (new_name != nullptr) options.name = cim::capi::image_name(new_name);
   options.case_insensitive = true;
+  options.expand_executables = (flags & CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES) == 0;
   return options;
 }
 
@@ -110,7 +112,8 @@ HRESULT CimCreateImage2(PCWSTR imageContainingPath, CIM_CREATE_IMAGE_FLAGS creat
   *cimImageHandle = nullptr;
   return to_hresult([&] {
     check_create_flags(createImageFlags);
-    const auto options = writer_options(imageContainingPath, existingImageName, newImageName);
+    const auto options =
+        writer_options(imageContainingPath, createImageFlags, existingImageName, newImageName);
     *cimImageHandle = images().add(std::make_shared<ImageSession>(options));
   });
 }

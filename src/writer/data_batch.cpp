@@ -7,8 +7,9 @@
 
 namespace cim {
 
-void DataBatch::begin_whole(std::size_t size) {
-  steps_.push_back({.kind = Step::Kind::whole, .start = bytes_.size(), .length = size});
+void DataBatch::begin_whole(std::size_t size, DataPlacement placement) {
+  steps_.push_back(
+      {.kind = Step::Kind::whole, .start = bytes_.size(), .length = size, .placement = placement});
 }
 
 void DataBatch::write_whole(std::uint64_t offset, ByteView data) {
@@ -76,7 +77,7 @@ void DataBatch::store(DataStore& store, std::optional<DataWriter>& large) {
   for (Step& step : steps_) {
     switch (step.kind) {
       case Step::Kind::whole:
-        step.result = store.put(data_of(step), *digest++, step.has_holes);
+        step.result = store.put(data_of(step), *digest++, step.placement, step.has_holes);
         break;
       case Step::Kind::begin:
         large.emplace(store, step.position);

@@ -27,7 +27,7 @@ class DataBatch {
 
   // Adds a stream of `size` bytes, for which there must be room, with all its data. Until it is
   // ended, that can be written in any order, and nothing else can be added.
-  void begin_whole(std::size_t size);
+  void begin_whole(std::size_t size, DataPlacement placement);
   void write_whole(std::uint64_t offset, ByteView data);
   void end_whole(format::Stream& target);
 
@@ -55,6 +55,7 @@ class DataBatch {
     std::uint64_t position = 0;        // begin: the stream's size; write: the offset in it
     std::size_t start = 0;             // whole, write: of the data in bytes_
     std::size_t length = 0;            // whole, write: of the data
+    DataPlacement placement = {};      // whole
     bool has_holes = false;            // whole: pages of it may never have been written
     format::Stream* target = nullptr;  // whole, end
     Stream result = {};                // whole, end

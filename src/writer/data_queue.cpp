@@ -22,12 +22,12 @@ void block_signals() {
 
 }  // namespace
 
-void DataQueue::begin(std::uint64_t size) {
+void DataQueue::begin(std::uint64_t size, DataPlacement placement) {
   size_ = size;
   is_whole_ = size <= DataBatch::capacity;
   if (!is_whole_) return filling_.begin_large(size);
   if (size > filling_.room()) hand_over();
-  filling_.begin_whole(size);
+  filling_.begin_whole(size, placement);
 }
 
 void DataQueue::write_at(std::uint64_t offset, ByteView data) {

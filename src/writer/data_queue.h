@@ -32,7 +32,7 @@ class DataQueue {
   DataQueue& operator=(const DataQueue&) = delete;
 
   // Starts a stream of `size` bytes, below 2^48. Throws Error.
-  void begin(std::uint64_t size);
+  void begin(std::uint64_t size, DataPlacement placement = DataPlacement::by_size);
 
   // Adds data to it, which must not reach past its size. Throws Error.
   void write_at(std::uint64_t offset, ByteView data);

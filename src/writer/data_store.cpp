@@ -29,13 +29,14 @@ void write_between_holes(RegionWriter& region, std::uint64_t byte_offset, ByteVi
 DataStore::DataStore(RegionSetWriter& regions, ObjectIndex& objects, const Image* base)
     : regions_(regions), objects_(objects), base_(base) {}
 
-Stream DataStore::put(ByteView data, const Digest& digest, bool has_holes) {
+Stream DataStore::put(ByteView data, const Digest& digest, DataPlacement placement,
+                      bool has_holes) {
   if (data.empty()) return {};
   if (format::is_zero(data)) return {.length = data.size(), .sparse = true};
   const ObjectId id = {data.size(), digest};
   const auto equal = find_equal(id, [&](const Stream& other) { return base_has(other, data); });
   if (equal) return *equal;
-  const format::RegionOffset offset = append(data, has_holes);
+  const format::RegionOffset offset = append(data, placement, has_holes);
   add(id, offset);
   return {.region_offset = offset, .length = data.size()};
 }
@@ -63,8 +64,8 @@ bool DataStore::base_has(const Stream& stream, ByteView data) const {
   return base_->read(stream, 0, bytes) == bytes.size() && std::ranges::equal(bytes, data);
 }
 
-format::RegionOffset DataStore::append(ByteView data, bool has_holes) {
-  if (data.size() <= max_small_length) {
+format::RegionOffset DataStore::append(ByteView data, DataPlacement placement, bool has_holes) {
+  if (placement == DataPlacement::by_size && data.size() <= max_small_length) {
     return regions_.region(RegionType::small_data, data.size()).append(data);
   }
   RegionWriter& region = data_region(data.size());

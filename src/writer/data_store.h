@@ -13,6 +13,12 @@
 
 namespace cim {
 
+// Where the data of a stream goes.
+enum class DataPlacement {
+  by_size,
+  pages,  // where it starts at a page, however small it is
+};
+
 // Puts the data of streams into regions, unless the image or one that it builds on has equal data:
 // then that is used. For one thread at a time.
 class DataStore {
@@ -26,7 +32,7 @@ class DataStore {
 
   // Stores a stream of `data`, whose digest is `digest`. If it `has_holes`, blocks of zeros become
   // holes. Throws Error.
-  Stream put(ByteView data, const Digest& digest, bool has_holes);
+  Stream put(ByteView data, const Digest& digest, DataPlacement placement, bool has_holes);
 
   // For data that does not fit in memory: the region for an extent of `size` bytes, where equal
   // data is already, and the record that there is some now. `equals` says whether data of the base
@@ -40,7 +46,7 @@ class DataStore {
 
  private:
   bool base_has(const Stream& stream, ByteView data) const;
-  format::RegionOffset append(ByteView data, bool has_holes);
+  format::RegionOffset append(ByteView data, DataPlacement placement, bool has_holes);
 
   RegionSetWriter& regions_;
   ObjectIndex& objects_;

@@ -20,6 +20,7 @@
 #include "image/region.h"
 #include "writer/data_queue.h"
 #include "writer/directory.h"
+#include "writer/executable_expander.h"
 #include "writer/garbage.h"
 #include "writer/metadata_store.h"
 #include "writer/metadata_writer.h"
@@ -128,6 +129,8 @@ struct Writer::Impl {
   MetadataStore metadata_objects;
   DataStore data;
   DataQueue queue;
+  ExecutableExpander expander;
+  bool expand_executables;
   Tree tree;
   std::optional<AttributeNames> attribute_names;  // nothing if those of the base are not known
 
@@ -197,6 +200,8 @@ Writer::Impl::Impl(const Options& options)
       metadata_objects(regions.region(RegionType::metadata, 0), objects, pointer(base)),
       data(regions, objects, pointer(base)),
       queue(data),
+      expander(queue),
+      expand_executables(options.expand_executables),
       tree(pointer(base), choose_upcase_table(base, options.case_insensitive)),
       attribute_names(base ? BaseImage(*base).attribute_names() : AttributeNames()) {
   check_image_name(name);
@@ -311,7 +316,7 @@ void Writer::Impl::set_metadata(Node& node, const Metadata& metadata, const Node
 }
 
 void Writer::Impl::open_stream(OpenStream&& opening) {
-  guarded([&] { queue.begin(opening.size); });
+  guarded([&] { expander.begin(opening.size, expand_executables && opening.name.empty()); });
   stream = std::move(opening);
 }
 
@@ -319,7 +324,7 @@ void Writer::Impl::write(std::uint64_t offset, ByteView bytes) {
   const std::uint64_t size = stream->size;
   const std::uint64_t room = offset < size ? size - offset : 0;
   const ByteView fitting = bytes.first(std::min<std::uint64_t>(bytes.size(), room));
-  guarded([&] { queue.write_at(offset, fitting); });
+  guarded([&] { expander.write_at(offset, fitting); });
   stream->position = offset + fitting.size();
   if (fitting.size() < bytes.size()) {
     throw Error(Errc::end_of_file,
@@ -332,11 +337,11 @@ void Writer::Impl::close_stream() {
   OpenStream closing = std::move(*stream);
   stream.reset();
   if (closing.name.empty()) {
-    return guarded([&] { queue.end(closing.node->record.default_stream); });
+    return guarded([&] { expander.end(closing.node->record.default_stream); });
   }
   guarded([&] {
     format::Stream record;
-    queue.end(record);
+    expander.end(record);
     queue.wait();
     tree.named_streams(*closing.node).insert_or_assign(closing.name, record);
   });
@@ -396,6 +401,7 @@ void Writer::Impl::commit() {
 
 format::RegionSet Writer::Impl::write_and_publish() {
   queue.wait();
+  expander.write_objects(metadata_objects);
   const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
   const format::RegionOffset filesystem =
       MetadataWriter(tree, metadata_objects, regions, objects, attribute_names, is_fork)
@@ -544,7 +550,7 @@ void WriteStream::write_at(std::uint64_t offset, ByteView data) {
 
 bool WriteStream::share(int fd) {
   if (writer_ == nullptr) throw Error(Errc::invalid_argument, "the stream is closed");
-  return writer_->impl_->guarded([&] { return writer_->impl_->queue.share(fd); });
+  return writer_->impl_->guarded([&] { return writer_->impl_->expander.share(fd); });
 }
 
 std::uint64_t WriteStream::size() const noexcept {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "support/forged_executable.h"
 
 namespace cim::capi_test {
 namespace {
@@ -148,6 +149,43 @@ TEST_F(CreateImageFlagsTest, ImagesAreForkedAsWithoutFlags) {
   EXPECT_EQ("old", contents(open_image("b.cim"), u"f"));
   EXPECT_EQ(E_POINTER, CimCreateImage2(directory16().c_str(), CIM_CREATE_IMAGE_NONE, nullptr,
                                        u"c.cim", nullptr));
+}
+
+// Writes `text` to the file `f` and the stream `f:s` of an image made with `flags`.
+void write_executable(const std::u16string& directory, CIM_CREATE_IMAGE_FLAGS flags, PCWSTR name,
+                      const std::string& text) {
+  ImageHandle image;
+  ASSERT_EQ(S_OK, CimCreateImage2(directory.c_str(), flags, nullptr, name, image.out()));
+  const auto metadata = file_metadata(static_cast<INT64>(text.size()));
+  const auto write = [&](StreamHandle& stream) {
+    const std::size_t half = text.size() / 2;
+    const auto rest = static_cast<UINT32>(text.size() - half);
+    ASSERT_EQ(S_OK, CimWriteStream(stream.get(), text.data(), static_cast<UINT32>(half)));
+    ASSERT_EQ(S_OK, CimWriteStream(stream.get(), text.data() + half, rest));
+  };
+  StreamHandle file;
+  ASSERT_EQ(S_OK, CimCreateFile(image.get(), u"f", &metadata, file.out()));
+  write(file);
+  file.close();
+  StreamHandle stream;
+  ASSERT_EQ(S_OK, CimCreateAlternateStream(image.get(), u"f:s", text.size(), stream.out()));
+  write(stream);
+  stream.close();
+  ASSERT_EQ(S_OK, CimCommitImage(image.get()));
+}
+
+TEST_F(CreateImageFlagsTest, ExecutablesAreExpandedUnlessAFlagSaysNotTo) {
+  const std::string text = test::ForgedExecutable(100).bytes();
+  write_executable(directory16(), CIM_CREATE_IMAGE_NONE, u"a.cim", text);
+  write_executable(directory16(), CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES, u"b.cim", text);
+  const Image expanded = open_image("a.cim");
+  const Image plain = open_image("b.cim");
+  EXPECT_EQ(StreamType::pe_image, file_at(expanded, u"f").stream.type);
+  EXPECT_EQ(StreamType::data, file_at(plain, u"f").stream.type);
+  for (const Image* image : {&expanded, &plain}) {
+    EXPECT_EQ(text, contents(*image, u"f"));
+    EXPECT_EQ(text, stream_contents(*image, u"f", u"s"));
+  }
 }
 
 // As DEFINE_ENUM_FLAG_OPERATORS has them; `one` and `other` differ.

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "format/upcase.h"
 #include "fuzz/input.h"
+#include "image/base.h"
 #include "image/explorer.h"
 #include "image/file_descriptor.h"
 #include "image/sample_image.h"
@@ -16,10 +18,7 @@
 namespace cim::fuzz {
 namespace {
 
-// Where the upcase table of an image made here lies; edits leave it alone, or nearly all would hit
-// it.
-constexpr std::uint64_t upcase_begin = 64;
-constexpr std::uint64_t upcase_size = 128 * 1024;
+constexpr std::uint64_t upcase_size = format::upcase_entries * sizeof(char16_t);
 
 struct ImageFile {
   std::string content;
@@ -46,6 +45,8 @@ class GoodImage {
       files_.push_back({{std::istreambuf_iterator<char>(file), {}},
                         FileDescriptor(::open(file_path.c_str(), O_RDWR | O_CLOEXEC))});
     }
+    const Image image(path());
+    upcase_begin_ = format::byte_offset(BaseImage(image).upcase_table());
   }
 
   std::string path() const { return directory_ / "a.cim"; }
@@ -56,9 +57,9 @@ class GoodImage {
     input.take<std::uint16_t>();
     std::uint64_t offset = input.take<std::uint32_t>();
     auto value = input.take<std::uint64_t>();
-    if (file.content.size() > upcase_begin + upcase_size) {
+    if (file.content.size() > upcase_begin_ + upcase_size) {
       offset %= file.content.size() - upcase_size;
-      if (offset >= upcase_begin) offset += upcase_size;
+      if (offset >= upcase_begin_) offset += upcase_size;
     } else {
       offset %= file.content.size();
     }
@@ -85,6 +86,9 @@ class GoodImage {
 
   test::TemporaryDirectory directory_;
   std::vector<ImageFile> files_;
+
+  // Where the upcase table is. Edits leave it alone, or nearly all would hit it.
+  std::uint64_t upcase_begin_ = 0;
 };
 
 }  // namespace

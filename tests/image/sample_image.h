@@ -19,6 +19,7 @@
 #include "image/digest.h"
 #include "image/file_descriptor.h"
 #include "image/region.h"
+#include "support/forged_executable.h"
 #include "support/image_content.h"
 
 namespace cim::test {
@@ -61,49 +62,6 @@ inline std::string object_id_path(std::string region) {
   return region.replace(region.rfind('/') + 1, std::strlen("region"), "objectid");
 }
 
-// Brings the digest of the object that has the byte at `offset` of `region` up to date.
-inline void digest_again(const std::string& region, std::uint64_t offset) {
-  const std::string ids = object_id_path(region);
-  const auto header = read_object<format::ObjectIdHeader>(ids, 0);
-  for (std::uint32_t i = 0; i < header.count; ++i) {
-    const std::uint64_t place = header.table_offset + i * sizeof(format::ObjectIdEntry);
-    const auto entry = read_object<format::ObjectIdEntry>(ids, place);
-    if (offset < entry.byte_offset || offset - entry.byte_offset >= entry.length) continue;
-    std::vector<std::byte> object(entry.length);
-    const FileDescriptor fd(open(region.c_str(), O_RDONLY | O_CLOEXEC));
-    read_at(fd.get(), object.data(), object.size(), entry.byte_offset, region);
-    write_bytes(ids, place + offsetof(format::ObjectIdEntry, digest),
-                format::bytes_of(object_digest(object)));
-  }
-}
-
-// Makes an executable of the plain file `name`, as Windows stores it: the sections of its data are
-// apart. A Writer makes none.
-inline void make_executable(const std::string& path, std::u16string_view name) {
-  const Image image(path);
-  const File file = file_at(image, name);
-  const std::uint64_t length = file.stream.length;
-  const struct {
-    format::PeImage header;
-    std::array<format::PeImageMapping, 2> mappings;
-  } executable = {{.data = file.stream.region_offset,
-                   .data_length = length,
-                   .image_length = static_cast<std::uint32_t>(length),
-                   .mapping_count = 2,
-                   .flags = 0},
-                  {{{.file_offset = 1024, .delta = 512}, {.file_offset = 4096, .delta = 1024}}}};
-  const format::RegionOffset record = record_offset(image, file.id);
-  const std::string metadata = region_paths(image).at(format::region_index(record));
-  const std::uint64_t end = (boost::filesystem::file_size(metadata) + 7) / 8 * 8;
-  write_bytes(metadata, end, format::bytes_of(executable));
-  const format::Stream stream = {
-      .data = format::make_region_offset(format::region_index(record), end),
-      .length_and_type = (length - 1024) | std::uint64_t{2} << format::stream_type_shift};
-  write_bytes(metadata, format::byte_offset(record) + offsetof(format::File, default_stream),
-              format::bytes_of(stream));
-  digest_again(metadata, format::byte_offset(record));
-}
-
 // Builds a new version of the image on the old one, so that it has an extension stream.
 inline void extend(const std::string& directory, const std::string& name) {
   Writer writer({.directory = directory, .existing = name});
@@ -117,19 +75,18 @@ inline std::string write_sample_image(const std::string& directory) {
   const std::array<std::uint8_t, 20> descriptor = {1, 0, 0, 0x80};
   const std::array<std::uint8_t, 13> reparse = {0x1D, 0, 0, 0xA0, 5, 0, 0, 0, 2, 0, 0, 0, 'x'};
   const std::array<std::uint8_t, 12> attributes = {0, 0, 0, 0, 0, 1, 2, 0, 'N', 0, 'v', 'w'};
-  Writer writer({.directory = directory, .existing = {}, .name = "a.cim"});
+  Writer writer({.directory = directory, .name = "a.cim", .expand_executables = true});
   writer.create_directory(u"d", {.security_descriptor = std::as_bytes(std::span(descriptor))});
   writer.create_directory(u"d\\ee", {});
   put(writer, u"d\\ee\\file", "content",
       {.extended_attributes = std::as_bytes(std::span(attributes))});
   put(writer, u"d\\large", std::string(20000, 'x'));
-  put(writer, u"executable", std::string(8192, 'p'));
+  put(writer, u"executable", ForgedExecutable(100).bytes());
   writer.create_hard_link(u"link", u"d\\ee\\file");
   put(writer, u"symlink", "", {.reparse_data = std::as_bytes(std::span(reparse))});
   writer.create_named_stream(u"link", u"stream", 100).write(bytes("stream"));
   writer.create_file(u"sparse", {}, 1 << 20).close();
   writer.commit();
-  make_executable(directory + "/a.cim", u"executable");
   return directory + "/a.cim";
 }
 

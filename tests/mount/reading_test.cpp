@@ -23,6 +23,7 @@
 #include "image/odd_names.h"
 #include "mount/mount.h"
 #include "posix/metadata.h"
+#include "support/forged_executable.h"
 #include "support/image_content.h"
 
 namespace cim::test {
@@ -271,6 +272,39 @@ TEST_F(ReadingTest, LargeFilesReadExactlyAtAnyPosition) {
   }
   EXPECT_EQ(0, pread(file.get(), part.data(), part.size(), static_cast<off_t>(content.size())));
   EXPECT_TRUE(read_file(root + "large") == content);
+}
+
+TEST_F(ReadingTest, ExecutablesReadExactlyAtAnyPosition) {
+  ForgedExecutable large;
+  large.sections = {{0x1000, 0x2345, 0x400, 0x2400},
+                    {0x4000, 0x1FFE00, 0x2800, 0x1FFE00},
+                    {0x204000, 0x200, 0x202600, 0x200},
+                    {0x205000, 0x123400, 0x202800, 0x123400}};
+  large.image_size = 0x329000;
+  large.length = 0x202800 + 0x123400 + 1234;
+  const std::string small = ForgedExecutable(100).bytes();
+  const std::string content = large.bytes();
+  Writer::Options options = fresh();
+  options.expand_executables = true;
+  Writer writer(options);
+  put(writer, u"small", small);
+  put(writer, u"large", content);
+  writer.commit();
+  const std::string root = mount("a.cim") + "/";
+  const FileDescriptor file = open_for_reading(root + "large");
+  std::string part(700000, '\0');
+  for (const std::size_t offset : {std::size_t{0x202801}, std::size_t{4096}, std::size_t{0x1F0000},
+                                   std::size_t{0}, content.size() - 1000}) {
+    const ssize_t size = pread(file.get(), part.data(), part.size(), static_cast<off_t>(offset));
+    ASSERT_EQ(std::min(part.size(), content.size() - offset), size);
+    EXPECT_TRUE(content.compare(offset, static_cast<std::size_t>(size), part, 0,
+                                static_cast<std::size_t>(size)) == 0)
+        << "at " << offset;
+  }
+  EXPECT_TRUE(read_file(root + "large") == content);
+  EXPECT_EQ(small, read_file(root + "small"));
+  EXPECT_EQ(static_cast<off_t>(content.size()), lseek(file.get(), 0, SEEK_HOLE));
+  EXPECT_EQ((content.size() + 511) / 512, status_of(root + "large").st_blocks);
 }
 
 TEST_F(ReadingTest, ManyThreadsReadAtOnce) {

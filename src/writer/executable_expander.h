@@ -1,0 +1,61 @@
+// Stores executables as Windows does.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <cim/metadata.h>
+
+#include "format/layout.h"
+#include "format/pe_layout.h"
+#include "writer/data_queue.h"
+#include "writer/metadata_store.h"
+
+namespace cim {
+
+// Stands before a DataQueue and moves the sections of executables apart, see format/pe_layout.h.
+// Whatever else comes is passed on as it is; so is an executable whose headers do not come first.
+//
+// Memory is needed for the headers of the open stream, at most 64 KiB, and for the mappings of all
+// executables until write_objects(). For one thread at a time.
+class ExecutableExpander {
+ public:
+  // `queue` must outlive this; all streams must go through here.
+  explicit ExecutableExpander(DataQueue& queue) : queue_(queue) {}
+  ExecutableExpander(const ExecutableExpander&) = delete;
+  ExecutableExpander& operator=(const ExecutableExpander&) = delete;
+
+  // These four are as those of DataQueue. With `expand`, the stream is looked at.
+  void begin(std::uint64_t size, bool expand);
+  void write_at(std::uint64_t offset, ByteView data);
+  bool share(int fd);
+  void end(format::Stream& target);
+
+  // Writes, in the order of their streams, what tells a reader where the parts of the executables
+  // are, and makes their records point there. To be called when the queue has stored all. Throws
+  // Error.
+  void write_objects(MetadataStore& store);
+
+ private:
+  struct Executable {
+    format::Stream* record;
+    std::uint64_t length;
+    format::PeLayout layout;
+  };
+
+  bool is_still_open(ByteView next);
+  void decide();
+  void pass_on(std::uint64_t offset, ByteView data);
+
+  DataQueue& queue_;
+  std::vector<Executable> executables_;
+
+  // Of the open stream:
+  std::uint64_t size_ = 0;
+  bool decided_ = true;                     // whether it is one, and the queue has begun it
+  std::vector<std::byte> head_;             // its first bytes, until then
+  std::optional<format::PeLayout> layout_;  // if it is
+};
+
+}  // namespace cim
