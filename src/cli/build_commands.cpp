@@ -128,6 +128,7 @@ Writer::Options writer_options(const CreateOptions& options) {
   result.name = image.name;
   result.case_insensitive = options.case_insensitive;
   result.complete_descriptors = true;
+  result.expand_executables = options.files.expand_executables;
   result.replace = options.force;
   if (options.base) {
     const std::string base = follow_link(*options.base);
@@ -228,7 +229,9 @@ void add(const AddOptions& options) {
   const std::string path = options.path ? *options.path : default_path(options.source);
   const std::u16string image_path = linux_to_image_path(path);
   transfer::ImportOptions import_options = to_import_options(options.files);
-  Writer writer(extending(options.image));
+  Writer::Options writer_options = extending(options.image);
+  writer_options.expand_executables = options.files.expand_executables;
+  Writer writer(writer_options);
 
   // The writer would replace the directory and all below it, which nobody means by `add`.
   if (writer.find(image_path) == Writer::Kind::directory && !is_directory_on_disk(options.source)) {

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "image/base.h"
 #include "posix/attributes.h"
 
 namespace cim::cli {
@@ -33,6 +34,12 @@ FileInfo file_info(const Image& image, const File& file, std::string path) {
                    .target = {}};
   if (S_ISLNK(info.status.st_mode)) info.target = posix::symlink_target(image, file);
   return info;
+}
+
+std::optional<StoredExecutable> stored_executable(const Image& image, const Stream& stream) {
+  if (stream.type != StreamType::pe_image || stream.sparse) return std::nullopt;
+  const format::PeImage header = BaseImage(image).pe_image(stream).header;
+  return StoredExecutable{header.data_length, header.mapping_count + 1U};
 }
 
 const char* type_name(mode_t mode) {

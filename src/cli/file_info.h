@@ -1,6 +1,7 @@
 // What cim shows of a file of an image.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,15 @@ std::string path_below(const std::string& start, std::string_view relative);
 
 // Throws Error (corrupt).
 FileInfo file_info(const Image& image, const File& file, std::string path);
+
+// How an executable is stored that Windows, or we, have moved the sections of apart.
+struct StoredExecutable {
+  std::uint64_t size;   // bytes, those between the parts included
+  std::uint32_t parts;  // that are stored without a gap
+};
+
+// Nothing for a stream that is stored as it is. Throws Error (corrupt).
+std::optional<StoredExecutable> stored_executable(const Image& image, const Stream& stream);
 
 // "regular file", "directory", ... in the words of stat(1).
 const char* type_name(mode_t mode);

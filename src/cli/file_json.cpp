@@ -29,6 +29,13 @@ std::string iso_time(const timespec& time) {
   return fmt::format("{}.{:07}Z", text.data(), time.tv_nsec / 100);
 }
 
+// Says, for an executable whose sections are stored apart, how it is stored.
+void set_executable(Json& object, const Image& image, const Stream& stream) {
+  const auto executable = stored_executable(image, stream);
+  if (!executable) return;
+  object["executable"] = {{"stored", executable->size}, {"parts", executable->parts}};
+}
+
 Json named_text(const std::string& name) {
   Json object = Json::object();
   set_text(object, "name", name);
@@ -82,6 +89,7 @@ Json status_json(const Image& image, const FileInfo& file) {
   object["id"] = file.file.id;
   object["attributes"] = attribute_names(file.file.attributes);
   object["reparse_tag"] = file.file.reparse_tag;
+  set_executable(object, image, file.file.stream);
   object["xattrs"] = Json::array();
   for (const std::string& name : posix::list_xattrs(image, file.file)) {
     object["xattrs"].push_back(named_text(name));
@@ -90,6 +98,7 @@ Json status_json(const Image& image, const FileInfo& file) {
   for (const NamedStream& stream : image.named_streams(file.file)) {
     Json entry = named_text(image_to_linux_name(stream.name));
     entry["size"] = stream.stream.length;
+    set_executable(entry, image, stream.stream);
     object["streams"].push_back(std::move(entry));
   }
   return object;

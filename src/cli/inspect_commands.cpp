@@ -69,14 +69,36 @@ const char* region_type_name(RegionType type) {
   return "unknown";
 }
 
+// What the tree of an image holds.
+struct Contents {
+  std::uint64_t files = 0;        // of every kind, directories included
+  std::uint64_t bytes = 0;        // of file data, holes included
+  std::uint64_t executables = 0;  // that are stored as such
+};
+
+Contents contents_of(const Image& image) {
+  using Step = transfer::ImageWalk::Step;
+  Contents contents;
+  transfer::ImageWalk walk(image, {});
+  for (Step step = walk.next(); step != Step::end; step = walk.next()) {
+    if (step == Step::leave_directory) continue;
+    ++contents.files;
+    if (step != Step::file || walk.file().reparse_tag != 0) continue;
+    contents.bytes += walk.file().stream.length;
+    if (walk.file().stream.type == StreamType::pe_image) ++contents.executables;
+  }
+  return contents;
+}
+
 Json info_json(const Image& image) {
   Json object = Json::object();
   set_text(object, "image", image.path());
   object["version"] = fmt::format("{}.{}", image.version_major(), image.version_minor());
   object["case_sensitive"] = image.case_sensitive();
-  const transfer::Amount amount = transfer::measure_image(image, {});
-  object["files"] = amount.files;
-  object["bytes"] = amount.bytes;
+  const Contents contents = contents_of(image);
+  object["files"] = contents.files;
+  object["bytes"] = contents.bytes;
+  object["executables"] = contents.executables;
   object["region_sets"] = Json::array();
   for (const RegionSetInfo& set : image.region_sets()) {
     Json regions = Json::array();
@@ -93,11 +115,15 @@ Json info_json(const Image& image) {
 }
 
 std::string info_text(const Image& image) {
-  const transfer::Amount amount = transfer::measure_image(image, {});
-  std::string text = fmt::format(
-      "image: {}\nversion: {}.{}\nnames: {}\nfiles: {}, {} bytes\n", escape_controls(image.path()),
-      image.version_major(), image.version_minor(),
-      image.case_sensitive() ? "case-sensitive" : "case-insensitive", amount.files, amount.bytes);
+  const Contents contents = contents_of(image);
+  std::string text =
+      fmt::format("image: {}\nversion: {}.{}\nnames: {}\nfiles: {}, {} bytes\n",
+                  escape_controls(image.path()), image.version_major(), image.version_minor(),
+                  image.case_sensitive() ? "case-sensitive" : "case-insensitive", contents.files,
+                  contents.bytes);
+  if (contents.executables > 0) {
+    text += fmt::format("executables: {}, stored as Windows stores them\n", contents.executables);
+  }
   const std::vector<RegionSetInfo> sets = image.region_sets();
   for (const RegionSetInfo& set : sets) {
     text += fmt::format("region set: {}{}\n", set.id, &set == &sets.back() ? "" : " (parent)");

@@ -76,6 +76,9 @@ void add_source_options(CLI::App& command, SourceOptions& options) {
                   "or @SECONDS since 1970; default: their own, but\n"
                   "none later than $SOURCE_DATE_EPOCH")
       ->type_name("DATE");
+  command.add_flag("--expand-executables", options.expand_executables,
+                   "Store Windows executables as Windows does: their\n"
+                   "sections apart, each at a page, to be mapped");
 }
 
 transfer::ImportOptions to_import_options(const SourceOptions& options) {

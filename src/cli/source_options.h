@@ -19,6 +19,7 @@ struct SourceOptions {
   std::optional<std::string> owner;
   std::optional<std::string> group;
   std::optional<std::string> mtime;
+  bool expand_executables = false;
 };
 
 // Adds the options to `command`, which fills in `options`.

@@ -40,6 +40,19 @@ std::string attributes_line(const File& file) {
   return text;
 }
 
+std::string stored_text(const StoredExecutable& executable) {
+  return fmt::format("as an executable, {} bytes in {} parts", executable.size, executable.parts);
+}
+
+std::string stream_line(const Image& image, const NamedStream& stream) {
+  std::string text = escape_controls(image_to_linux_name(stream.name)) +
+                     fmt::format(" ({} bytes", stream.stream.length);
+  if (const auto executable = stored_executable(image, stream.stream)) {
+    text += "; stored " + stored_text(*executable);
+  }
+  return text + ")";
+}
+
 }  // namespace
 
 std::string status_text(const Image& image, const FileInfo& file) {
@@ -51,6 +64,9 @@ std::string status_text(const Image& image, const FileInfo& file) {
   add_line("File", name_and_target(file));
   add_line("Type", type_name(status.st_mode));
   add_line(is_device(status) ? "Device" : "Size", size_or_device(status));
+  if (const auto executable = stored_executable(image, file.file.stream)) {
+    add_line("Stored", stored_text(*executable));
+  }
   add_line("Id", std::to_string(file.file.id));
   add_line("Links", std::to_string(status.st_nlink));
   add_line("Mode",
@@ -66,9 +82,7 @@ std::string status_text(const Image& image, const FileInfo& file) {
     add_line("Xattr", escape_controls(name));
   }
   for (const NamedStream& stream : image.named_streams(file.file)) {
-    add_line("Stream",
-             fmt::format("{} ({} bytes)", escape_controls(image_to_linux_name(stream.name)),
-                         stream.stream.length));
+    add_line("Stream", stream_line(image, stream));
   }
   return text;
 }
