@@ -16,6 +16,7 @@
 #include "log.h"
 #include "posix/acl.h"
 #include "request_loop.h"
+#include "spliced_reply.h"
 
 namespace cim {
 namespace {
@@ -62,16 +63,6 @@ void reply_negative_entry(fuse_req_t request) {
   fuse_entry_param none = {};
   none.entry_timeout = forever;
   fuse_reply_entry(request, &none);
-}
-
-void reply_splice(fuse_req_t request, const Extent& extent) {
-  fuse_bufvec data = {};
-  data.count = 1;
-  data.buf[0].size = extent.length;
-  data.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
-  data.buf[0].fd = extent.fd;
-  data.buf[0].pos = static_cast<off_t>(extent.position);
-  fuse_reply_data(request, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
 // The value of an extended attribute, or the list of their names: with `size` 0 the caller only
@@ -379,17 +370,16 @@ void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, of
 
 void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_t size,
                             std::uint64_t position) const {
-  // A reply that is shorter than asked for means the end of the file to the kernel, so only an
-  // extent with everything in it will do for a splice.
+  // A reply that is shorter than asked for means the end of the file to the kernel.
   const std::uint64_t rest = stream.length - std::min(position, stream.length);
   const std::uint64_t length = std::min<std::uint64_t>(size, rest);
   if (length >= splice_threshold) {
-    const Extent extent = image_.extent(stream, position, length);
-    if (extent.fd >= 0 && extent.length == length) {
+    SplicedReply reply;
+    if (reply.find(image_, stream, position, length)) {
       RequestLoop::let_others_watch();
-      read_around_.prepare_next(extent, rest - length);
+      read_around_.prepare_next(reply.last_extent(), rest - length);
       expect_data(length, image_.path());
-      reply_splice(request, extent);
+      reply.send(request);
       return;
     }
   }

@@ -15,9 +15,9 @@
 
 namespace cim {
 
-// Bytes that the kernel may ask for at once: 252 pages. More would not fit, together with what
-// libfuse keeps free, into the largest pipe that needs no privilege, and be copied, not spliced.
-constexpr unsigned max_read_size = 252 * 4096;
+// Bytes that the kernel may ask for at once: 248 pages. With more, what a SplicedReply needs for a
+// few pieces would not fit into the largest pipe that needs no privilege, and be copied.
+constexpr unsigned max_read_size = 248 * 4096;
 
 // Answers the kernel's requests from an image. But for the prefetcher it keeps no state that is not
 // set before the first request, so the operations run in any number of threads without locks. Each

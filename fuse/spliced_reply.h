@@ -1,0 +1,43 @@
+// Answers reads without copying.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <cim/image.h>
+#include <fuse_lowlevel.h>
+
+namespace cim {
+
+// The answer to a read, which the kernel moves from the region files through a pipe. An executable
+// may be stored in several pieces.
+class SplicedReply {
+ public:
+  SplicedReply() = default;
+  SplicedReply(const SplicedReply&) = delete;
+  SplicedReply& operator=(const SplicedReply&) = delete;
+
+  // Finds the `length` bytes of `stream` from `position` on, all of which must be there. To be
+  // called once. Returns false if they are not to be sent like this: they are in no file, or in so
+  // many pieces that libfuse would not find a pipe for them. Throws Error.
+  bool find(const Image& image, const Stream& stream, std::uint64_t position, std::uint64_t length);
+
+  // Of the last of the bytes.
+  const Extent& last_extent() const noexcept { return last_extent_; }
+
+  void send(fuse_req_t request) noexcept;
+
+ private:
+  static constexpr std::size_t max_pieces = 16;
+
+  static std::size_t most_pieces(std::uint64_t length) noexcept;
+
+  struct {
+    fuse_bufvec vector;  // has the first piece
+    std::array<fuse_buf, max_pieces - 1> others;
+  } pieces_ = {};
+  Extent last_extent_;
+};
+
+}  // namespace cim
