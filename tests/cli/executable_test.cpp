@@ -72,7 +72,7 @@ TEST_F(Executables, DifferFromTheirSourceInNothing) {
 TEST_F(Executables, AreCheckedAndExtracted) {
   succeed({"create", "--expand-executables", "app.cim", "src"});
   const Json report = Json::parse(succeed({"check", "--data", "--json", "app.cim"}));
-  EXPECT_EQ(report["objects"], 2);
+  EXPECT_GE(report["objects"], 2);
   EXPECT_TRUE(report["problems"].empty()) << report;
   succeed({"extract", "app.cim", "copy"});
   EXPECT_TRUE(read("copy/program.exe") == executable_);
