@@ -102,9 +102,11 @@ struct Writer::Impl {
   FileDescriptor lock_target() const;
   PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
 
-  // Remembers that `work` has failed, after which the image can no longer be trusted.
+  // Remembers that `work` has failed, after which the image can no longer be trusted and nothing
+  // more is done for it.
   template <typename Work>
   auto guarded(Work&& work) {
+    if (failure) throw Error(*failure);
     try {
       return work();
     } catch (const Error& error) {
