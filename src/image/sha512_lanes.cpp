@@ -86,6 +86,7 @@ template <std::size_t lanes>
 [[gnu::always_inline]] inline Words<lanes> load_words(const Pointers<lanes>& from,
                                                       std::size_t offset) {
   Words<lanes> words;
+#pragma GCC unroll 8
   for (std::size_t i = 0; i < lanes; ++i) {
     std::uint64_t big_endian;
     std::memcpy(&big_endian, from[i] + offset, sizeof(big_endian));
