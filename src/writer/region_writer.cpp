@@ -1,5 +1,6 @@
 #include "writer/region_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,7 +16,9 @@ namespace cim {
 
 namespace {
 
-constexpr std::size_t buffer_size = 1 << 20;
+// Also of a write, however long the object. With more at a time, some kernels take large pages for
+// it, which are less likely to be in a cache, or in the memory of a virtual machine, already.
+constexpr std::size_t buffer_size = 128 << 10;
 constexpr std::uint64_t object_alignment = 8;
 
 // The disk is to write while data still comes, so that there is little left to wait for when the
@@ -56,7 +59,10 @@ format::RegionOffset RegionWriter::append(ByteView object) {
   const format::RegionOffset offset = format::make_region_offset(region_index_, end_);
   if (object.size() >= buffer_size) {
     flush();
-    file_.write_at(end_, object.data(), object.size());
+    for (std::size_t at = 0; at < object.size(); at += buffer_size) {
+      const ByteView part = object.subspan(at, std::min(buffer_size, object.size() - at));
+      file_.write_at(end_ + at, part.data(), part.size());
+    }
   } else {
     if (buffer_.size() + object.size() > buffer_size) flush();
     buffer_.insert(buffer_.end(), object.begin(), object.end());
