@@ -32,10 +32,34 @@ ObjectIndex::ObjectIndex(const Image* base, int directory_fd, const std::string&
   }
 }
 
+void ObjectIndex::add(const ObjectId& id, format::RegionOffset offset) {
+  if (2 * (own_.size() + 1) > slots_.size()) make_slots();
+  std::uint32_t& slot = slots_[slot_of(id)];
+  if (slot != 0) return;
+  own_.push_back({id, offset});
+  slot = static_cast<std::uint32_t>(own_.size());
+}
+
 std::optional<format::RegionOffset> ObjectIndex::find_own(const ObjectId& id) const {
-  const auto found = own_.find(id);
-  if (found == own_.end()) return std::nullopt;
-  return found->second;
+  const std::uint32_t found = slots_.empty() ? 0 : slots_[slot_of(id)];
+  if (found == 0) return std::nullopt;
+  return own_[found - 1].offset;
+}
+
+// The slot where `id` is, or would be.
+std::size_t ObjectIndex::slot_of(const ObjectId& id) const noexcept {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t slot = ObjectIdHash()(id) & mask;
+  while (slots_[slot] != 0 && own_[slots_[slot] - 1].id != id) slot = (slot + 1) & mask;
+  return slot;
+}
+
+void ObjectIndex::make_slots() {
+  const std::size_t count = slots_.empty() ? 1024 : 2 * slots_.size();  // a power of two
+  slots_.assign(count, 0);
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    slots_[slot_of(own_[i].id)] = static_cast<std::uint32_t>(i + 1);
+  }
 }
 
 std::optional<format::RegionOffset> ObjectIndex::find_base(const ObjectId& id) const {

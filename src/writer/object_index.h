@@ -1,12 +1,12 @@
 // What data an image already has: the index by which equal files take the space of one.
 #pragma once
 
-#include <cstring>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,9 +28,10 @@ struct ObjectId {
 
 struct ObjectIdHash {
   std::size_t operator()(const ObjectId& id) const noexcept {
-    std::size_t hash;
-    std::memcpy(&hash, id.digest.data(), sizeof(hash));
-    return hash;
+    // Of all of the digest: short data is its own, and much of it starts alike.
+    const std::string_view digest(reinterpret_cast<const char*>(id.digest.data()),
+                                  id.digest.size());
+    return std::hash<std::string_view>()(digest) + id.length;
   }
 };
 
@@ -43,7 +44,7 @@ class ObjectIndex {
   // are passed over.
   ObjectIndex(const Image* base, int directory_fd, const std::string& directory);
 
-  void add(const ObjectId& id, format::RegionOffset offset) { own_.emplace(id, offset); }
+  void add(const ObjectId& id, format::RegionOffset offset);
 
   // Where data written by this image is.
   std::optional<format::RegionOffset> find_own(const ObjectId& id) const;
@@ -65,7 +66,17 @@ class ObjectIndex {
   };
   static std::optional<format::RegionOffset> find(const Table& table, const ObjectId& id);
 
-  std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash> own_;
+  struct Own {
+    ObjectId id;
+    format::RegionOffset offset;
+  };
+  std::size_t slot_of(const ObjectId& id) const noexcept;
+  void make_slots();
+
+  // A hash table with open addressing: with a million objects, std::unordered_map would take half
+  // as much memory again, and time to free it.
+  std::vector<Own> own_;
+  std::vector<std::uint32_t> slots_;  // of own_, counted from 1; 0: empty; at most half are not
   mutable std::deque<Table> base_;
 };
 

@@ -144,6 +144,19 @@ TEST_F(WriterTest, ManyFilesComeBack) {
   }
 }
 
+TEST_F(WriterTest, ManyShortFilesThatStartAlikeTakeNoLonger) {
+  constexpr int count = 100000;
+  const auto content_of = [](int i) { return fmt::format("version 1, {}", i); };
+  Writer writer(fresh());
+  for (int i = 0; i < count; ++i) {
+    put(writer, linux_to_image_path(std::to_string(i)), content_of(i));
+  }
+  writer.commit();
+  const Image image = open();
+  EXPECT_EQ(content_of(0), content(image, u"0"));
+  EXPECT_EQ(content_of(count - 1), content(image, linux_to_image_path(std::to_string(count - 1))));
+}
+
 TEST_F(WriterTest, LargeDataIsAlignedToPages) {
   Writer writer(fresh());
   put(writer, u"small", "x");
