@@ -52,12 +52,14 @@ class ExtensionWriter {
 
 }  // namespace
 
-format::RegionOffset MetadataWriter::write(format::RegionOffset upcase_table) {
-  if (upcase_table == 0) {
-    upcase_table = metadata_.append(std::as_bytes(tree_.order().upcase));
-  }
+void MetadataWriter::write_directories(format::RegionOffset upcase_table) {
+  upcase_table_ =
+      upcase_table != 0 ? upcase_table : metadata_.append(std::as_bytes(tree_.order().upcase));
   number_files();
   for (Node* directory : changed_directories_) write_link_table(*directory);
+}
+
+format::RegionOffset MetadataWriter::write_files() {
   std::optional<ExtensionWriter> extension;
   if (needs_extension()) {
     extension.emplace(regions_.region(RegionType::small_data, 0), count_links(),
@@ -74,7 +76,7 @@ format::RegionOffset MetadataWriter::write(format::RegionOffset upcase_table) {
   const format::RegionOffset directory = metadata_.append(std::as_bytes(std::span(tables)));
   if (extension) extension->write(directory, first_own_file(), data_objects_);
   const format::Filesystem filesystem = {
-      .upcase_table = upcase_table,
+      .upcase_table = upcase_table_,
       .file_table_directory = directory,
       .file_table_directory_length = static_cast<std::uint32_t>(tables.size()),
       .root_directory = tree_.root().id,

@@ -36,10 +36,12 @@ class MetadataWriter {
         attribute_names_(attribute_names),
         is_fork_(is_fork) {}
 
-  // Writes everything; to be called once. `upcase_table` is the region offset of a table that is
-  // there already, or 0 to write the tree's own. Returns the offset of the Filesystem object.
-  // Throws Error.
-  format::RegionOffset write(format::RegionOffset upcase_table);
+  // Writes everything, in two steps, each to be called once; the first while data of files may
+  // still be on its way into regions. `upcase_table` is the region offset of a table that is there
+  // already, or 0 to write the tree's own. Returns the offset of the Filesystem object. Throw
+  // Error.
+  void write_directories(format::RegionOffset upcase_table);
+  format::RegionOffset write_files();
 
  private:
   void number_files();
@@ -60,6 +62,7 @@ class MetadataWriter {
   ObjectIndex& data_objects_;
   const std::optional<AttributeNames>& attribute_names_;
   bool is_fork_;
+  format::RegionOffset upcase_table_ = 0;
   FileId first_new_id_ = 1;
   std::vector<Node*> new_nodes_;            // by id, from first_new_id_ on
   std::vector<Node*> changed_directories_;  // in the order of a walk

@@ -402,12 +402,11 @@ void Writer::Impl::commit() {
 }
 
 format::RegionSet Writer::Impl::write_and_publish() {
+  MetadataWriter metadata(tree, metadata_objects, regions, objects, attribute_names, is_fork);
+  metadata.write_directories(base ? BaseImage(*base).upcase_table() : 0);
   queue.wait();
   expander.write_objects(metadata_objects);
-  const format::RegionOffset upcase = base ? BaseImage(*base).upcase_table() : 0;
-  const format::RegionOffset filesystem =
-      MetadataWriter(tree, metadata_objects, regions, objects, attribute_names, is_fork)
-          .write(upcase);
+  const format::RegionOffset filesystem = metadata.write_files();
   regions.finish(metadata_objects.take_object_ids(), objects);
   const format::RegionSet set = regions.publish();
   try {
