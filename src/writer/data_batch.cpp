@@ -61,19 +61,19 @@ ByteView DataBatch::data_of(const Step& step) const {
   return ByteView(bytes_).subspan(step.start, step.length);
 }
 
-std::vector<Digest> DataBatch::digests_of_whole() const {
+void DataBatch::digest() {
+  if (!digests_.empty()) return;
   std::vector<ByteView> whole;
   for (const Step& step : steps_) {
     if (step.kind == Step::Kind::whole) whole.push_back(data_of(step));
   }
-  std::vector<Digest> digests(whole.size());
-  digest_objects(whole, digests);
-  return digests;
+  digests_.resize(whole.size());
+  digest_objects(whole, digests_);
 }
 
 void DataBatch::store(DataStore& store, std::optional<DataWriter>& large) {
-  const std::vector<Digest> digests = digests_of_whole();
-  auto digest = digests.begin();
+  digest();
+  auto digest = digests_.begin();
   for (Step& step : steps_) {
     switch (step.kind) {
       case Step::Kind::whole:
@@ -99,6 +99,7 @@ void DataBatch::finish() {
   }
   steps_.clear();
   bytes_.clear();
+  digests_.clear();
 }
 
 }  // namespace cim

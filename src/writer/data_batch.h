@@ -17,7 +17,7 @@ namespace cim {
 class DataBatch {
  public:
   // Bytes of data.
-  static constexpr std::size_t capacity = 4 << 20;
+  static constexpr std::size_t capacity = 8 << 20;
 
   DataBatch() { bytes_.reserve(capacity); }
 
@@ -40,8 +40,11 @@ class DataBatch {
   void write_large(std::uint64_t offset, ByteView data);
   void end_large(format::Stream& target);
 
-  // Stores all that was added. `large` is the large stream of which only parts were added so far.
-  // Throws Error.
+  // Digests the whole streams, unless that has been done. To be called once all are added.
+  void digest();
+
+  // Stores all that was added, digested or not. `large` is the large stream of which only parts
+  // were added so far. Throws Error.
   void store(DataStore& store, std::optional<DataWriter>& large);
 
   // Puts the records of the streams that have been stored where they belong, and empties the batch.
@@ -63,10 +66,10 @@ class DataBatch {
 
   void fill_with_zeros(Step& whole, std::size_t length);
   ByteView data_of(const Step& step) const;
-  std::vector<Digest> digests_of_whole() const;
 
   std::vector<Step> steps_;
   std::vector<std::byte> bytes_;
+  std::vector<Digest> digests_;  // of the whole streams
 };
 
 }  // namespace cim

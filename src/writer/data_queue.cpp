@@ -8,7 +8,7 @@ namespace cim {
 
 namespace {
 
-constexpr std::size_t max_pending = 4;
+constexpr std::size_t max_pending = 3;
 
 // Signals are for the threads of the program that uses us, but for those that a thread sends
 // itself: with SIGBUS blocked, the kernel would end the process where a mapped file has become
@@ -66,12 +66,17 @@ void DataQueue::hand_over() {
     stored_.reserve(max_pending);  // as many as can be until the next collect()
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
-  {
-    std::unique_lock lock(mutex_);
-    progress_.wait(lock, [this] { return pending_.size() < max_pending; });
-    collect();
-    pending_.push_back(std::move(filling_));
+  std::unique_lock lock(mutex_);
+  const auto has_room = [this] { return pending_.size() < max_pending; };
+  if (!has_room()) {
+    lock.unlock();
+    filling_.digest();  // who would have to wait does some of the thread's work
+    lock.lock();
   }
+  progress_.wait(lock, has_room);
+  collect();
+  pending_.push_back(std::move(filling_));
+  lock.unlock();
   work_.notify_one();
   if (empty_.empty()) empty_.emplace_back();
   filling_ = std::move(empty_.back());
