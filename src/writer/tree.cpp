@@ -5,6 +5,22 @@
 
 namespace cim {
 
+namespace {
+
+// Where `name` is among `entries`, or would be. Names mostly come in order, each behind the last.
+EntryChanges::iterator find_place(EntryChanges& entries, std::u16string_view name) {
+  const NameOrder order = entries.key_comp();
+  if (entries.empty() || order(entries.rbegin()->first, name)) return entries.end();
+  return entries.lower_bound(name);
+}
+
+bool is_at(const EntryChanges& entries, EntryChanges::const_iterator place,
+           std::u16string_view name) {
+  return place != entries.end() && !entries.key_comp()(name, place->first);
+}
+
+}  // namespace
+
 bool Node::is_directory() const noexcept {
   return decode_stream(record.default_stream).type == StreamType::link_table;
 }
@@ -48,8 +64,8 @@ std::optional<FileId> Tree::find_in_base(const Node& directory, std::u16string_v
 
 Node* Tree::child(Node& directory, std::u16string_view name) {
   if (directory.entries) {
-    const auto change = directory.entries->find(name);
-    if (change != directory.entries->end()) return change->second;
+    const auto change = find_place(*directory.entries, name);
+    if (is_at(*directory.entries, change, name)) return change->second;
   }
   const std::optional<FileId> id = find_in_base(directory, name);
   return id ? &load(*id) : nullptr;
@@ -67,9 +83,9 @@ Node* Tree::find(std::span<const std::u16string_view> names) {
 
 void Tree::attach(Node& directory, std::u16string_view name, Node& node) {
   if (!directory.entries) directory.entries = std::make_unique<EntryChanges>(order());
-  const auto removed = directory.entries->find(name);
-  if (removed != directory.entries->end()) directory.entries->erase(removed);
-  directory.entries->emplace(name, &node);
+  auto place = find_place(*directory.entries, name);
+  if (is_at(*directory.entries, place, name)) place = directory.entries->erase(place);
+  directory.entries->emplace_hint(place, name, &node);
   directory.changed = true;
   if (node.is_directory()) {
     ++directory.links;
