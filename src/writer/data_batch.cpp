@@ -1,6 +1,7 @@
 #include "writer/data_batch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "format/bytes.h"
 #include "image/base.h"
@@ -67,8 +68,9 @@ void DataBatch::digest() {
   for (const Step& step : steps_) {
     if (step.kind == Step::Kind::whole) whole.push_back(data_of(step));
   }
-  digests_.resize(whole.size());
-  digest_objects(whole, digests_);
+  std::vector<Digest> digests(whole.size());
+  digest_objects(whole, digests);
+  digests_ = std::move(digests);
 }
 
 void DataBatch::store(DataStore& store, std::optional<DataWriter>& large) {
