@@ -193,6 +193,7 @@ std::vector<FileId> Image::files_of_last_fork() const {
 
 // Equal lists are mostly the same object, and are looked through once.
 AttributeNames Image::Impl::collected_attribute_names(const Image& image) const {
+  image.read_metadata_ahead();
   AttributeNames names;
   MetadataTally tally(image);
   std::unordered_set<format::RegionOffset> seen;
