@@ -242,7 +242,7 @@ class CIM_API Image {
 
  private:
   friend class BaseImage;
-  struct Impl;
+  struct CIM_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -154,7 +154,7 @@ class CIM_API Writer {
 
  private:
   friend class WriteStream;
-  struct Impl;
+  struct CIM_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
