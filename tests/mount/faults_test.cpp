@@ -153,10 +153,10 @@ TEST_F(FaultsTest, ADiskThatDoesNotAnswerHoldsUpNobodyElse) {
   std::future<std::string> reads[] = {
       std::async(std::launch::async, [&] { return read_file(file_in(mount_point, 7)); }),
       std::async(std::launch::async, [&] { return read_file(mount_point + "/large"); })};
+  EXPECT_TRUE(wait_until([&] { return threads_that_wait_for_a_disk(daemon.pid()) >= 2; }));
   for (int i = 0; i < 100; ++i) {
     EXPECT_TRUE(ends([&] { EXPECT_FALSE(fs::exists(missing(i))); }, [&] { disk.signal(SIGCONT); }));
     if (HasFailure()) break;
-    std::this_thread::sleep_for(1ms);
   }
   for (const auto& read : reads) EXPECT_EQ(std::future_status::timeout, read.wait_for(0s));
   disk.signal(SIGCONT);

@@ -31,6 +31,41 @@
 namespace cim::test {
 namespace {
 
+struct Thread {
+  std::string id;
+  char state = '?';                   // S: sleeps, D: waits for a disk, see proc_pid_status(5)
+  std::vector<std::string> switches;  // how often it has gone to sleep, and been sent to
+
+  bool operator==(const Thread&) const = default;
+};
+
+Thread thread_at(const boost::filesystem::path& directory) {
+  Thread thread = {.id = directory.filename().string()};
+  std::ifstream status((directory / "status").string());
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("State:")) thread.state = line[line.find('\t') + 1];
+    if (line.find("ctxt_switches") != std::string::npos) thread.switches.push_back(line);
+  }
+  return thread;
+}
+
+// All but the caller's.
+std::vector<Thread> threads_of(pid_t process) {
+  const std::string caller = std::to_string(gettid());
+  std::vector<Thread> threads;
+  boost::system::error_code ended;
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
+  for (const auto& entry : boost::filesystem::directory_iterator(tasks, ended)) {
+    if (entry.path().filename() != caller) threads.push_back(thread_at(entry.path()));
+  }
+  return threads;
+}
+
+std::ptrdiff_t count_in_state(const std::vector<Thread>& threads, char state) {
+  return std::count_if(threads.begin(), threads.end(),
+                       [=](const Thread& thread) { return thread.state == state; });
+}
+
 // The daemon of the build directory, set in meson.build.
 std::string daemon_path() {
   const char* path = std::getenv("CIMFS_DAEMON");
@@ -132,6 +167,18 @@ bool wait_until(const std::function<bool()>& done) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   return true;
+}
+
+bool wait_until_idle(pid_t process) {
+  return wait_until([=] {
+    const std::vector<Thread> threads = threads_of(process);
+    return !threads.empty() && count_in_state(threads, 'S') == std::ssize(threads) &&
+           threads_of(process) == threads;
+  });
+}
+
+std::ptrdiff_t threads_that_wait_for_a_disk(pid_t process) {
+  return count_in_state(threads_of(process), 'D');
 }
 
 bool is_mounted(const std::string& mount_point) {

@@ -87,6 +87,13 @@ class ForegroundDaemon {
 // Waits until `done`, some seconds at most. Returns whether it was.
 bool wait_until(const std::function<bool()>& done);
 
+// Waits until a process has nothing more to do, some seconds at most: all of its threads sleep, but
+// for the caller, and none did anything else between two looks. Returns whether it was.
+bool wait_until_idle(pid_t process);
+
+// How many threads of a process wait for a disk.
+std::ptrdiff_t threads_that_wait_for_a_disk(pid_t process);
+
 // Whether something is mounted at `mount_point`.
 bool is_mounted(const std::string& mount_point);
 

@@ -1,7 +1,7 @@
 // Small files are sent to the kernel before they are read, if reads come in order.
 #include <algorithm>
-#include <chrono>
 #include <fstream>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,8 +16,6 @@
 namespace cim::test {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr int file_count = 200;
 
 std::string name_of(int number) { return fmt::format("{:03}", number); }
@@ -30,22 +28,28 @@ class PrefetchTest : public MountTest {
   // Mounts `file_count` files, and lists them, as prefetching is only for files that the kernel
   // knows of.
   std::string mount_files(const std::vector<std::string>& options = {}) {
-    const std::string directory = mount_of(
-        [](Writer& writer) {
-          for (int i = 0; i < file_count; ++i) {
-            put(writer, linux_to_image_path(name_of(i)), content_of(i));
-          }
-        },
-        options);
+    Writer writer(fresh());
+    for (int i = 0; i < file_count; ++i)
+      put(writer, linux_to_image_path(name_of(i)), content_of(i));
+    writer.commit();
+    const std::string directory = make_directory();
+    daemon_.emplace(image_path(), directory, options);
     EXPECT_EQ(std::distance(boost::filesystem::directory_iterator(directory), {}), file_count);
-    return directory;
+    return directory + "/";
   }
 
-  static int cached_files(const std::string& directory) {
-    int cached = 0;
-    for (int i = 0; i < file_count; ++i) cached += is_cached(directory + name_of(i));
+  // The files in the page cache, once the daemon has nothing more to send.
+  std::vector<int> cached_files(const std::string& directory) const {
+    EXPECT_TRUE(wait_until_idle(daemon_->pid()));
+    std::vector<int> cached;
+    for (int i = 0; i < file_count; ++i) {
+      if (is_cached(directory + name_of(i))) cached.push_back(i);
+    }
     return cached;
   }
+
+ private:
+  std::optional<ForegroundDaemon> daemon_;
 };
 
 TEST_F(PrefetchTest, FilesReadInOrderAreThereBeforeTheyAreRead) {
@@ -122,24 +126,27 @@ TEST_F(PrefetchTest, WhatWasSentIsWhatTheFileHolds) {
 }
 
 TEST_F(PrefetchTest, NothingIsSentIfNoneIsWanted) {
-  const std::string directory = mount_files({"prefetch=0"});
+  const std::string directory = mount_files({"-o", "prefetch=0"});
   for (int i = 0; i < 10; ++i) read_file(directory + name_of(i));
-  std::this_thread::sleep_for(200ms);
-  EXPECT_EQ(cached_files(directory), 10);
+  EXPECT_THAT(cached_files(directory), testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
 }
 
+// So far from each other that they are not in order either where the daemon sees two of them in the
+// other order.
 TEST_F(PrefetchTest, ReadsAgainstTheOrderSendNothing) {
   const std::string directory = mount_files();
-  for (int i = file_count - 1; i >= file_count / 2; --i) read_file(directory + name_of(i));
-  std::this_thread::sleep_for(200ms);
-  EXPECT_LE(cached_files(directory), file_count / 2 + 2);
+  std::vector<int> read;
+  for (int i = file_count - 1; i >= 0; i -= 20) {
+    read_file(directory + name_of(i));
+    read.insert(read.begin(), i);
+  }
+  EXPECT_EQ(cached_files(directory), read);
 }
 
 TEST_F(PrefetchTest, AWalkThatReadsNothingSendsNothing) {
   const std::string directory = mount_files();
   for (int i = 0; i < file_count; ++i) boost::filesystem::file_size(directory + name_of(i));
-  std::this_thread::sleep_for(200ms);
-  EXPECT_EQ(cached_files(directory), 0);
+  EXPECT_THAT(cached_files(directory), testing::IsEmpty());
 }
 
 // Each round the daemon gets the signal while files are read in order, often enough that it comes
@@ -179,6 +186,19 @@ TEST_F(SignalWhileReadingTest, EndsTheDaemon) { expect_end(SIGTERM, 0); }
 
 TEST_F(SignalWhileReadingTest, CanKillTheDaemon) { expect_end(SIGKILL, 128 + SIGKILL); }
 
+// Whether a process that has mapped the file at `path` reads its pages one by one, as it may have
+// asked for: see VmFlags in proc_pid_smaps(5).
+bool reads_pages_alone(pid_t process, const std::string& path) {
+  std::ifstream mappings("/proc/" + std::to_string(process) + "/smaps");
+  bool of_file = false;
+  for (std::string line; std::getline(mappings, line);) {
+    if (line.find('/') != std::string::npos) of_file = line.ends_with(path);
+    if (of_file && line.starts_with("VmFlags:")) return line.find(" rr") != std::string::npos;
+  }
+  ADD_FAILURE() << "no mapping of " << path;
+  return false;
+}
+
 // A cold image is small work for the disk until somebody looks at more than the root.
 TEST_F(PrefetchTest, MetadataIsReadAheadOnceADirectoryIsLookedInto) {
   {
@@ -191,12 +211,16 @@ TEST_F(PrefetchTest, MetadataIsReadAheadOnceADirectoryIsLookedInto) {
   const std::size_t size = boost::filesystem::file_size(metadata);
   drop_cached(metadata);
   if (cached_bytes(metadata, size) != 0) GTEST_SKIP() << "the file system keeps all in memory";
-  const std::string root = mount() + "/";
+  const std::string mount_point = make_directory();
+  const std::string root = mount_point + "/";
+  const ForegroundDaemon daemon(image_path(), mount_point);
   EXPECT_EQ(list_directory(root).size(), 1);
-  std::this_thread::sleep_for(200ms);
+  EXPECT_TRUE(wait_until_idle(daemon.pid()));
+  EXPECT_TRUE(reads_pages_alone(daemon.pid(), metadata));
   EXPECT_LT(cached_bytes(metadata, size), size / 2);
   EXPECT_FALSE(boost::filesystem::exists(root + "directory/missing"));
   EXPECT_TRUE(wait_until([&] { return cached_bytes(metadata, size) >= size; }));
+  EXPECT_FALSE(reads_pages_alone(daemon.pid(), metadata));
 }
 
 TEST_F(PrefetchTest, AnythingButANumberIsRefused) {
