@@ -39,6 +39,18 @@ class Programs : public CliTest {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  // Makes app.cim of src, makes it anew and adds to it, each by `run`, which returns an exit
+  // status.
+  template <typename Run>
+  void expect_to_build(const Run& run) const {
+    for (const char* command : {"cim create app.cim src", "cim create app.cim src --force",
+                                "cim add app.cim src/file more"}) {
+      EXPECT_EQ(run(command), 0) << command;
+      expect_image("app.cim");
+    }
+    EXPECT_EQ(cim({"cat", "app.cim", "more"}).out, "content");
+  }
+
   void expect_image(const std::string& image) const {
     EXPECT_EQ(cim({"check", "--data", image}).status, 0);
     EXPECT_EQ(cim({"cat", image, "file"}).out, "content");
@@ -68,10 +80,7 @@ class ClosedStreams : public Programs, public testing::WithParamInterface<int> {
 };
 
 TEST_P(ClosedStreams, DoNotMixMessagesWithFiles) {
-  EXPECT_EQ(run_without("cim create app.cim src"), 0);
-  expect_image("app.cim");
-  EXPECT_EQ(run_without("cim add app.cim src/file more"), 0);
-  expect_image("app.cim");
+  expect_to_build([this](const std::string& command) { return run_without(command); });
   EXPECT_EQ(run_without("cim export app.cim --tar app.tar"), 0);
   EXPECT_EQ(run_without("cim create tar.cim --tar app.tar"), 0);
   expect_image("tar.cim");
@@ -135,11 +144,7 @@ class LostMessages : public Programs, public testing::WithParamInterface<Loss> {
 };
 
 TEST_P(LostMessages, AreNotWorthTheWork) {
-  EXPECT_EQ(run_unheard("cim create app.cim src"), 0);
-  expect_image("app.cim");
-  EXPECT_EQ(run_unheard("cim create app.cim src --force"), 0);
-  EXPECT_EQ(run_unheard("cim add app.cim src/file more"), 0);
-  expect_image("app.cim");
+  expect_to_build([this](const std::string& command) { return run_unheard(command); });
   EXPECT_EQ(run_unheard("cim gc ."), 0);
   for (const std::string& name : files()) {
     if (name.starts_with("objectid_")) fs::remove(path(name));

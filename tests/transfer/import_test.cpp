@@ -44,6 +44,16 @@ class Import : public testing::Test {
     return Image(images() + "/image.cim");
   }
 
+  // A fork of the image `base` with what is in the source.
+  Image fork_of(const std::string& base) {
+    Writer::Options options = new_image(images(), "fork.cim");
+    options.existing = base;
+    Writer writer(options);
+    import_tree(writer, source(), u"", {}, progress_);
+    writer.commit();
+    return Image(images() + "/fork.cim");
+  }
+
   // The message of the Error that the import ends with.
   std::string failure(const ImportOptions& options, Progress& progress) {
     Writer writer(new_image(images(), "image.cim"));
@@ -164,12 +174,7 @@ TEST_F(Import, MergesDirectoriesAndReplacesFiles) {
   write_file(source("d/same"), "after");
   write_file(source("d/new"), "new");
 
-  Writer::Options options = new_image(images(), "fork.cim");
-  options.existing = "base.cim";
-  Writer writer(options);
-  import_tree(writer, source(), u"", {}, progress_);
-  writer.commit();
-  const Image image(images() + "/fork.cim");
+  const Image image = fork_of("base.cim");
   EXPECT_EQ(test::list(image, u"d"), (Names{"new", "old", "same"}));
   EXPECT_EQ(test::content(image, u"d\\same"), "after");
 }
@@ -181,12 +186,7 @@ TEST_F(Import, HardLinksReplaceDirectoriesOfTheBase) {
   write_file(source("a"), "x");
   fs::create_hard_link(source("a"), source("b"));
 
-  Writer::Options options = new_image(images(), "fork.cim");
-  options.existing = "base.cim";
-  Writer writer(options);
-  import_tree(writer, source(), u"", {}, progress_);
-  writer.commit();
-  const Image image(images() + "/fork.cim");
+  const Image image = fork_of("base.cim");
   EXPECT_EQ(image.resolve(u"a"), image.resolve(u"b"));
 }
 
