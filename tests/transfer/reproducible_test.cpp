@@ -1,6 +1,5 @@
 // Equal trees make equal images, however and wherever they were made.
 #include <functional>
-#include <set>
 
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "image/file_descriptor.h"
+#include "support/same_files.h"
 #include "support/temporary_directory.h"
 #include "transfer/import.h"
 #include "tree.h"
@@ -18,6 +18,7 @@ namespace cim::transfer {
 namespace {
 
 namespace fs = boost::filesystem;
+using test::expect_same_files;
 
 using Steps = std::vector<std::function<void(const std::string&)>>;
 
@@ -48,14 +49,6 @@ void write_at(const std::string& path, std::uint64_t offset, const std::string& 
             pwrite(fd.get(), text.data(), text.size(), static_cast<off_t>(offset)));
 }
 
-std::set<std::string> names_in(const std::string& directory) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    names.insert(entry.path().filename().string());
-  }
-  return names;
-}
-
 class Reproducible : public testing::Test {
  protected:
   // Makes an image of a tree that `steps` build, given its path, one after the other. Returns the
@@ -70,14 +63,6 @@ class Reproducible : public testing::Test {
     set_times(source);
     make_image(images, "image.cim", source);
     return images;
-  }
-
-  // The directories have the same files.
-  static void expect_equal(const std::string& a, const std::string& b) {
-    ASSERT_EQ(names_in(a), names_in(b));
-    for (const std::string& name : names_in(a)) {
-      EXPECT_TRUE(read_file(a + "/" + name) == read_file(b + "/" + name)) << name;
-    }
   }
 
   const test::TemporaryDirectory directory_;
@@ -97,7 +82,7 @@ TEST_F(Reproducible, WhateverTheOrderInWhichFilesWereMade) {
   }
   const std::string forward = image_of(steps);
   std::reverse(steps.begin(), steps.end());
-  expect_equal(forward, image_of(steps));
+  expect_same_files(forward, image_of(steps));
 }
 
 TEST_F(Reproducible, WhicheverNameOfAFileWasTheFirst) {
@@ -109,7 +94,7 @@ TEST_F(Reproducible, WhicheverNameOfAFileWasTheFirst) {
       write_file(source + "/b", "other");
     }};
   };
-  expect_equal(image_of(tree("/a", "/d/z")), image_of(tree("/d/z", "/a")));
+  expect_same_files(image_of(tree("/a", "/d/z")), image_of(tree("/d/z", "/a")));
 }
 
 TEST_F(Reproducible, WhateverTheOrderOfExtendedAttributes) {
@@ -123,7 +108,7 @@ TEST_F(Reproducible, WhateverTheOrderOfExtendedAttributes) {
   if (getxattr((directory_ / "source1/file").c_str(), "user.a", nullptr, 0) < 0) {
     GTEST_SKIP() << "the file system has no extended attributes";
   }
-  expect_equal(a, image_of(tree({"user.c", "user.a", "user.b"})));
+  expect_same_files(a, image_of(tree({"user.c", "user.a", "user.b"})));
 }
 
 TEST_F(Reproducible, WhetherZerosAreWrittenOrAHole) {
@@ -141,7 +126,7 @@ TEST_F(Reproducible, WhetherZerosAreWrittenOrAHole) {
     write_at(source + "/large", size - 4, "last");
     write_zeros(source + "/zeros", 0, size);
   }});
-  expect_equal(with_hole, without_hole);
+  expect_same_files(with_hole, without_hole);
 }
 
 TEST_F(Reproducible, WhateverTheMaskOfTheProcess) {
@@ -155,7 +140,7 @@ TEST_F(Reproducible, WhateverTheMaskOfTheProcess) {
   umask(0077);
   const std::string closed = image_of(steps);
   umask(before);
-  expect_equal(open_to_all, closed);
+  expect_same_files(open_to_all, closed);
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+// Comparing directories of files in tests.
+#pragma once
+
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+
+#include <boost/filesystem.hpp>
+#include <gtest/gtest.h>
+
+namespace cim::test {
+
+inline std::set<std::string> names_in(const std::string& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : boost::filesystem::directory_iterator(directory)) {
+    names.insert(entry.path().filename().string());
+  }
+  return names;
+}
+
+inline std::string bytes_of_file(const std::string& path) {
+  std::string bytes(boost::filesystem::file_size(path), '\0');
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file.read(bytes.data(), std::ssize(bytes))) << path;
+  return bytes;
+}
+
+// The directories have the same files, and have any.
+inline void expect_same_files(const std::string& a, const std::string& b) {
+  const std::set<std::string> names = names_in(a);
+  EXPECT_FALSE(names.empty()) << a;
+  ASSERT_EQ(names, names_in(b));
+  for (const std::string& name : names) {
+    EXPECT_TRUE(bytes_of_file(a + "/" + name) == bytes_of_file(b + "/" + name)) << name;
+  }
+}
+
+}  // namespace cim::test
