@@ -46,6 +46,9 @@ struct ImportOptions {
 // is the image's root: `source` must then be a directory, or a symbolic link to one. Anywhere else
 // a symbolic link is copied as one. The parent directory of `path` must exist in the image.
 //
+// Files of the names that writers give what is not to be seen yet (is_temporary_name()) are left
+// out.
+//
 // Files with several hard links in the source have them in the image. Holes stay holes. Memory is
 // needed for the names in the directories on the way down and for the paths of files with several
 // links, not for data.

@@ -13,6 +13,8 @@
 #include <fnmatch.h>
 #include <sys/stat.h>
 
+#include "writer/pending_file.h"
+
 namespace cim::transfer {
 namespace {
 
@@ -123,6 +125,7 @@ std::vector<SourceWalk::Entry> SourceWalk::list(int directory) const {
     if (is_excluded(exclude_, relative_directory + found->d_name)) continue;
     const unsigned char type =
         found->d_type == DT_UNKNOWN ? stat_type(directory, found->d_name, path_) : found->d_type;
+    if (type == DT_REG && is_temporary_name(found->d_name)) continue;
     entries.push_back({found->d_name, type});
   }
   if (errno != 0) throw system_error(errno, path_);

@@ -36,6 +36,9 @@ std::vector<std::string> read_patterns(const std::string& path);
 //     if (walk.type() == DT_DIR) walk.enter(open_it());
 //   }
 //
+// The temporary files of writers, which come and go, are passed over: on some file systems an image
+// that lies in its own source is among them.
+//
 // Keeps one list of names per level, and no more descriptors than DirectoryChain. Every file is
 // reached through its directory's descriptor, so a directory that is renamed or replaced meanwhile
 // does not lead the walk astray. For one thread at a time.

@@ -165,6 +165,20 @@ TEST_F(Import, DoesNotPutTheNewImageIntoItself) {
   EXPECT_EQ(test::list(image, u""), Names{"file"});
 }
 
+// Where file systems lack files without a name, a writer's have one: this writer's, where the image
+// lies in its own source, another's, or a killed one's.
+TEST_F(Import, LeavesOutWhatAWriterHasNotNamedYet) {
+  const Names similar = {".cimfs-0123456789ABCDEF.tmp", ".cimfs-0123456789abcde.tmp",
+                         ".cimfs-notes.tmp"};
+  for (const std::string& name : similar) write_file(source(name), "");
+  fs::create_directories(source("d/.cimfs-0123456789abcdee.tmp"));
+  write_file(source("d/.cimfs-0123456789abcdef.tmp"), "");
+  const Image image = image_of({});
+  EXPECT_EQ(test::list(image, u""), (Names{similar[0], similar[1], similar[2], "d"}));
+  EXPECT_EQ(test::list(image, u"d"), Names{".cimfs-0123456789abcdee.tmp"});
+  EXPECT_EQ(measure_tree(source(), {}).files, 6);
+}
+
 TEST_F(Import, MergesDirectoriesAndReplacesFiles) {
   fs::create_directories(source("d"));
   write_file(source("d/old"), "old");

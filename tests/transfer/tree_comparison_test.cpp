@@ -71,6 +71,17 @@ TEST(ComparisonOfMadeUpFiles, GoesByWhatThereIsToRead) {
   }
 }
 
+TEST(ComparisonOfADirectory, PassesOverWhatAWriterHasNotNamedYet) {
+  const test::TemporaryDirectory directory;
+  const std::string tree = directory / "tree";
+  fs::create_directory(tree);
+  fs::last_write_time(tree, 1);
+  const std::string image = make_image(directory.string(), "image.cim", tree);
+  write_file(tree + "/.cimfs-0123456789abcdef.tmp", "");
+  fs::last_write_time(tree, 1);
+  EXPECT_EQ(compare(image, tree), Differences{});
+}
+
 // Two trees, `old` and `new`, made alike and then changed.
 class Comparison : public testing::Test {
  protected:
