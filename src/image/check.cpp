@@ -415,7 +415,8 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
       }
       attempt([&] {
         ids.emplace(directory_fd, directory, set.id, i);
-        check_header_length(ids->fd(), sizeof(format::ObjectIdHeader), ids->path());
+        const FileDescriptor fd = open_regular_file(directory_fd, name, ids->path());
+        check_header_length(fd.get(), sizeof(format::ObjectIdHeader), ids->path());
       });
     }
   }

@@ -16,7 +16,7 @@ Mapping::Mapping(int fd, std::size_t size, const std::string& subject) {
   void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) throw system_error(errno, subject);
   bytes_ = {static_cast<const std::byte*>(address), size};
-  add_mapping(bytes_.data(), size, fd, subject);
+  add_mapping(bytes_.data(), size, subject);
 }
 
 Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}

@@ -12,8 +12,8 @@ class Mapping {
  public:
   Mapping() = default;
 
-  // Maps the first `size` bytes of `fd`, which must stay open as long; `subject` names it in the
-  // Error that a failure throws. What becomes of a page that cannot be read is in mapping_fault.h.
+  // Maps the first `size` bytes of `fd`, which can then be closed; `subject` names it in the Error
+  // that a failure throws. What becomes of a page that cannot be read is in mapping_fault.h.
   Mapping(int fd, std::size_t size, const std::string& subject);
   Mapping(Mapping&& other) noexcept;
   Mapping& operator=(Mapping&& other) noexcept;

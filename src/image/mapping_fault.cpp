@@ -1,5 +1,6 @@
 #include "image/mapping_fault.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -18,7 +19,6 @@ namespace {
 
 struct MappedFile {
   std::size_t size;
-  int fd;
   std::string path;
 };
 
@@ -34,8 +34,12 @@ MappedFiles& mapped_files() {
   return files;
 }
 
-// Pages with zeros in the place of what their files hold.
-std::array<std::byte*, 16> zeroed;
+// A page with zeros in the place of what its file holds, and a second mapping of that.
+struct ZeroedPage {
+  std::byte* page;
+  void* original;
+};
+std::array<ZeroedPage, 16> zeroed;
 std::atomic<std::size_t> zeroed_count = 0;
 
 std::atomic<std::uint64_t> faults = 0;
@@ -60,29 +64,39 @@ MappedFiles::const_iterator mapped_file_at(const std::byte* address) noexcept {
 // Puts the pages of files back. Needs the lock.
 void restore_pages() noexcept {
   for (std::size_t i = zeroed_count; i > 0; --i) {
-    std::byte* const page = zeroed[i - 1];
-    const auto file = mapped_file_at(page);
-    if (file != mapped_files().end() && mmap(page, page_size(), PROT_READ, MAP_SHARED | MAP_FIXED,
-                                             file->second.fd, page - file->first) == MAP_FAILED) {
-      return;
-    }
+    const auto [page, original] = zeroed[i - 1];
+    constexpr int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    if (mremap(original, page_size(), page_size(), flags, page) == MAP_FAILED) return;
     zeroed_count = i - 1;
   }
 }
 
-// In this order, so that who reads the zeros can know that they are none of the file's.
+// Needs the lock.
+bool is_zeroed(const std::byte* page) noexcept {
+  return std::any_of(zeroed.begin(), zeroed.begin() + zeroed_count,
+                     [page](const ZeroedPage& other) { return other.page == page; });
+}
+
+// In this order, so that who reads the zeros can know that they are none of the file's. Needs the
+// lock.
+bool zero_page(std::byte* page) noexcept {
+  if (zeroed_count == zeroed.size()) restore_pages();
+  if (zeroed_count == zeroed.size()) return false;
+  void* const original = mremap(page, 0, page_size(), MREMAP_MAYMOVE);  // 0: leaves the first one
+  if (original == MAP_FAILED) return false;
+  ++faults;
+  zeroed[zeroed_count++] = {page, original};
+  return mmap(page, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+         MAP_FAILED;
+}
+
 bool zero_page_at(std::byte* address) noexcept {
   const std::lock_guard lock(mutex);
   const auto file = mapped_file_at(address);
   if (file == mapped_files().end()) return false;
-  if (zeroed_count == zeroed.size()) restore_pages();
-  if (zeroed_count == zeroed.size()) return false;
-  std::byte* const page = address - reinterpret_cast<std::uintptr_t>(address) % page_size();
-  ++faults;
-  zeroed[zeroed_count++] = page;
   faulted_file = &file->second.path;
-  return mmap(page, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-         MAP_FAILED;
+  std::byte* const page = address - reinterpret_cast<std::uintptr_t>(address) % page_size();
+  return is_zeroed(page) || zero_page(page);  // another thread may have met the same fault
 }
 
 // Whether the thread has met a page that cannot be had. A signal that somebody has sent may hit one
@@ -150,9 +164,9 @@ std::string FaultWatch::complaint() {
   return (faulted_file != nullptr ? *faulted_file : "a file") + ": " + reason;
 }
 
-void add_mapping(const std::byte* bytes, std::size_t size, int fd, const std::string& path) {
+void add_mapping(const std::byte* bytes, std::size_t size, const std::string& path) {
   const std::lock_guard lock(mutex);
-  mapped_files()[bytes] = {size, fd, path};
+  mapped_files()[bytes] = {size, path};
 }
 
 void remove_mapping(const std::byte* bytes) noexcept {

@@ -40,8 +40,8 @@ class FaultWatch {
   std::uint64_t faults_before_ = 0;
 };
 
-// For Mapping: `bytes`, of a mapping of the file `fd` from its start, exist, or do not any more.
-void add_mapping(const std::byte* bytes, std::size_t size, int fd, const std::string& path);
+// For Mapping: `bytes`, of a mapping of the file at `path`, exist, or do not any more.
+void add_mapping(const std::byte* bytes, std::size_t size, const std::string& path);
 void remove_mapping(const std::byte* bytes) noexcept;
 
 }  // namespace cim

@@ -16,13 +16,17 @@ namespace {
 
 constexpr std::size_t max_copied = std::size_t{1} << 24;  // entries: 640 MiB
 
+Mapping map_regular_file(int directory_fd, const std::string& name, const std::string& path) {
+  const FileDescriptor fd = open_regular_file(directory_fd, name, path);
+  return Mapping(fd.get(), file_size(fd.get(), path), path);
+}
+
 }  // namespace
 
 ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const format::Guid& set,
                      std::uint16_t index)
     : path_(directory + "/" + object_id_file_name(set, index)),
-      fd_(open_regular_file(directory_fd, object_id_file_name(set, index), path_)),
-      mapping_(fd_.get(), file_size(fd_.get(), path_), path_) {
+      mapping_(map_regular_file(directory_fd, object_id_file_name(set, index), path_)) {
   const ByteView bytes = mapping_.bytes();
   if (bytes.size() < sizeof(format::ObjectIdHeader)) {
     throw Error(Errc::corrupt, path_ + ": is truncated: shorter than its header");

@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "format/layout.h"
-#include "image/file_descriptor.h"
 #include "image/mapping.h"
 
 namespace cim {
 
-// An open object id file. What its entries say is unchecked. Move-only. Threads may share it while
+// A mapped object id file. What its entries say is unchecked. Move-only. Threads may share it while
 // none moves or sorts it.
 class ObjectIds {
  public:
@@ -21,7 +20,6 @@ class ObjectIds {
             std::uint16_t index);
 
   const std::string& path() const noexcept { return path_; }
-  int fd() const noexcept { return fd_.get(); }
 
   // Whether the digests are those of digest.h. In version 2 ours were others, and it is not known
   // that Windows ever wrote that version.
@@ -38,7 +36,6 @@ class ObjectIds {
 
  private:
   std::string path_;
-  FileDescriptor fd_;
   std::uint32_t version_major_ = 0;
   Mapping mapping_;
   std::vector<format::ObjectIdEntry> sorted_;  // a copy, if the file's are out of order
