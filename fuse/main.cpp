@@ -15,6 +15,7 @@
 #include "mount/exit_status.h"
 #include "operations.h"
 #include "options.h"
+#include "program/descriptor_limit.h"
 #include "program/standard_streams.h"
 #include "session.h"
 
@@ -96,6 +97,7 @@ int main(int argc, char* argv[]) {
   try {
     open_missing_standard_streams();
     exit_at_mapping_faults("cimfs", failed);
+    raise_descriptor_limit();
     run(parse_options(argc, argv));
     return success;
   } catch (const UsageError& error) {

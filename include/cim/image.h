@@ -84,12 +84,13 @@ struct NamedStream {
   Stream stream;
 };
 
-// A contiguous part of a stream: `length` bytes at `position` of the file `fd`, or, where `fd` is
-// -1, `length` zeros. The descriptor belongs to the Image.
+// A contiguous part of a stream: `length` bytes at `position` of the file `fd`; where `fd` is -1,
+// those at `bytes`; where that is null, too, zeros. Descriptor and memory belong to the Image.
 struct Extent {
   int fd = -1;
   std::uint64_t position = 0;
   std::uint64_t length = 0;
+  const std::byte* bytes = nullptr;
 };
 
 // A st_nlink that differs from the common one (1 for a file, 2 for a directory).
@@ -119,9 +120,10 @@ struct RegionSetInfo {
 // of the image is trusted; every function throws Error (corrupt) with a message that names the
 // image, the object and the reason when what it needs breaks the format.
 //
-// The region files are opened at construction and stay open, so that replacing or removing the
-// image does not disturb it. All functions but the constructor, the move operations and the
-// destructor may be called from many threads at once.
+// The region files are opened at construction and stay open or mapped, so that replacing or
+// removing the image does not disturb it. Descriptors are kept for the largest of those with data,
+// as many as a quarter of what the process may have (RLIMIT_NOFILE). All functions but the
+// constructor, the move operations and the destructor may be called from many threads at once.
 class CIM_API Image {
  public:
   // Opens the image whose filesystem file is `path`, or what that leads to if it is a symbolic

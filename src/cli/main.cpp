@@ -10,11 +10,11 @@
 #include <vector>
 
 #include <cim/error.h>
-#include <sys/resource.h>
 
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "image/mapping_fault.h"
+#include "program/descriptor_limit.h"
 #include "program/standard_streams.h"
 
 namespace {
@@ -29,15 +29,6 @@ void print_error(std::string_view message) noexcept {
   } catch (const std::bad_alloc&) {
     cim::write_message({"cim: ", out_of_memory, "\n"});
   }
-}
-
-// An image keeps its region files open, and those of a long chain of forks can be more than the
-// customary limit of 1024 descriptors.
-void raise_descriptor_limit() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int usage_exit(const CLI::App& app, const CLI::ParseError& error,
@@ -90,7 +81,7 @@ int main(int argc, char** argv) {
     cim::open_missing_standard_streams();
     // What a character is in --exclude patterns, and what cim tree draws lines with.
     std::setlocale(LC_CTYPE, "");
-    raise_descriptor_limit();
+    cim::raise_descriptor_limit();
     cim::exit_at_mapping_faults("cim", exit.failure);
     return run(argc, argv, exit);
   } catch (const std::bad_alloc&) {

@@ -8,6 +8,7 @@
 #include <cim/image.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "format/guid.h"
@@ -32,6 +33,15 @@ constexpr std::array file_flags = {
     Flag{format::file_archive, attribute::archive},
     Flag{format::file_sparse, attribute::sparse_file},
 };
+
+// The most descriptors that an image keeps. The rest is for other images and whatever else the
+// process does.
+std::size_t descriptor_share() noexcept {
+  constexpr rlim_t share = 4;
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur / share;
+}
 
 File decode_file(FileId id, const format::File& record) {
   if (record.base_region_index != 0) {
@@ -116,21 +126,37 @@ void Image::Impl::open(const std::string& image_path) {
   open_regions();
   // What is looked at first is a few objects far from each other. With the megabytes that some
   // disks are set to read around each, that could take longer than all else that a mount does.
-  for (const Region& region : regions) region.metadata.read_pages_alone();
+  for (const Region& region : regions) {
+    if (region.type == RegionType::metadata) region.mapping.read_pages_alone();
+  }
   within([this] { open_filesystem(); }, "filesystem");
   if (!file(filesystem.root_directory).is_directory()) {
     throw Error(Errc::corrupt, path + ": the root is not a directory");
   }
 }
 
+// A chain of forks can have more region files than a process may have descriptors. Metadata is read
+// from mappings anyway; of data, that in the largest files gains most by descriptors, with which it
+// need not be copied and has holes.
 void Image::Impl::open_regions() {
+  const std::size_t max_descriptors = descriptor_share();
+  std::set<std::pair<std::uint64_t, std::size_t>> open_data;  // sizes and indices
   const std::string directory = directory_of(path);
   const FileDescriptor directory_fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory_fd) throw system_error(errno, directory);
   for (const format::RegionSet& set : header.sets) {
     for (std::uint16_t i = 0; i < set.count; ++i) {
-      within([&] { regions.push_back(open_region(directory_fd.get(), directory, set, i)); },
-             "region {} of set {}", i, format::to_string(set.id));
+      within(
+          [&] {
+            regions.push_back(open_region(directory_fd.get(), directory, set, i));
+            Region& region = regions.back();
+            if (region.type == RegionType::metadata) return region.close();
+            open_data.emplace(region.size, regions.size() - 1);
+          },
+          "region {} of set {}", i, format::to_string(set.id));
+      if (open_data.size() <= max_descriptors) continue;
+      regions[open_data.begin()->second].close();
+      open_data.erase(open_data.begin());
     }
   }
 }
@@ -415,7 +441,9 @@ std::size_t Image::read(const Stream& stream, std::uint64_t offset,
     const Extent part = extent(stream, offset + done, out.size() - done);
     if (part.length == 0) break;
     std::byte* const target = out.data() + done;
-    if (part.fd < 0) {
+    if (part.bytes != nullptr) {
+      std::memcpy(target, part.bytes, part.length);
+    } else if (part.fd < 0) {
       std::memset(target, 0, part.length);
     } else if (read_at(part.fd, target, part.length, part.position, path()) < part.length) {
       impl_->throw_truncated();
@@ -428,8 +456,10 @@ std::size_t Image::read(const Stream& stream, std::uint64_t offset,
 void Image::read_metadata_ahead() const noexcept {
   // Metadata of a few hundred thousand files, which a disk reads in the time of a few seeks.
   constexpr std::size_t length = 32 << 20;
-  for (const Region& region : impl_->regions) region.metadata.read_pages_around();
-  impl_->region_of_own_metadata().metadata.read_ahead(length);
+  for (const Region& region : impl_->regions) {
+    if (region.type == RegionType::metadata) region.mapping.read_pages_around();
+  }
+  impl_->region_of_own_metadata().mapping.read_ahead(length);
 }
 
 Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const {
@@ -448,7 +478,7 @@ Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t l
           throw Error(Errc::corrupt,
                       fmt::format("{} bytes reach past the end of the region", stream.length));
         }
-        return {region.fd.get(), start + offset, length};
+        return Impl::extent_in(region, start + offset, length);
       },
       "data at {:#x}", stream.region_offset);
 }
@@ -477,7 +507,7 @@ Extent Image::Impl::pe_extent(const Stream& stream, std::uint64_t offset,
   if (start > home.size || part.length > home.size - start) {
     throw Error(Errc::corrupt, "PE image reaches past the end of the region");
   }
-  return {home.fd.get(), start, part.length};
+  return extent_in(home, start, part.length);
 }
 
 bool Image::may_have_holes(const Stream& stream) const noexcept {
@@ -500,6 +530,7 @@ std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t off
   if (stream.sparse) return data ? std::nullopt : std::optional(offset);
   while (offset < stream.length) {
     const Extent part = extent(stream, offset, stream.length);
+    if (part.fd < 0) return data ? offset : stream.length;
     // Otherwise what has been cut off would pass for a hole.
     if (file_size(part.fd, path()) < part.position + part.length) impl_->throw_truncated();
     const off_t found =

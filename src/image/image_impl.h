@@ -75,7 +75,7 @@ struct Image::Impl {
       throw Error(Errc::corrupt,
                   fmt::format("region offset {:#x} is past the end of its region", offset));
     }
-    return home.metadata.bytes().subspan(start);
+    return home.mapping.bytes().subspan(start);
   }
 
   ByteView counted_object(format::RegionOffset offset) const {
@@ -86,6 +86,12 @@ struct Image::Impl {
 
   const Region& region_of_own_metadata() const noexcept {
     return regions[format::region_index(header.filesystem)];  // open_filesystem() has checked it
+  }
+
+  // `length` bytes at `position` of the region file `home`.
+  static Extent extent_in(const Region& home, std::uint64_t position, std::uint64_t length) {
+    if (home.fd) return {.fd = home.fd.get(), .position = position, .length = length};
+    return {.length = length, .bytes = home.mapping.bytes().data() + position};
   }
 
   [[noreturn]] void throw_truncated() const {

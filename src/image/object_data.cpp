@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <vector>
 
 #include <cim/error.h>
@@ -24,7 +25,7 @@ std::uint64_t block_end(std::uint64_t offset) { return block_start(offset + bloc
 
 // What has been cut off a file would pass for a hole.
 void check_size(const FilePart& part) {
-  if (file_size(part.fd, part.path) >= part.start + part.length) return;
+  if (part.fd < 0 || file_size(part.fd, part.path) >= part.start + part.length) return;
   throw Error(Errc::io_error, part.path + ": has become shorter");
 }
 
@@ -41,6 +42,10 @@ std::uint64_t FilePart::next_hole(std::uint64_t offset) const noexcept {
 }
 
 void FilePart::read(std::uint64_t offset, std::span<std::byte> out) const {
+  if (fd < 0) {
+    std::memcpy(out.data(), bytes + offset, out.size());
+    return;
+  }
   if (read_at(fd, out.data(), out.size(), start + offset, path) == out.size()) return;
   throw Error(Errc::io_error, path + ": has become shorter");
 }

@@ -12,12 +12,14 @@
 
 namespace cim {
 
-// The `length` bytes from byte `start` on of the open file `fd`, which `path` names in errors.
+// The `length` bytes from byte `start` on of the open file `fd`, which `path` names in errors;
+// where `fd` is -1, those at `bytes`.
 struct FilePart {
   int fd;
   std::uint64_t start;
   std::uint64_t length;
   const std::string& path;
+  const std::byte* bytes = nullptr;
 
   // The first offset at or after `offset` where there is data, or a hole; `length` if there is
   // none. What cannot be told is data.

@@ -168,17 +168,20 @@ Region open_region(int directory_fd, const std::string& directory, const format:
       .size = 0,
       .type = static_cast<RegionType>(header.type),
       .has_holes = false,
-      .metadata = {},
+      .mapping = {},
   };
   struct stat status;
   if (fstat(region.fd.get(), &status) != 0) throw system_error(errno, path);
   constexpr std::uint64_t sector_size = 512;  // the unit of st_blocks
   region.size = static_cast<std::uint64_t>(status.st_size);
   region.has_holes = static_cast<std::uint64_t>(status.st_blocks) * sector_size < region.size;
-  if (region.type == RegionType::metadata) {
-    region.metadata = Mapping(region.fd.get(), region.size, path);
-  }
   return region;
+}
+
+void Region::close() {
+  mapping = Mapping(fd.get(), size, path);
+  fd = FileDescriptor();
+  has_holes = false;
 }
 
 }  // namespace cim

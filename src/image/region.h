@@ -70,14 +70,18 @@ std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t positi
 // a hole is left, and `position` if that cannot be told.
 std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) noexcept;
 
-// An open region file. Metadata regions are mapped.
+// A region file, open, mapped, or both.
 struct Region {
   std::string path;
   FileDescriptor fd;
   std::uint64_t size;  // bytes
   RegionType type;
   bool has_holes;  // or is compressed
-  Mapping metadata;
+  Mapping mapping;
+
+  // Keeps the file as a mapping only, which takes no descriptor; where the holes are is not known
+  // any more. Throws Error.
+  void close();
 };
 
 // Opens region file `index` of `set` in the directory `directory_fd`, whose path is `directory`.

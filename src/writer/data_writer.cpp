@@ -98,7 +98,8 @@ Digest DataWriter::digest() {
 bool DataWriter::equals(const Stream& other) const {
   const Image& base = *store_.base();
   const Extent theirs = base.extent(other, 0, other.length);
-  return have_equal_data(extent(), {theirs.fd, theirs.position, theirs.length, base.path()});
+  return have_equal_data(extent(),
+                         {theirs.fd, theirs.position, theirs.length, base.path(), theirs.bytes});
 }
 
 }  // namespace cim

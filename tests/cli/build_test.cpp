@@ -1,8 +1,13 @@
 // cim create, add, rm and ln.
+#include <cstdlib>
+#include <utility>
+
 #include <boost/filesystem.hpp>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include "cli_test.h"
+#include "mount/program.h"
 
 namespace cim::cli {
 namespace {
@@ -49,6 +54,31 @@ TEST_F(Build, CreateForksABaseAndLaysTheSourceOverIt) {
   EXPECT_EQ(succeed({"cat", "app.cim", "replaced"}), "new");
   EXPECT_EQ(succeed({"cat", "app.cim", "kept"}), "kept");
   EXPECT_EQ(succeed({"cat", "base.cim", "replaced"}), "old");
+}
+
+// Each fork has three region files.
+TEST_F(Build, AChainOfForksMayHaveMoreRegionFilesThanThereAreDescriptors) {
+  const auto limited = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"prlimit", "--nofile=64:64", std::getenv("CIM")});
+    const ProgramResult result = run_program(arguments).value();
+    EXPECT_EQ(result.exit_status, 0) << result.message;
+  };
+  succeed({"create", "0.cim"});
+  std::string last = path("0.cim");
+  for (int i = 1; i <= 40; ++i) {
+    fs::remove_all(path("src"));
+    write(fmt::format("src/small{}", i), fmt::format("{}", i));
+    write(fmt::format("src/large{}", i), fmt::format("{:020000}", i));
+    const std::string from = std::exchange(last, path(fmt::format("{}.cim", i)));
+    limited({"create", last, path("src"), "--from", from});
+  }
+  limited({"check", "--data", last});
+  limited({"extract", last, path("out")});
+  limited({"diff", last, path("out")});
+  for (int i = 1; i <= 40; ++i) {
+    EXPECT_EQ(read(fmt::format("out/small{}", i)), fmt::format("{}", i));
+    EXPECT_EQ(read(fmt::format("out/large{}", i)), fmt::format("{:020000}", i));
+  }
 }
 
 TEST_F(Build, CreateTakesSeveralExcludesAnywhereOnTheLine) {

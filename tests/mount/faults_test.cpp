@@ -438,5 +438,39 @@ TEST_F(FaultsTest, ServesWithHardlyAnyMemory) {
   EXPECT_EQ(0, daemon.wait());
 }
 
+// Each fork has three region files: most are no more than mapped.
+TEST_F(FaultsTest, ServesMoreRegionFilesThanItMayHaveDescriptors) {
+  constexpr int forks = 40;
+  const auto content = [](int fork) { return fmt::format("{:020000}", fork); };
+  std::string last = "a.cim";
+  for (int i = 0; i < forks; ++i) {
+    const std::string from = std::exchange(last, fmt::format("{}.cim", i));
+    Writer writer(forking(from, last));
+    put(writer, linux_to_image_name("small" + std::to_string(i)), content_of(i));
+    put(writer, linux_to_image_name("large" + std::to_string(i)), content(i));
+    writer.commit();
+  }
+  const std::string mount_point = make_directory();
+  const ProgramResult mounted =
+      run_program({"prlimit", "--nofile=64:64", daemon_directory() + "/cimfs", image_path(last),
+                   mount_point})
+          .value();
+  ASSERT_EQ(0, mounted.exit_status) << mounted.message;
+  const auto expect_fork = [&](int i) {
+    EXPECT_EQ(content_of(i), read_file(mount_point + "/small" + std::to_string(i)));
+    EXPECT_TRUE(content(i) == read_file(mount_point + "/large" + std::to_string(i))) << i;
+  };
+  expect_served(mount_point);
+  for (int i = 1; i < forks; ++i) expect_fork(i);
+  const std::string lost = region_paths(image_path("0.cim"), RegionType::data).back();
+  const std::string copy = image_path("copy");
+  fs::copy_file(lost, copy);
+  fs::resize_file(lost, 0);
+  EXPECT_EQ(EIO, error_of_reading(mount_point + "/large0"));
+  std::fstream(lost, std::ios::in | std::ios::out | std::ios::binary)
+      << std::ifstream(copy, std::ios::binary).rdbuf();
+  expect_fork(0);
+}
+
 }  // namespace
 }  // namespace cim::test
