@@ -11,7 +11,7 @@ namespace cim::transfer {
 namespace {
 
 // More than trees that people make are deep.
-constexpr std::size_t max_open = 64;
+constexpr std::size_t max_open = 32;
 
 }  // namespace
 
