@@ -58,7 +58,7 @@ bool has_data(const PaxMember& member) {
 
 // Whether `name` means the same in UTF-8, which pax records are in, and as mere bytes.
 bool is_ascii(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0; });
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x80; });
 }
 
 bool is_utf8(std::string_view name) {
