@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "image/explorer.h"
+#include "image/foreign_tree.h"
 #include "image/forged_image.h"
 #include "image/sample_image.h"
 #include "support/temporary_directory.h"
@@ -102,11 +103,11 @@ TEST_F(BrokenImageTest, NoChangedByteDoesHarm) {
 TEST_F(BrokenImageTest, NoChangedByteOfAnyVersionDoesHarm) {
   for (const std::uint32_t version : {1u, 2u, 3u}) {
     const test::TemporaryDirectory directory;
-    ForgedImage forged;
-    const std::string path = forged.write_tree_of_version(directory.string(), version);
-    const std::string metadata = forged.region_path(directory.string(), 0);
+    const test::ForeignTree tree(directory.string(), version, {});
+    const std::string& path = tree.path();
+    const std::string metadata = tree.forged().region_path(directory.string(), 0);
     const std::size_t end = slurp(metadata).size();
-    const std::size_t upcase = format::byte_offset(forged.filesystem.upcase_table);
+    const std::size_t upcase = format::byte_offset(tree.forged().filesystem.upcase_table);
     for (std::size_t i = 0; i < end; ++i) {
       if (i >= upcase && i < upcase + 2 * format::upcase_entries) continue;
       const auto original = test::read_object<std::uint8_t>(metadata, i);

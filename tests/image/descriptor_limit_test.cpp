@@ -40,7 +40,8 @@ class DescriptorLimit : public testing::Test {
 
   // What forks image `image - 1`, if there is that.
   Writer::Options options(int image) const {
-    Writer::Options options = {.directory = directory_.string(), .name = fmt::format("{}.cim", image)};
+    Writer::Options options = {.directory = directory_.string(),
+                               .name = fmt::format("{}.cim", image)};
     if (image > 0) options.existing = fmt::format("{}.cim", image - 1);
     return options;
   }

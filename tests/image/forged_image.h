@@ -14,38 +14,56 @@
 #include "format/layout.h"
 #include "format/link_table.h"
 #include "format/upcase.h"
+#include "image/digest.h"
+#include "image/object_ids.h"
 #include "image/region.h"
 
 namespace cim::test {
 
-// One metadata region (index 0) and one data region (index 1), and the files of the image. Fill in,
-// then write().
+// One metadata region (index 0) and one data region (index 1), unless more are begun, and the files
+// of the image. Fill in, then write().
 class ForgedImage {
  public:
-  ForgedImage() : metadata_(64), data_(format::page_size) {
+  ForgedImage() {
     std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
     header.common.header_length = sizeof(header);
     header.common.type = format::FileType::image;
     header.common.version_major = format::version_major;
-    header.regions = {.id = {.data1 = 0x12345678, .data2 = 0x9ABC, .data3 = 0xDEF0, .data4 = {1}},
-                      .count = 2,
-                      .reserved = 0,
-                      .reserved2 = 0};
+    header.regions.id = {.data1 = 0x12345678, .data2 = 0x9ABC, .data3 = 0xDEF0, .data4 = {1}};
     filesystem.root_directory = 1;
+    begin_region(RegionType::metadata);
+    begin_region(RegionType::data);
+  }
+
+  // From now on, metadata or data goes to another region file, of this type.
+  void begin_region(RegionType type) {
+    regions_.push_back({.set = header.regions.id,
+                        .index = header.regions.count++,
+                        .type = type,
+                        .bytes = std::vector<std::byte>(first_object),
+                        .objects = {}});
+    (type == RegionType::metadata ? metadata_ : data_) = regions_.size() - 1;
+  }
+
+  // Makes a parent of what was added so far, as a writer of the oldest version would have made it.
+  void begin_region_set() {
+    parents_.push_back(header.regions);
+    header.parent_count = static_cast<std::uint16_t>(parents_.size());
+    header.common.header_length += sizeof(format::RegionSet);
+    ++header.regions.id.data1;
+    header.regions.count = 0;
+    begin_region(RegionType::metadata);
+    begin_region(RegionType::data);
   }
 
   // Appends `object` to the metadata region, `misalignment` bytes past a multiple of 8.
   format::RegionOffset add_metadata(ByteView object, std::size_t misalignment = 0) {
-    metadata_.resize((metadata_.size() + 7) / 8 * 8 + misalignment);
-    const std::size_t offset = metadata_.size();
-    metadata_.insert(metadata_.end(), object.begin(), object.end());
-    return format::make_region_offset(0, offset);
+    return add(metadata_, object, 8, misalignment);
   }
 
   format::RegionOffset add_data(std::string_view text) {
-    const std::size_t offset = data_.size();
-    for (const char c : text) data_.push_back(static_cast<std::byte>(c));
-    return format::make_region_offset(1, offset);
+    const bool is_small = regions_[data_].type == RegionType::small_data;
+    return add(data_, std::as_bytes(std::span(text)), is_small ? 8 : format::page_size);
   }
 
   // A link table of `values`, as the stream of a directory.
@@ -99,6 +117,12 @@ class ForgedImage {
     return add_metadata(link_table(names));
   }
 
+  // The id of the `index`th file, from 0.
+  FileId id(std::size_t index) const {
+    return static_cast<FileId>(index / files_per_table * format::files_per_table +
+                               index % files_per_table + 1);
+  }
+
   // The bytes that a file record has in the version of the header.
   std::uint16_t record_size() const {
     if (header.common.version_major == 1) return offsetof(format::File, parent);
@@ -110,14 +134,14 @@ class ForgedImage {
     return write(directory, files, record_size());
   }
 
-  // Writes everything into `directory` as `forged.cim`; `files` are the records of ids 1, 2, … in
-  // tables of records of `entry_size` bytes. Returns the path.
+  // Writes everything into `directory` as `forged.cim`; `files` are the records of id(0), id(1), …
+  // in tables of records of `entry_size` bytes. Returns the path.
   std::string write(const std::string& directory, const std::vector<format::File>& files,
                     std::uint16_t entry_size) {
     std::vector<format::FileTableDirectoryEntry> tables;
     std::span<const format::File> left = files;
     do {
-      const auto part = left.first(std::min<std::size_t>(left.size(), format::files_per_table));
+      const auto part = left.first(std::min<std::size_t>(left.size(), files_per_table));
       tables.push_back(add_file_table(part, entry_size));
       left = left.subspan(part.size());
     } while (!left.empty());
@@ -130,34 +154,15 @@ class ForgedImage {
     }
     header.filesystem = add_metadata(std::as_bytes(std::span(&filesystem, 1)));
 
-    write_region(directory, 0, RegionType::metadata, metadata_);
-    write_region(directory, 1, RegionType::data, data_);
+    for (Region& region : regions_) {
+      write_region(directory, region);
+      if (object_ids != ObjectIdOrder::missing) write_object_ids(directory, region);
+    }
     const std::string path = directory + "/forged.cim";
-    std::ofstream(path).write(reinterpret_cast<const char*>(&header), sizeof(header));
+    std::ofstream file(path);
+    put(file, format::bytes_of(header));
+    put(file, std::as_bytes(std::span(parents_)));
     return path;
-  }
-
-  // A tree with all that versions differ in, in version `major`: directories in directories, a file
-  // with two names. Returns the path.
-  //
-  //   1 root: d, f    2 d: e, g    3 d/e: h    4 f = d/g    5 d/e/h
-  std::string write_tree_of_version(const std::string& directory, std::uint32_t major) {
-    header.common.version_major = major;
-    const format::File records[] = {
-        {.default_stream = this->directory({{u"d", 2}, {u"f", 4}}),
-         .parent = 1,
-         .name_table = names({{u".", 1}})},
-        {.default_stream = this->directory({{u"e", 3}, {u"g", 4}}),
-         .parent = 1,
-         .name_table = names({{u"d", 1}})},
-        {.default_stream = this->directory({{u"h", 5}}),
-         .parent = 2,
-         .name_table = names({{u"e", 2}})},
-        {.default_stream = file_data("f"),
-         .parent = 1,
-         .name_table = names({{u"f", 1}, {u"g", 2}})},
-        {.default_stream = file_data("h"), .parent = 3, .name_table = names({{u"h", 3}})}};
-    return write(directory, {std::begin(records), std::end(records)});
   }
 
   std::string region_path(const std::string& directory, std::uint16_t index) const {
@@ -167,11 +172,39 @@ class ForgedImage {
   format::FilesystemHeader header = {};
   format::Filesystem filesystem = {};
   std::size_t extra_file_tables = 0;  // how often the last file table is listed once more
+  std::size_t files_per_table = format::files_per_table;  // at most 1024
+
+  enum class ObjectIdOrder { missing, sorted, reverse };
+  ObjectIdOrder object_ids = ObjectIdOrder::missing;
 
  private:
+  static constexpr std::size_t first_object = 64;  // behind the header of a region file
+
+  struct Region {
+    format::Guid set;
+    std::uint16_t index;
+    RegionType type;
+    std::vector<std::byte> bytes;
+    std::vector<format::ObjectIdEntry> objects;
+  };
+
+  format::RegionOffset add(std::size_t index, ByteView object, std::size_t alignment,
+                           std::size_t misalignment = 0) {
+    Region& region = regions_[index];
+    const std::size_t aligned = (region.bytes.size() + alignment - 1) / alignment * alignment;
+    const std::size_t offset = aligned + misalignment;
+    region.bytes.resize(offset);
+    region.bytes.insert(region.bytes.end(), object.begin(), object.end());
+    format::ObjectIdEntry& entry = region.objects.emplace_back(
+        format::ObjectIdEntry{.length = object.size(), .digest = {}, .byte_offset = offset});
+    std::ranges::copy(object_digest(object), entry.digest);
+    return format::make_region_offset(static_cast<std::uint16_t>(index), offset);
+  }
+
+  // What records have more than the fields that are known is not zero.
   format::FileTableDirectoryEntry add_file_table(std::span<const format::File> files,
                                                  std::uint16_t entry_size) {
-    std::vector<std::byte> table(files.size() * entry_size);
+    std::vector<std::byte> table(files.size() * entry_size, std::byte{0xA5});
     for (std::size_t i = 0; i < files.size(); ++i) {
       std::memcpy(&table[i * entry_size], &files[i],
                   std::min<std::size_t>(entry_size, sizeof(format::File)));
@@ -182,21 +215,52 @@ class ForgedImage {
             .reserved = 0};
   }
 
-  void write_region(const std::string& directory, std::uint16_t index, RegionType type,
-                    std::vector<std::byte>& bytes) {
-    format::RegionHeader region = {};
-    region.common = header.common;
-    region.common.header_length = sizeof(region);
-    region.common.type = format::FileType::region;
-    region.type = static_cast<std::uint8_t>(type);
-    std::memcpy(bytes.data(), &region, sizeof(region));
-    std::ofstream(region_path(directory, index))
-        .write(reinterpret_cast<const char*>(bytes.data()),
+  format::CommonHeader common_header(const Region& region, format::FileType type,
+                                     std::uint32_t length) const {
+    format::CommonHeader common = header.common;
+    common.header_length = length;
+    common.type = type;
+    const bool is_own = std::memcmp(&region.set, &header.regions.id, sizeof(region.set)) == 0;
+    if (!is_own) common.version_major = format::oldest_version_major;
+    return common;
+  }
+
+  void write_region(const std::string& directory, Region& region) const {
+    format::RegionHeader start = {};
+    start.common = common_header(region, format::FileType::region, sizeof(start));
+    start.type = static_cast<std::uint8_t>(region.type);
+    std::memcpy(region.bytes.data(), &start, sizeof(start));
+    std::ofstream file(directory + "/" + region_file_name(region.set, region.index));
+    put(file, region.bytes);
+  }
+
+  // The entries need not follow the header at once.
+  void write_object_ids(const std::string& directory, Region& region) const {
+    const std::vector<std::byte> gap(16);
+    format::ObjectIdHeader start = {};
+    start.common = common_header(region, format::FileType::object_id, sizeof(start));
+    start.index = region.index;
+    start.type = static_cast<std::uint8_t>(region.type);
+    start.table_offset = static_cast<std::uint32_t>(sizeof(start) + gap.size());
+    start.count = static_cast<std::uint32_t>(region.objects.size());
+    std::ranges::sort(region.objects,
+                      [](const auto& a, const auto& b) { return compare_object_ids(a, b) < 0; });
+    if (object_ids == ObjectIdOrder::reverse) std::ranges::reverse(region.objects);
+    std::ofstream file(directory + "/" + object_id_file_name(region.set, region.index));
+    put(file, format::bytes_of(start));
+    put(file, gap);
+    put(file, std::as_bytes(std::span(region.objects)));
+  }
+
+  static void put(std::ofstream& file, ByteView bytes) {
+    file.write(reinterpret_cast<const char*>(bytes.data()),
                static_cast<std::streamsize>(bytes.size()));
   }
 
-  std::vector<std::byte> metadata_;
-  std::vector<std::byte> data_;
+  std::vector<format::RegionSet> parents_;
+  std::vector<Region> regions_;  // of all sets, by region index
+  std::size_t metadata_ = 0;     // where metadata goes
+  std::size_t data_ = 0;
 };
 
 }  // namespace cim::test
