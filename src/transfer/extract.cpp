@@ -41,16 +41,15 @@ Names list_names(int directory, const std::string& path) {
   return names;
 }
 
-// Why `name` is taken in `directory`, though no file of that name was to be expected there.
-std::string reason_for_taken(int directory, const std::string& name, const std::string& path) {
-  const Names names = list_names(directory, path);
-  const auto is_twin = [&](const std::string& other) {
+// The one of `names` that a file system which ignores case takes for `name`; `name` if there is
+// none.
+std::string twin_of(const std::string& name, const Names& names) {
+  if (names.contains(name)) return name;
+  const auto twin = std::ranges::find_if(names, [&](const std::string& other) {
     return format::compare_names(linux_to_image_name(name), linux_to_image_name(other),
                                  format::windows_upcase_table()) == 0;
-  };
-  const auto twin = std::ranges::find_if(names, is_twin);
-  if (twin == names.end() || names.contains(name)) return "another file has this name here";
-  return "'" + *twin + "' and '" + name + "' are one name here";
+  });
+  return twin == names.end() ? name : *twin;
 }
 
 // Walks an image and carries it over.
@@ -88,6 +87,7 @@ class Extraction {
     std::string path;
     bool own_metadata;   // whether the directory gets the metadata that it has in the image
     Names names_before;  // that were there, and have not been replaced
+    std::unordered_map<std::string, std::string> streams;  // files made of them: whose each is
   };
 
   // An opened directory, whether it was made for that, and what is in it.
@@ -190,8 +190,19 @@ class Extraction {
   // ignore case, for one, lead to another file of the image.
   void take_place(const std::string& name, const std::string& path) {
     if (levels_.back().names_before.erase(name) != 0) return;
-    throw Unstorable(Errc::already_exists,
-                     path + ": " + reason_for_taken(directories_.current(), name, path));
+    throw Unstorable(Errc::already_exists, path + ": " + reason_for_taken(name, path));
+  }
+
+  // Why `name` is taken in the current directory, though no file of that name was to be expected
+  // there.
+  std::string reason_for_taken(const std::string& name, const std::string& path) const {
+    const std::string twin = twin_of(name, list_names(directories_.current(), path));
+    const auto stream = levels_.back().streams.find(twin);
+    if (stream != levels_.back().streams.end()) {
+      return "an alternate stream of " + stream->second + " has the name " + twin + " here";
+    }
+    if (twin == name) return "another file has the name " + name + " here";
+    return "'" + twin + "' and '" + name + "' are one name here";
   }
 
   // Calls create(), which makes the file `name` in the current directory and reports as a system
@@ -259,7 +270,7 @@ class Extraction {
     if (!streams_as_files_) return leave_out_streams(streams, path);
     for (const RefusedStream& stream : streams) {
       try {
-        extract_stream(stream, name, status, path + ":" + stream.name);
+        extract_stream(stream, name, status, path + ": alternate stream " + stream.name);
       } catch (const Unstorable& error) {
         leave_out(error, nullptr);
       }
@@ -278,10 +289,12 @@ class Extraction {
     constexpr mode_t read_and_write = 0666;
     struct stat status = file_status;
     status.st_mode = S_IFREG | (status.st_mode & read_and_write);
-    make_regular(file_name + ":" + stream.name, path, [&](int fd) {
+    const std::string name = file_name + ":" + stream.name;
+    make_regular(name, path, [&](int fd) {
       data_.copy(stream.stream, fd, path);
       metadata_.apply(fd, status, path);
     });
+    levels_.back().streams.emplace(name, file_name);
   }
 
   // There is no way to make and open such a file at once. What somebody has put into its place

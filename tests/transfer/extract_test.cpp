@@ -257,7 +257,7 @@ TEST_F(Extract, DoesNotReplaceOneFileOfTheImageByAnother) {
     progress_.warnings.clear();
     extract(made, destination(), {}, progress_);
     EXPECT_EQ(progress_.warnings,
-              Names{destination("a") + ": another file has this name here; left out"});
+              Names{destination("a") + ": another file has the name a here; left out"});
     EXPECT_EQ(read_file(destination("a")), "first");
     EXPECT_EQ(read_file(destination("b")), "b");
   }
@@ -415,7 +415,7 @@ TEST_F(Extract, DoesNotFollowALinkThatHasTheNameOfADirectory) {
   const char16_t a = u'a';
   overwrite(made, made.file(made.root()).stream.region_offset, third_name, &a, sizeof(a));
   extract(Image(made.path()), destination(), {}, progress_);
-  EXPECT_EQ(progress_.warnings, Names{destination("a") + ": another file has this name here; " +
+  EXPECT_EQ(progress_.warnings, Names{destination("a") + ": another file has the name a here; " +
                                       "left out, with all that is below it"});
   EXPECT_EQ(fs::read_symlink(destination("a")), outside());
   EXPECT_TRUE(fs::is_empty(outside()));
@@ -535,7 +535,8 @@ TEST_F(ExtractStreams, MakesThoseThatCannotBeAttributesFilesIfAskedTo) {
     put_large(writer, u"");
   });
   EXPECT_EQ(progress_.warnings,
-            (Names{destination("file:") + long_stream_name + ": File name too long; left out",
+            (Names{destination("file: alternate stream ") + long_stream_name +
+                       ": File name too long; left out",
                    destination() + ": alternate stream large is too large for an extended " +
                        "attribute; left out"}));
   EXPECT_EQ(read_file(destination("file")), "main");
@@ -555,12 +556,24 @@ TEST_F(ExtractStreams, MakesThoseThatCannotBeAttributesFilesIfAskedTo) {
   EXPECT_EQ(stream.st_mtim.tv_sec, file.st_mtim.tv_sec);
 }
 
-TEST_F(ExtractStreams, DoesNotReplaceAFileOfTheImageByAStream) {
-  extract_streams(
-      true, [](Writer& writer) { test::put(writer, linux_to_image_name("file:large"), "a file"); });
-  ASSERT_EQ(progress_.warnings.size(), 2U);
-  EXPECT_EQ(progress_.warnings[0],
-            destination("file:large") + ": another file has this name here; left out");
+TEST_F(ExtractStreams, NamesBothOfWhatHasOneName) {
+  extract_streams(true, [](Writer& writer) {
+    test::put(writer, linux_to_image_name("file:large"), "a file");
+    test::put(writer, linux_to_image_name("file:x"), "a file");
+    put_large(writer, linux_to_image_name("file:x"));
+    writer.create_named_stream(u"file", linux_to_image_name("x:large"), 100'000);
+  });
+  std::erase_if(progress_.warnings, [](const std::string& warning) {
+    return warning.find(long_stream_name) != std::string::npos;
+  });
+  EXPECT_EQ(
+      progress_.warnings,
+      (Names{destination("file:large") +
+                 ": an alternate stream of file has the name file:large here; left out",
+             destination("file:x") + ": alternate stream large: an alternate stream of file " +
+                 "has the name file:x:large here; left out"}));
+  EXPECT_EQ(read_file(destination("file:large")).substr(0, 17), "large of the file");
+  EXPECT_EQ(read_file(destination("file:x")), "a file");
 }
 
 TEST_F(Extract, LeavesNoPartOfAFileThatCannotBeRead) {
