@@ -1,4 +1,6 @@
 // The security descriptors that cim gives to files.
+#include "format/security_descriptor.h"
+
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -9,7 +11,6 @@
 #include <gmock/gmock.h>
 
 #include "cli_test.h"
-#include "format/security_descriptor.h"
 #include "support/image_content.h"
 
 namespace cim::cli {

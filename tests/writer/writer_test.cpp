@@ -17,6 +17,7 @@
 #include "format/security_descriptor.h"
 #include "image/base.h"
 #include "image/file_descriptor.h"
+#include "image/forged_image.h"
 #include "image/mapping_fault.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
@@ -1167,6 +1168,20 @@ TEST_F(WriterTest, FilesGetTheDescriptorOfWhatTheyReplaceOrAnOpenOne) {
   }
   EXPECT_EQ(file_at(image, u"").security_descriptor_offset,
             file_at(image, u"d\\new").security_descriptor_offset);
+}
+
+// A directory that cannot be removed, for it has an entry without a file.
+TEST_F(WriterTest, AFileThatCannotReplaceAnotherLeavesNoOpenStream) {
+  test::ForgedImage forged;
+  forged.write(directory_.string(),
+               {{.default_stream = forged.directory({{u"d", 2}, {u"f", 3}}), .parent = 1},
+                {.default_stream = forged.directory({{u"lost", 99}}), .parent = 1},
+                {.default_stream = forged.file_data("f"), .stream_table = 1, .parent = 1}});
+  Writer writer(extending("forged.cim"));
+  EXPECT_EQ(Errc::corrupt, error_of([&] { writer.create_file(u"d", {}, 1); }));
+  EXPECT_EQ(Errc::corrupt, error_of([&] { writer.create_named_stream(u"f", u"s", 1); }));
+  EXPECT_EQ(std::nullopt, error_of([&] { put(writer, u"other", "x"); }));
+  EXPECT_EQ(Errc::corrupt, error_of([&] { writer.commit(); }));
 }
 
 TEST_F(WriterTest, WhatAForkReplacesIsRemoved) {
