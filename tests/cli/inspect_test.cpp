@@ -3,11 +3,13 @@
 
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli_test.h"
+#include "support/windows_links.h"
 
 namespace cim::cli {
 namespace {
@@ -86,6 +88,28 @@ TEST_F(Inspect, InfoJsonListsTheRegionFilesOfAllSets) {
       const std::string file = path(region["path"]);
       EXPECT_EQ(region["size"], fs::file_size(file)) << file;
     }
+  }
+}
+
+TEST_F(Inspect, AbsoluteLinksOfEachVersionLeadToFilesOfTheImage) {
+  for (const std::uint32_t version : {1U, 2U, 3U}) {
+    SCOPED_TRACE(version);
+    fs::create_directory(path("images"));
+    test::forge_absolute_links(path("images"), version);
+    const std::string image = "images/forged.cim";
+    for (const auto& [file, target] : {std::pair("d/e/link", "../../d/file"), {"top", "d/file"}}) {
+      EXPECT_EQ(Json::parse(succeed({"stat", "--json", image, file}))["target"], target);
+    }
+    EXPECT_THAT(succeed({"ls", "-lR", image}), testing::HasSubstr("link -> ../../d/file\n"));
+    EXPECT_THAT(succeed({"tree", image}), testing::HasSubstr("link -> ../../d/file\n"));
+    EXPECT_THAT(succeed({"export", image}), testing::HasSubstr("../../d/file"));
+    EXPECT_THAT(cim({"check", image}).out, testing::HasSubstr(" 0 errors"));
+    succeed({"extract", image, "out"});
+    EXPECT_EQ(read("out/d/e/link"), "content");
+    EXPECT_EQ(read("out/top"), "content");
+    succeed({"diff", image, "out"});
+    fs::remove_all(path("out"));
+    fs::remove_all(path("images"));
   }
 }
 

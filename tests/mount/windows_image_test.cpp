@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "format/reparse.h"
 #include "support/image_content.h"
+#include "support/windows_links.h"
 
 namespace cim::test {
 namespace {
@@ -42,22 +43,6 @@ TEST_F(WindowsImageTest, OptionsGiveAnOwnerAndPermissionsToFilesWithout) {
   EXPECT_EQ(getuid(), status_of(root + "linux").st_uid);
 }
 
-// A REPARSE_DATA_BUFFER: `flags` only where a link is a symbolic one.
-std::vector<std::byte> windows_link(std::uint32_t tag, std::u16string_view target) {
-  const auto length = static_cast<std::uint16_t>(target.size() * sizeof(char16_t));
-  std::string payload;
-  const auto append = [&payload](const auto& value) {
-    payload.append(reinterpret_cast<const char*>(&value), sizeof(value));
-  };
-  // Where in what follows the substitute name and the print name are.
-  for (const std::uint16_t field : {std::uint16_t{0}, length, length, std::uint16_t{0}}) {
-    append(field);
-  }
-  if (tag == format::tag_symlink) append(std::uint32_t{target.front() == u'\\' ? 0U : 1U});
-  payload.append(reinterpret_cast<const char*>(target.data()), length);
-  return format::make_reparse_buffer(tag, bytes(payload));
-}
-
 void put_link(Writer& writer, std::u16string_view path, std::uint32_t tag,
               std::u16string_view target) {
   const std::vector<std::byte> reparse_data = windows_link(tag, target);
@@ -79,6 +64,24 @@ TEST_F(WindowsImageTest, LinksLeadToFilesOfTheImage) {
   EXPECT_EQ("content", read_file(root + "directory/below/relative"));
   EXPECT_EQ("content", read_file(root + "directory/below/absolute"));
   EXPECT_EQ("content", read_file(root + "junction/file"));
+}
+
+TEST_F(WindowsImageTest, AbsoluteLinksLeadToFilesOfTheImageInEachVersion) {
+  for (const std::uint32_t version : {1U, 2U, 3U}) {
+    const std::string image = make_directory("images" + std::to_string(version));
+    const std::string root = make_directory("version" + std::to_string(version));
+    const ForegroundDaemon daemon(forge_absolute_links(image, version), root);
+    // What is asked first has nothing else to go by.
+    char target[64] = "";
+    EXPECT_EQ(12, readlink((root + "/d/e/link").c_str(), target, sizeof(target))) << version;
+    EXPECT_STREQ("../../d/file", target);
+    EXPECT_EQ(12, status_of(root + "/d/e/link").st_size);
+    EXPECT_EQ(6, status_of(root + "/top").st_size);
+    EXPECT_EQ("content", read_file(root + "/d/e/link"));
+    EXPECT_EQ("content", read_file(root + "/top"));
+    const ProgramResult listing = run_program({"ls", "-lR", root + "/d/e"}).value();
+    EXPECT_EQ(0, listing.exit_status) << listing.message;
+  }
 }
 
 TEST_F(WindowsImageTest, StreamsHavePathsIfAskedFor) {

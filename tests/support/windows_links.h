@@ -1,0 +1,51 @@
+// Symbolic links as Windows makes them, in tests.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "format/bytes.h"
+#include "format/reparse.h"
+#include "image/forged_image.h"
+#include "support/image_content.h"
+
+namespace cim::test {
+
+// A REPARSE_DATA_BUFFER: `flags` only where a link is a symbolic one.
+inline std::vector<std::byte> windows_link(std::uint32_t tag, std::u16string_view target) {
+  const auto length = static_cast<std::uint16_t>(target.size() * sizeof(char16_t));
+  std::string payload;
+  const auto append = [&payload](const auto& value) {
+    payload.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  // Where in what follows the substitute name and the print name are.
+  for (const std::uint16_t field : {std::uint16_t{0}, length, length, std::uint16_t{0}}) {
+    append(field);
+  }
+  if (tag == format::tag_symlink) append(std::uint32_t{target.front() == u'\\' ? 0U : 1U});
+  payload.append(reinterpret_cast<const char*>(target.data()), length);
+  return format::make_reparse_buffer(tag, bytes(payload));
+}
+
+// Writes an image of version `major` into `directory`: the file `d/file`, and the links `d/e/link`
+// and `top` to `C:\d\file`. Returns its path. Before version 2 no record tells where a file is,
+// which the Linux target of such a link depends on.
+inline std::string forge_absolute_links(const std::string& directory, std::uint32_t major) {
+  ForgedImage forged;
+  forged.header.common.version_major = major;
+  const std::vector<std::byte> link = windows_link(format::tag_symlink, u"\\??\\C:\\d\\file");
+  std::vector<std::byte> counted;
+  format::append(counted, format::bytes_of(static_cast<std::uint16_t>(link.size())));
+  format::append(counted, link);
+  const format::RegionOffset reparse_data = forged.add_metadata(counted);
+  return forged.write(
+      directory,
+      {{.default_stream = forged.directory({{u"d", 2}, {u"top", 5}}), .parent = 1},
+       {.default_stream = forged.directory({{u"e", 3}, {u"file", 6}}), .parent = 1},
+       {.default_stream = forged.directory({{u"link", 4}}), .parent = 2},
+       {.reparse_tag = format::tag_symlink, .reparse_data = reparse_data, .parent = 3},
+       {.reparse_tag = format::tag_symlink, .reparse_data = reparse_data, .parent = 1},
+       {.default_stream = forged.file_data("content"), .parent = 2}});
+}
+
+}  // namespace cim::test
