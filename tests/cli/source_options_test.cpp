@@ -1,6 +1,4 @@
 // The options of create and add that choose files and change their metadata.
-#include <cstdlib>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -8,28 +6,6 @@
 
 namespace cim::cli {
 namespace {
-
-// Sets an environment variable while it lives.
-class Environment {
- public:
-  Environment(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    setenv(name, value, 1);
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-  ~Environment() {
-    if (before_) {
-      setenv(name_, before_->c_str(), 1);
-    } else {
-      unsetenv(name_);
-    }
-  }
-
- private:
-  const char* name_;
-  std::optional<std::string> before_;
-};
 
 class SourceOptions : public CliTest {
  protected:

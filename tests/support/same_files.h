@@ -1,26 +1,25 @@
 // Comparing directories of files in tests.
 #pragma once
 
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 
-#include <boost/filesystem.hpp>
 #include <gtest/gtest.h>
 
 namespace cim::test {
 
 inline std::set<std::string> names_in(const std::string& directory) {
   std::set<std::string> names;
-  for (const auto& entry : boost::filesystem::directory_iterator(directory)) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     names.insert(entry.path().filename().string());
   }
   return names;
 }
 
 inline std::string bytes_of_file(const std::string& path) {
-  std::string bytes(boost::filesystem::file_size(path), '\0');
+  std::string bytes(std::filesystem::file_size(path), '\0');
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file.read(bytes.data(), std::ssize(bytes))) << path;
   return bytes;
