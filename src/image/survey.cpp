@@ -54,14 +54,15 @@ FileId Image::Impl::directory_by_name_table(const File& file) const {
 }
 
 // The link counts of directories, by the names of their subdirectories; nothing if there is a
-// record without a name table.
+// record without a name table, which may be that of a file with several names.
 std::optional<std::vector<LinkCount>> Image::Impl::counted_subdirectories() const {
   if (!has_name_tables()) return std::nullopt;
   std::vector<std::uint32_t> subdirectories(std::size_t{file_id_limit} + 1);
   bool complete = true;
   for_each_record([&](const File& record) {
-    if (!record.is_directory() || record.id == filesystem.root_directory) return;
+    if (record.id == filesystem.root_directory) return;
     if (record.name_table_offset == 0) complete = false;
+    if (!record.is_directory()) return;
     try {
       ++subdirectories[directory_by_name_table(record)];
     } catch (const Error&) {

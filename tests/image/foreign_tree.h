@@ -17,6 +17,7 @@ namespace cim::test {
 enum class Choice {
   short_records,     // that end before the security descriptor
   long_records,      // of an odd length
+  some_name_tables,  // those of directories
   tables_with_gaps,  // of few files each
   several_regions,   // of each type
   several_parents,
@@ -34,6 +35,7 @@ inline const NamedChoices all_choices[] = {
     {"NoChoice", {}},
     {"ShortRecords", {Choice::short_records}},
     {"LongRecords", {Choice::long_records}},
+    {"SomeNameTables", {Choice::some_name_tables}},
     {"TablesWithGaps", {Choice::tables_with_gaps}},
     {"SeveralRegions", {Choice::several_regions}},
     {"SeveralParents", {Choice::several_parents}},
@@ -134,6 +136,8 @@ class ForeignTree {
     format::File& record = records_.emplace_back();
     record.default_stream = stream;
     record.parent = names[0].second;
+    const auto type = static_cast<StreamType>(stream.length_and_type >> format::stream_type_shift);
+    if (has(Choice::some_name_tables) && type != StreamType::link_table) return;
     record.name_table = forged_.names(names);
   }
 
