@@ -8,25 +8,25 @@
  *   - A containing path is a Linux path, with `/`, and names a directory that this process sees. It
  *     and the names of images are turned to UTF-8; a lone surrogate U+DC80 to U+DCFF stands for the
  *     byte 80 to FF, so that every Linux path can be given.
- *   - Where a mounted image is to be found is told by CimGetVolumePath(), our addition.
+ *   - CimGetVolumePath(), our addition, tells where an image is mounted.
  *
  * A path inside an image is relative to its root: names of up to 255 units with `\` between them,
  * up to 32,767 units in all, a leading `\` allowed. `\` alone is the root directory, which every
  * image has. It is invalid when it is NULL or empty, when a name is empty, `.` or `..`, or when it
- * has a character that NTFS forbids, `/` among them. Names that differ only by case are one name,
- * unless the image is built on one made otherwise. A parent directory must exist before something
- * is created in it. A named (alternate data) stream is `path:name` or `path:name:$DATA`.
+ * has a character that NTFS forbids, such as `/`. Names that differ only by case are one name,
+ * unless the image is built on one where they are not. A parent directory must exist before
+ * something is created in it. A named (alternate data) stream is `path:name` or `path:name:$DATA`.
  *
  * Only one image handle can be open for a directory at a time, in all processes, and only one
  * stream handle for an image.
  *
  * All functions may be called from many threads at once; calls on one image wait for each other.
- * Handles are checked: NULL, a closed handle or anything else that is not a live handle of the
- * right kind is E_INVALIDARG to all functions, and ignored by the two that close.
+ * Handles are checked: for NULL, a closed handle or anything else that is not a live handle of the
+ * right kind, all functions return E_INVALIDARG, and the two that close do nothing.
  *
- * Unless said otherwise a call that fails changes nothing; an image for which one was E_OUTOFMEMORY
- * can only be closed. Strings and buffers passed in are needed only until the call returns. Beside
- * the errors listed at each function: E_INVALIDARG for a NULL input, E_POINTER for a NULL output,
+ * Unless said otherwise a call that fails changes nothing. After E_OUTOFMEMORY an image can only be
+ * closed. Strings and buffers passed in are needed only until the call returns. Besides the errors
+ * listed at each function there are E_INVALIDARG for a NULL input, E_POINTER for a NULL output,
  * E_OUTOFMEMORY, ERROR_DISK_FULL, ERROR_CIMFS_IMAGE_CORRUPT for an image that breaks the format,
  * ERROR_CIMFS_IMAGE_VERSION_NOT_SUPPORTED for one of a newer version, ERROR_IO_DEVICE and E_FAIL
  * for anything else. ERROR_x is returned as HRESULT_FROM_WIN32(ERROR_x).
@@ -47,8 +47,8 @@
 #endif
 
 /*
- * Types of <windows.h>, those of the functions below and those that programs use beside them. A
- * program that has them from elsewhere defines CIMFS_NO_WINDOWS_TYPES, or includes its <windef.h>
+ * Types of <windows.h>: those of the functions below, and those that programs use together with
+ * them. A program that has its own defines CIMFS_NO_WINDOWS_TYPES, or includes its <windef.h>
  * first; they must be laid out as here.
  */
 #if !defined(CIMFS_NO_WINDOWS_TYPES) && !defined(_WINDEF_)
@@ -319,22 +319,21 @@ typedef struct _CIMFS_FILE_METADATA {
  * Opens an image for writing. Nothing is visible to others before CimCommitImage().
  *
  * Executables (PE images) are stored as on Windows, with their sections moved apart, so that each
- * can be mapped from where it is in the region file. They read as ever; CimCreateImage2() can leave
- * them as they are.
+ * can be mapped from where it is in the region file. They read as before. CimCreateImage2() can
+ * store them plainly.
  *
  * imageContainingPath: the existing directory that holds the image's files.
- * existingImageName: the image to build on, as u"app.cim"; NULL: start empty. A symbolic link
- * stands for the image that it leads to, in that one's directory. newImageName: the image that the
- * commit makes. NULL or the same as existingImageName: the commit replaces that one. Another: it
- * forks; the existing image stays as it is. cimImageHandle: receives the handle, NULL on failure;
- * to be closed with CimCloseImage().
+ * existingImageName: the image to build on, such as u"app.cim"; NULL: start empty. A symbolic link
+ *     stands for the image that it leads to, in the directory of that one.
+ * newImageName: the image that the commit makes. NULL or the same as existingImageName: the commit
+ *     replaces that image. Another name: the commit makes a fork, and the existing image stays.
+ * cimImageHandle: receives the handle, NULL on failure; to be closed with CimCloseImage().
  *
- * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`, a
- *     fork of what a link leads to in another directory.
- * E_ACCESSDENIED: no permission to read and write the directory or to read the existing image.
- * ERROR_PATH_NOT_FOUND: no such directory.
- * ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is missing.
- * ERROR_FILE_EXISTS: newImageName differs from existingImageName and is taken.
+ * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`,
+ * or a fork whose existing image is behind a link to another directory. E_ACCESSDENIED: no
+ * permission to read and write the directory or to read the existing image. ERROR_PATH_NOT_FOUND:
+ * no such directory. ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is
+ * missing. ERROR_FILE_EXISTS: newImageName differs from existingImageName and is taken.
  * ERROR_SHARING_VIOLATION: an image handle is open for that directory.
  *
  * Microsoft: "CimCreateImage function (cimfs.h)".
@@ -349,8 +348,8 @@ CIMFS_API HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImag
  *
  * As CimCreateImage(), and:
  * E_INVALIDARG: an unknown flag.
- * ERROR_NOT_SUPPORTED: a flag for images of another kind than a filesystem file with region files
- *     beside it, which is the one that there is here.
+ * ERROR_NOT_SUPPORTED: a flag for another kind of image. Only a filesystem file with region files
+ *     beside it is supported here.
  *
  * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
  */
@@ -362,7 +361,7 @@ CIMFS_API HRESULT CimCreateImage2(PCWSTR imageContainingPath,
  * Creates a file or, with FILE_ATTRIBUTE_DIRECTORY, a directory, and opens its primary stream.
  *
  * Replaces whatever is at the path, with everything below it; but a directory created over a
- * directory takes over only its metadata, and the contents stay. A file has exactly FileSize bytes:
+ * directory only replaces its metadata, and the contents stay. A file has exactly FileSize bytes:
  * it can be written up to that, and what is never written reads as zero.
  *
  * fileMetadata: see there; its buffers are checked and copied.
@@ -471,9 +470,9 @@ CIMFS_API void CimCloseStream(CIMFS_STREAM_HANDLE cimStreamHandle);
 CIMFS_API HRESULT CimCommitImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 
 /*
- * Closes an image; without a commit all changes are discarded. If a stream of it is still open,
- * that stays usable, and the image is freed, and others can be opened in its directory, when it is
- * closed.
+ * Closes an image; without a commit all changes are discarded. A stream of it that is still open
+ * stays usable. Closing that stream then frees the image, and another can be opened in the
+ * directory.
  *
  * Microsoft: "CimCloseImage function (cimfs.h)".
  */
@@ -485,9 +484,9 @@ CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
  * imagePath: a Linux path, of the filesystem file.
  * filePath: the file, as a path inside the image. Reparse points are not followed.
  * offset: where to start, in bytes.
- * buffer, bufferSize: receives as many bytes as fit and there are from `offset` on.
- * bytesRead: receives how many those are; 0 at the end of the file and past it, and on failure.
- * bytesRemaining: receives how many follow those; 0 on failure.
+ * buffer, bufferSize: receives the bytes from `offset` on, as many as there are and fit.
+ * bytesRead: receives their number; 0 at and past the end of the file, and on failure.
+ * bytesRemaining: receives the number of bytes after those; 0 on failure.
  *
  * E_INVALIDARG: invalid path, or one that names a stream.
  * E_ACCESSDENIED: the file is a directory, or no permission to read the image.
@@ -535,8 +534,8 @@ CIMFS_API HRESULT CimGetFileStatBasicInformation(PCWSTR imagePath, PCWSTR filePa
  * ERROR_PATH_NOT_FOUND: no such directory.
  * ERROR_FILE_NOT_FOUND: no such image, or a region file of it is missing.
  * ERROR_ALREADY_EXISTS: a volume with this GUID is mounted.
- * ERROR_NOT_SUPPORTED: a flag for images of a kind that there is not here; or CIM_MOUNT_CHILD_ONLY,
- *     and the image is a fork made on Windows, which does not record what a fork added.
+ * ERROR_NOT_SUPPORTED: a flag for a kind of image that is not supported here; or
+ *     CIM_MOUNT_CHILD_ONLY for a fork made on Windows, which does not record what a fork added.
  *
  * Microsoft: "CimMountImage function (cimfs.h)", "CIM_MOUNT_IMAGE_FLAGS enumeration (cimfs.h)".
  */

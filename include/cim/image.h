@@ -84,8 +84,8 @@ struct NamedStream {
   Stream stream;
 };
 
-// A contiguous part of a stream: `length` bytes at `position` of the file `fd`; where `fd` is -1,
-// those at `bytes`; where that is null, too, zeros. Descriptor and memory belong to the Image.
+// A contiguous part of a stream: `length` bytes at `position` of the file `fd`. If `fd` is -1, the
+// bytes are at `bytes`, or, if that is null, all zero. The Image owns descriptor and memory.
 struct Extent {
   int fd = -1;
   std::uint64_t position = 0;
@@ -126,10 +126,10 @@ struct RegionSetInfo {
 // constructor, the move operations and the destructor may be called from many threads at once.
 class CIM_API Image {
  public:
-  // Opens the image whose filesystem file is `path`, or what that leads to if it is a symbolic
-  // link: region files are beside the file itself. Throws Error: file_not_found (the file, or a
-  // region file that it needs), access_denied, corrupt, version_not_supported (a major version
-  // other than 1, 2 and 3).
+  // Opens the image whose filesystem file is `path`. Symbolic links are followed; the region files
+  // are beside the file that they lead to. Throws Error: file_not_found (the file, or a region file
+  // that it needs), access_denied, corrupt, version_not_supported (a major version other than 1, 2
+  // and 3).
   explicit Image(const std::string& path);
   Image(Image&& other) noexcept;
   Image& operator=(Image&& other) noexcept;
@@ -137,7 +137,7 @@ class CIM_API Image {
 
   const std::string& path() const noexcept;  // as given to the constructor
 
-  // The region sets: parents first, in the order in which region offsets count them, own set last.
+  // The region sets, in the order of their region indexes: those of its parents, then its own.
   std::vector<RegionSetInfo> region_sets() const;
 
   std::uint32_t version_major() const noexcept;
@@ -177,7 +177,7 @@ class CIM_API Image {
   // The metadata of `file`; the buffers are valid as long as this Image.
   Metadata metadata(const File& file) const;
 
-  // Parts of it: empty if `file` has none. Valid as long as this Image.
+  // Parts of the metadata; empty if `file` has none. Valid as long as this Image.
   ByteView security_descriptor(const File& file) const;
   ByteView extended_attributes(const File& file) const;  // not checked for syntax
   ByteView reparse_data(const File& file) const;         // not checked for syntax
@@ -185,12 +185,12 @@ class CIM_API Image {
   // The alternate data streams of `file`, sorted by name in the image's order.
   std::vector<NamedStream> named_streams(const File& file) const;
 
-  // The alternate data stream `name` of `file`; nothing if there is none. Does not look at the
-  // others, nor allocate.
+  // The alternate data stream `name` of `file`; nothing if there is none. Reads no other stream and
+  // does not allocate.
   std::optional<Stream> find_named_stream(const File& file, std::u16string_view name) const;
 
-  // The place of that stream in the file's table, below 2^32 - 1, by which named_stream() finds it;
-  // nothing if there is none.
+  // The index of that stream in the file's table, below 2^32 - 1, for named_stream(); nothing if
+  // there is no such stream.
   std::optional<std::uint32_t> find_named_stream_index(const File& file,
                                                        std::u16string_view name) const;
 
@@ -198,23 +198,23 @@ class CIM_API Image {
   // there is none.
   Stream named_stream(const File& file, std::uint32_t index) const;
 
-  // st_nlink of `file`: the number of names of a file; two more than the number of subdirectories
-  // of a directory. From version 3 on the names of a file are at hand. For the rest, an image that
-  // records no counts is looked through at the first call: its records, before version 3 also all
-  // directories.
+  // st_nlink of `file`: for a file, the number of its names; for a directory, two more than the
+  // number of its subdirectories. Files of version 3 record their names. Other counts are found at
+  // the first call, unless the image records them, too: that call reads all file records, and
+  // before version 3 all directories.
   std::uint32_t link_count(const File& file) const;
 
-  // The link counts that are not the common ones of all directories, and of the files whose names
-  // are not at hand, sorted by id.
+  // The link counts that are not the common ones, sorted by id: of all directories, and of the
+  // files that do not record their names.
   std::span<const LinkCount> link_counts() const;
 
-  // The directory that holds `file`, or one of them; of the root, the root. In an image of version
-  // 1, whose records do not tell, the first call walks all directories; 0 if none has the file.
+  // The directory that holds `file`, or one of them; for the root, the root; 0 if none holds it.
+  // Files of version 1 do not record it, so the first call walks all directories.
   FileId parent(const File& file) const;
 
-  // The ids, sorted, of the files that the last fork of the image made, and of the directories that
-  // lead to them; of all files if the image is no fork. Directories of the parent that were created
-  // again belong to the parent. Throws Error (unsupported) for a fork that another writer made.
+  // The ids, sorted, of the files that the last fork added, and of the directories that lead to
+  // them; of all files if the image is not a fork. A directory of the parent that the fork created
+  // again counts as the parent's. Throws Error (unsupported) for a fork made by another writer.
   std::vector<FileId> files_of_last_fork() const;
 
   // Reads up to out.size() bytes of `stream` from `offset`. Returns the number of bytes read,
@@ -222,10 +222,10 @@ class CIM_API Image {
   // link table, io_error.
   std::size_t read(const Stream& stream, std::uint64_t offset, std::span<std::byte> out) const;
 
-  // To be called before much of the image is looked at: asks the system to have the metadata, or
-  // the first 32 MiB of the newest, in memory soon, and from now on to read what is around a page
-  // that it reads, so that a walk does not wait for one page after the other. Until then pages are
-  // read alone, which suits a look at a few files. Returns at once (madvise(2)).
+  // Call this before reading most of the image's metadata. It starts reading up to 32 MiB of the
+  // newest metadata into memory and turns on read-ahead, so that a walk does not wait for one page
+  // after the other. Before the call pages are read one by one, which suits a look at a few files.
+  // Returns at once (madvise(2)).
   void read_metadata_ahead() const noexcept;
 
   // The extent of `stream` that starts at `offset`: its first at most `length` contiguous bytes;
@@ -233,8 +233,8 @@ class CIM_API Image {
   // a link table, corrupt.
   Extent extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
 
-  // Whether it is worth asking seek() for holes: false if the region file of `stream` had as many
-  // blocks as its size takes when the image was opened. Asks nobody.
+  // Whether seek() may find holes: false if the region file of `stream` had blocks for all of its
+  // size when the image was opened. Makes no system call.
   bool may_have_holes(const Stream& stream) const noexcept;
 
   // The first offset at or after `offset` where `stream` has data (`data` true) or a hole (false),

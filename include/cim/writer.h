@@ -38,17 +38,17 @@ class CIM_API WriteStream {
   // Throws as write() does.
   void write_at(std::uint64_t offset, ByteView data);
 
-  // Makes the stream share the blocks of the file that `fd` is open on, which must have the size of
+  // Makes the stream share the blocks of the file that `fd` is open on, which must be as long as
   // the stream, so that its data takes no space of its own (ioctl_ficlonerange(2): on btrfs and
-  // XFS, within one file system). Returns whether that worked, as it never does for a file's data
-  // if Options::expand_executables is set. The data must be written all the same, as it is in the
-  // file; to be called before. Throws Error.
+  // XFS, within one file system). Returns whether that worked; it does not for an executable that
+  // Options::expand_executables moves apart. Call it before the first write; the data must be
+  // written all the same, exactly as it is in the file. Throws Error.
   bool share(int fd);
 
   std::uint64_t size() const noexcept;
 
-  // Finishes the stream: from here on its contents may be shared with equal ones. Further writes
-  // throw Error (invalid_argument). Closing twice does nothing.
+  // Finishes the stream, whose contents may now be shared with equal ones. Further writes throw
+  // Error (invalid_argument). Closing twice does nothing.
   void close();
 
  private:
@@ -59,43 +59,42 @@ class CIM_API WriteStream {
 
 // Builds an image: from scratch, on top of an existing one, or as a fork of one.
 //
-// Data is hashed and written by a thread of the Writer's own. What goes wrong there is thrown by a
-// later call, at the latest by commit().
+// A thread of the Writer hashes and writes the data. If that fails, a later call throws the Error,
+// at the latest commit().
 //
 // Until commit() nothing is visible; without it, everything is discarded, by the destructor or by
 // the kernel if the process dies. One Writer may exist per directory at a time, across processes.
 // Paths are image paths as in cim/name.h. A Writer is for one thread at a time; each thread may
 // have one of its own, for another directory.
 //
-// An Error from a call that names a path leaves the image as it was before the call; after an
-// io_error or disk_full only destruction is useful, and commit() throws. As it is after any other
-// exception: std::bad_alloc where memory runs out.
+// If a call that names a path throws an Error, the image is as it was before the call. After an
+// io_error, disk_full or std::bad_alloc the Writer can only be destroyed: commit() throws, too.
 class CIM_API Writer {
  public:
   struct Options {
     // The directory that holds the image's files.
     std::string directory;
 
-    // The image to build on: its name without directory, as `app.cim`. None: start empty. If it is
-    // a symbolic link, the image that it leads to is replaced, or forked, in its own directory.
+    // The image to build on: its name without directory, such as `app.cim`. None: start empty. A
+    // symbolic link is followed; the image that it leads to is replaced or forked where that is.
     std::optional<std::string> existing;
 
     // The image that commit() makes; the same as `existing` to replace that. None: `existing`.
     std::optional<std::string> name;
 
-    // For a new image: names that differ only by case are one name, under Windows' upcase table.
-    // An image built on another keeps that one's table.
+    // For a new image: treat names that differ only by case as one name, using Windows' upcase
+    // table. An image built on another keeps the table of that one.
     bool case_insensitive = false;
 
-    // Give every file a security descriptor, the root directory too: one that is created without
-    // gets that of what it replaces, else one that lets everybody do everything. Windows does not
-    // expect files that have none.
+    // Give every file a security descriptor, the root directory too: a file that is created without
+    // one gets that of the file it replaces, or else one that lets everybody do everything. Windows
+    // does not expect files without.
     bool complete_descriptors = false;
 
     // Store executables (PE images) as Windows does: with their sections moved apart, so that each
-    // can be mapped from where it is in the region file. They read as ever, and take up to 4 KiB
-    // more for each section. Only the data of files is looked at, and only what is written from its
-    // first byte on.
+    // can be mapped from where it is in the region file. They read as before and take up to 4 KiB
+    // more for each section. Alternate data streams are stored plainly, and so are files that are
+    // not written from their first byte on.
     bool expand_executables = false;
 
     // Let commit() replace an image `name` that is not `existing`. Its region files are removed
@@ -114,16 +113,16 @@ class CIM_API Writer {
 
   // All of the following throw Error (sharing_violation) while a stream is open, and
   // invalid_argument for a malformed path (empty, `.` or `..` components, NULs, `/`, over-long
-  // names) or after commit(). Other characters that NTFS forbids are taken: Linux names can stand
-  // for them.
+  // names) or after commit(). Other characters that NTFS forbids are allowed, as Linux names have
+  // them.
 
   // Creates a file of `size` bytes (below 2^48) and opens its data for writing. Replaces whatever
   // is at `path`, with everything below it. Throws Error: path_not_found (no parent directory),
   // invalid_argument (malformed metadata).
   WriteStream create_file(std::u16string_view path, const Metadata& metadata, std::uint64_t size);
 
-  // Creates a directory. Replaces a file at `path`; of a directory there, only the metadata, and
-  // the contents stay. The empty path is the root directory. Throws as create_file().
+  // Creates a directory. Replaces a file at `path`; a directory there keeps its contents and gets
+  // the new metadata. The empty path is the root directory. Throws as create_file() does.
   void create_directory(std::u16string_view path, const Metadata& metadata);
 
   // Creates the alternate data stream `name` of the file or directory at `path` and opens it.
@@ -135,8 +134,8 @@ class CIM_API Writer {
   // Throws Error: path_not_found, is_a_directory (either is a directory).
   void create_hard_link(std::u16string_view new_path, std::u16string_view existing_path);
 
-  // Removes the name `path`: of a directory, with everything below it. Throws Error
-  // (path_not_found); invalid_argument for the root directory.
+  // Removes the name `path`; a directory goes with everything below it. Throws Error:
+  // path_not_found, invalid_argument (the root directory).
   void remove(std::u16string_view path);
 
   // Removes an alternate data stream. Throws Error (path_not_found).
