@@ -211,12 +211,15 @@ TEST_F(FullDisk, WhileExporting) {
 
 TEST_F(FullDisk, WhileExtracting) {
   succeed({"create", "app.cim", "src"});
-  expect_failures({}, {"extract", "app.cim", "disk/out"}, [this](const auto&) {
+  std::size_t extracted = 0;
+  expect_failures({}, {"extract", "app.cim", "disk/out"}, [&](const auto&) {
+    extracted += files_on_disk().size();
     for (const auto& [file, size] : files_on_disk()) {
       EXPECT_EQ(size, fs::file_size(fs::path(path("src")) / fs::path(file).filename()))
           << "a part of " << file;
     }
   });
+  EXPECT_TRUE(IsSkipped() || extracted > 0);
 }
 
 TEST_F(BadInput, AFullDiskForTheOutput) {
