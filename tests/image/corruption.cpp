@@ -14,6 +14,7 @@
 
 #include "format/layout.h"
 #include "image/base.h"
+#include "image/foreign_tree.h"
 #include "image/sample_image.h"
 
 namespace cim::test {
@@ -132,9 +133,8 @@ class Places {
     add_files();
     const RegionOffset filesystem = read_object<FilesystemHeader>(path_, 0).filesystem;
     add_object(filesystem_fields, filesystem);
-    add_object(file_table_directory_entry_fields,
-               load<Filesystem>(filesystem).file_table_directory);
-    for (FileId id = 1; id <= image_.file_id_limit(); ++id) add_file(id);
+    const std::uint32_t tables = load<Filesystem>(filesystem).file_table_directory_length;
+    for (std::uint32_t table = 0; table < tables; ++table) add_file_table(table);
     add_extension();
   }
 
@@ -181,14 +181,22 @@ class Places {
 
   void add_files() {
     add(common_header_fields, path_, 0);
-    add(guid_fields, path_, offsetof(FilesystemHeader, regions));
-    add(region_set_fields, path_, offsetof(FilesystemHeader, regions));
+    add_region_set(offsetof(FilesystemHeader, regions));
     add(filesystem_header_fields, path_, 0);
+    const std::uint16_t parents = read_object<FilesystemHeader>(path_, 0).parent_count;
+    for (std::uint16_t i = 0; i < parents; ++i) {
+      add_region_set(sizeof(FilesystemHeader) + i * sizeof(RegionSet));
+    }
     for (const std::string& region : regions_) {
       add(common_header_fields, region, 0);
       add(region_header_fields, region, 0);
       add_object_ids(region);
     }
+  }
+
+  void add_region_set(std::uint64_t offset) {
+    add(guid_fields, path_, offset);
+    add(region_set_fields, path_, offset);
   }
 
   void add_object_ids(const std::string& region) {
@@ -224,6 +232,16 @@ class Places {
     }
   }
 
+  // Its length may come twice.
+  void add_stream_table(RegionOffset offset) {
+    const auto length = load<std::uint32_t>(offset);
+    const bool is_counted = load<std::uint32_t>(offset + sizeof(length)) == length;
+    if (is_counted && add_object({{"length of a stream table", 0, 4}}, offset)) {
+      offset += sizeof(length);
+    }
+    add_link_table(offset, sizeof(StreamRecord));
+  }
+
   void add_executable(RegionOffset offset) {
     add(pe_image_fields, offset);
     const auto header = load<PeImage>(offset);
@@ -233,10 +251,23 @@ class Places {
     }
   }
 
-  void add_file(FileId id) {
+  void add_file_table(std::uint32_t table) {
+    const FileTableDirectoryEntry entry = BaseImage(image_).file_table(table).entry;
+    const RegionOffset directory =
+        load<Filesystem>(read_object<FilesystemHeader>(path_, 0).filesystem).file_table_directory;
+    add(file_table_directory_entry_fields, directory + table * sizeof(entry));
+    for (std::uint16_t i = 0; i < entry.count; ++i) {
+      add_file(table * format::files_per_table + i + 1, entry.entry_size);
+    }
+  }
+
+  void add_file(FileId id, std::size_t record_size) {
     const RegionOffset record = record_offset(image_, id);
-    const auto file = load<FileRecord>(record);
-    add(file_fields, record);
+    auto file = load<FileRecord>(record);
+    for (const Field& field : file_fields) {
+      if (field.offset + field.size <= record_size) add({field}, record);
+    }
+    if (record_size < sizeof(file)) file.name_table = 0;
     add_stream(record + offsetof(FileRecord, default_stream));
     if (add_object(byte_count_fields, file.security_descriptor)) {
       add(descriptor_fields, file.security_descriptor + 2);
@@ -245,9 +276,10 @@ class Places {
       add(reparse_fields, file.reparse_data + 2);
     }
     add_object(extended_attribute_fields, file.extended_attributes);
-    if (file.stream_table != 0) add_link_table(file.stream_table, sizeof(StreamRecord));
+    if (file.stream_table != 0) add_stream_table(file.stream_table);
     add_link_table(file.name_table, sizeof(FileId));
     const Stream stream = image_.file(id).stream;
+    if (stream.length == 0) return;
     if (stream.type == StreamType::link_table) add_link_table(stream.region_offset, sizeof(FileId));
     if (stream.type == StreamType::pe_image) add_executable(stream.region_offset);
   }
@@ -255,6 +287,7 @@ class Places {
   // The data of the root's hidden stream.
   void add_extension() {
     const RegionOffset table = image_.file(image_.root()).stream_table_offset;
+    if (table == 0) return;
     const RegionOffset offset = load<StreamRecord>(table + sizeof(LinkTableHeader)).data;
     add(extension_fields, offset);
     const auto header = load<ExtensionHeader>(offset);
@@ -284,7 +317,24 @@ void put_value(const Corruption& corruption, std::uint64_t value) {
               std::as_bytes(std::span(&value, 1)).first(corruption.size));
 }
 
+void make_sample_image(const std::string& directory) {
+  write_sample_image(directory);
+  extend(directory, "a.cim");
+}
+
+template <std::uint32_t version>
+void make_foreign_image(const std::string& directory) {
+  const ForeignTree tree(directory, version, most_choices(version));
+  boost::filesystem::rename(tree.path(), directory + "/a.cim");
+}
+
 }  // namespace
+
+const std::array<BreakableImage, 4> breakable_images = {
+    BreakableImage{"Sample", make_sample_image, 1},
+    {"Version1", make_foreign_image<1>, 4},
+    {"Version2", make_foreign_image<2>, 4},
+    {"Version3", make_foreign_image<3>, 4}};
 
 std::ostream& operator<<(std::ostream& out, const Corruption& corruption) {
   return out << corruption.field << " at " << corruption.path << ":" << corruption.offset << ": "

@@ -1,7 +1,8 @@
-// The sample image with one field broken, for each field of each structure: the one table of what
-// there is to break, for the tests that try it.
+// An image with one field broken, for each field of each structure: the one table of what there is
+// to break, for the tests that try it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <ostream>
@@ -9,6 +10,17 @@
 #include <vector>
 
 namespace cim::test {
+
+// An image that the tests break.
+struct BreakableImage {
+  const char* name;
+  void (*make)(const std::string& directory);  // makes a.cim there
+  std::size_t step;                            // where tests have no time for each corruption
+};
+
+// The sample image after it was built upon, and images that other writers may make, in each
+// version.
+extern const std::array<BreakableImage, 4> breakable_images;
 
 // A field with a wrong value.
 struct Corruption {
@@ -22,7 +34,7 @@ struct Corruption {
 
 std::ostream& operator<<(std::ostream& out, const Corruption& corruption);
 
-// All corruptions of the sample image at `path`, object id files included, field by field.
+// All corruptions of the image at `path`, object id files included, field by field.
 std::vector<Corruption> all_corruptions(const std::string& path);
 
 // Calls try_out(corruption) for every `step`th of all_corruptions(path), each of which is there

@@ -46,11 +46,14 @@ inline const NamedChoices all_choices[] = {
     {"MissingObjectIds", {Choice::missing_object_ids}},
 };
 
-// As many as one image can have.
-inline const Choices most_choices = {
-    Choice::long_records,    Choice::tables_with_gaps,      Choice::several_regions,
-    Choice::several_parents, Choice::counted_stream_tables, Choice::empty_streams_with_offsets,
-    Choice::invalid_names,   Choice::unsorted_object_ids};
+// As many as one image can have; but only version 3 gets other records than its own.
+inline Choices most_choices(std::uint32_t version) {
+  Choices choices = {
+      Choice::several_regions,       Choice::several_parents, Choice::empty_streams_with_offsets,
+      Choice::counted_stream_tables, Choice::invalid_names,   Choice::unsorted_object_ids};
+  if (version == 3) choices.insert(Choice::long_records);
+  return choices;
+}
 
 // The name of a test whose parameter is a version and NamedChoices.
 inline std::string name_of_choices(
@@ -61,9 +64,9 @@ inline std::string name_of_choices(
 
 // Writes the image forged.cim, in version `major`:
 //
-//   root: d, empty, f, void, x    d: e, g    d/e: h    f = d/g
+//   root: d, empty, executable, f, void    d: e, g    d/e: h    f = d/g
 //
-// `f` has the streams `none` and `zone`, `x` is an executable, `void` an empty directory.
+// `f` has the streams `none` and `zone`; `void` is an empty directory.
 class ForeignTree {
  public:
   ForeignTree(std::string directory, std::uint32_t major, Choices choices)
@@ -81,8 +84,11 @@ class ForeignTree {
 
   // The content of each file, by its path.
   std::map<std::u16string, std::string> contents() const {
-    return {
-        {u"empty", ""}, {u"f", "f"}, {u"d\\g", "f"}, {path_of_h(), "h"}, {u"x", "0123456789AB"}};
+    return {{u"empty", ""},
+            {u"f", "f"},
+            {u"d\\g", "f"},
+            {path_of_h(), "h"},
+            {u"executable", "0123456789AB"}};
   }
 
   std::u16string path_of_h() const { return u"d\\e\\" + name_of_h(); }
@@ -114,7 +120,8 @@ class ForeignTree {
         forged_.add_metadata(std::as_bytes(std::span(format::windows_upcase_table())));
     const FileId root = forged_.id(0), d = forged_.id(1), e = forged_.id(2), f = forged_.id(3),
                  h = forged_.id(4), empty = forged_.id(5), x = forged_.id(6), none = forged_.id(7);
-    add(forged_.directory({{u"d", d}, {u"empty", empty}, {u"f", f}, {u"void", none}, {u"x", x}}),
+    add(forged_.directory(
+            {{u"d", d}, {u"empty", empty}, {u"executable", x}, {u"f", f}, {u"void", none}}),
         {{u".", root}});
     add(forged_.directory({{u"e", e}, {u"g", f}}), {{u"d", root}});
     add(forged_.directory({{name_of_h(), h}}), {{u"e", d}});
@@ -125,7 +132,7 @@ class ForeignTree {
     add(forged_.file_data("h"), {{name_of_h(), e}});
     add(empty_stream(StreamType::data), {{u"empty", root}});
     begin_other_place(RegionType::data);
-    add(executable(), {{u"x", root}});
+    add(executable(), {{u"executable", root}});
     add(empty_stream(StreamType::link_table), {{u"void", root}});
     path_ = forged_.write(directory_, records_, record_size());
   }

@@ -58,12 +58,11 @@ class ForgedImage {
 
   // Appends `object` to the metadata region, `misalignment` bytes past a multiple of 8.
   format::RegionOffset add_metadata(ByteView object, std::size_t misalignment = 0) {
-    return add(metadata_, object, 8, misalignment);
+    return add(metadata_, object, misalignment);
   }
 
   format::RegionOffset add_data(std::string_view text) {
-    const bool is_small = regions_[data_].type == RegionType::small_data;
-    return add(data_, std::as_bytes(std::span(text)), is_small ? 8 : format::page_size);
+    return add(data_, std::as_bytes(std::span(text)));
   }
 
   // A link table of `values`, as the stream of a directory.
@@ -188,11 +187,16 @@ class ForgedImage {
     std::vector<format::ObjectIdEntry> objects;
   };
 
-  format::RegionOffset add(std::size_t index, ByteView object, std::size_t alignment,
-                           std::size_t misalignment = 0) {
+  // To a multiple of what objects of its type are aligned to.
+  static void pad(Region& region) {
+    const std::size_t unit = region.type == RegionType::data ? format::page_size : 8;
+    region.bytes.resize((region.bytes.size() + unit - 1) / unit * unit);
+  }
+
+  format::RegionOffset add(std::size_t index, ByteView object, std::size_t misalignment = 0) {
     Region& region = regions_[index];
-    const std::size_t aligned = (region.bytes.size() + alignment - 1) / alignment * alignment;
-    const std::size_t offset = aligned + misalignment;
+    pad(region);
+    const std::size_t offset = region.bytes.size() + misalignment;
     region.bytes.resize(offset);
     region.bytes.insert(region.bytes.end(), object.begin(), object.end());
     format::ObjectIdEntry& entry = region.objects.emplace_back(
@@ -226,6 +230,7 @@ class ForgedImage {
   }
 
   void write_region(const std::string& directory, Region& region) const {
+    pad(region);
     format::RegionHeader start = {};
     start.common = common_header(region, format::FileType::region, sizeof(start));
     start.type = static_cast<std::uint8_t>(region.type);

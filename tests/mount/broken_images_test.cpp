@@ -6,7 +6,6 @@
 
 #include "fixture.h"
 #include "image/corruption.h"
-#include "image/sample_image.h"
 #include "mount/mount.h"
 
 namespace cim::test {
@@ -15,13 +14,12 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-class BrokenImagesTest : public MountTest {
+class BrokenImagesTest : public MountTest, public testing::WithParamInterface<BreakableImage> {
  protected:
   void SetUp() override {
     MountTest::SetUp();
     if (IsSkipped()) return;
-    write_sample_image(fresh().directory);
-    extend(fresh().directory, "a.cim");
+    GetParam().make(fresh().directory);
   }
 
   // Has ordinary tools look at all that is there. It does not matter what they fail with, as long
@@ -58,8 +56,13 @@ class BrokenImagesTest : public MountTest {
   const std::string mount_point_ = make_directory();
 };
 
-TEST_F(BrokenImagesTest, AreRefusedOrServed) {
-  EXPECT_GT(try_corruptions(image_path(), 41, [&](const Corruption&) { mount_and_look(); }), 0);
+INSTANTIATE_TEST_SUITE_P(, BrokenImagesTest, testing::ValuesIn(breakable_images),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_P(BrokenImagesTest, AreRefusedOrServed) {
+  EXPECT_GT(try_corruptions(image_path(), 41 * GetParam().step,
+                            [&](const Corruption&) { mount_and_look(); }),
+            0);
 }
 
 }  // namespace

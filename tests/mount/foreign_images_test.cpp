@@ -29,7 +29,7 @@ TEST_P(ForeignImagesTest, AreMounted) {
   for (const auto& [name, content] : tree.streams()) {
     EXPECT_EQ(content, xattr(root + "f", ("user." + image_to_linux_name(name)).c_str()));
   }
-  EXPECT_THAT(list_directory(root), ElementsAre("d", "empty", "f", "void", "x"));
+  EXPECT_THAT(list_directory(root), ElementsAre("d", "empty", "executable", "f", "void"));
   EXPECT_THAT(list_directory(root + "void"), ElementsAre());
   EXPECT_EQ(4u, status_of(root).st_nlink);
   EXPECT_EQ(2u, status_of(root + "d/g").st_nlink);
