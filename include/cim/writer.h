@@ -68,7 +68,8 @@ class CIM_API WriteStream {
 // have one of its own, for another directory.
 //
 // If a call that names a path throws an Error, the image is as it was before the call. After an
-// io_error, disk_full or std::bad_alloc the Writer can only be destroyed: commit() throws, too.
+// io_error, disk_full, corrupt (of the existing image) or std::bad_alloc the Writer can only be
+// destroyed: all calls that would change the image throw, commit() too.
 class CIM_API Writer {
  public:
   struct Options {

@@ -219,6 +219,7 @@ Writer::Impl::Impl(const Options& options)
 void Writer::Impl::check_usable() const {
   if (committed) throw Error(Errc::invalid_argument, name + ": is committed already");
   if (stream) throw Error(Errc::sharing_violation, name + ": a stream is still open");
+  if (failure) throw Error(*failure);
 }
 
 std::vector<std::u16string_view> Writer::Impl::checked_path(std::u16string_view path) const {
@@ -520,7 +521,6 @@ Writer::Kind Writer::find(std::u16string_view path) const {
 
 void Writer::commit() {
   impl_->check_usable();
-  if (impl_->failure) throw Error(*impl_->failure);
   impl_->commit();
 }
 

@@ -95,7 +95,7 @@ Result CliTest::cim_as_nobody(const std::vector<std::string>& arguments) const {
 
 std::string CliTest::succeed(const std::vector<std::string>& arguments) const {
   const Result result = cim(arguments);
-  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.status, 0) << testing::PrintToString(arguments) << ": " << result.out;
   EXPECT_EQ(without_rounded_times(result.err), "");
   return result.out;
 }

@@ -38,13 +38,16 @@ inline std::string forge_absolute_links(const std::string& directory, std::uint3
   format::append(counted, format::bytes_of(static_cast<std::uint16_t>(link.size())));
   format::append(counted, link);
   const format::RegionOffset reparse_data = forged.add_metadata(counted);
-  return forged.write(
-      directory, {{.default_stream = forged.directory({{u"d", 2}, {u"top", 5}}), .parent = 1},
-                  {.default_stream = forged.directory({{u"e", 3}, {u"file", 6}}), .parent = 1},
-                  {.default_stream = forged.directory({{u"link", 4}}), .parent = 2},
-                  {.reparse_tag = format::tag_symlink, .reparse_data = reparse_data, .parent = 3},
-                  {.reparse_tag = format::tag_symlink, .reparse_data = reparse_data, .parent = 1},
-                  {.default_stream = forged.file_data("content"), .parent = 2}});
+  std::vector<format::File> files = {
+      {.default_stream = forged.directory({{u"d", 2}, {u"top", 5}}), .parent = 1},
+      {.default_stream = forged.directory({{u"e", 3}, {u"file", 6}}), .parent = 1},
+      {.default_stream = forged.directory({{u"link", 4}}), .parent = 2},
+      {.reparse_tag = format::tag_symlink, .reparse_data = reparse_data, .parent = 3},
+      {.reparse_tag = format::tag_symlink, .reparse_data = reparse_data, .parent = 1},
+      {.default_stream = forged.file_data("content"), .parent = 2}};
+  // Not every file system has the year 1601.
+  for (format::File& file : files) file.last_write_time = 126'227'808'000'000'000;
+  return forged.write(directory, files);
 }
 
 }  // namespace cim::test
