@@ -1,15 +1,17 @@
-// An image. The input is a list of edits to the files of a good one, so that the headers survive
-// and the fuzzer gets deep. An edit is 16 bytes: which file, how, two spare, u32 where, u64 value.
+// An image. The input is a byte that chooses a good one, and a list of edits to the files of that,
+// so that the headers survive and the fuzzer gets deep. An edit is 16 bytes: which file, how, two
+// spare, u32 where, u64 value.
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <vector>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "format/upcase.h"
 #include "fuzz/input.h"
 #include "image/base.h"
+#include "image/corruption.h"
 #include "image/explorer.h"
 #include "image/file_descriptor.h"
 #include "image/sample_image.h"
@@ -23,30 +25,32 @@ constexpr std::uint64_t upcase_size = format::upcase_entries * sizeof(char16_t);
 struct ImageFile {
   std::string content;
   FileDescriptor fd;
+  std::uint64_t upcase_table;  // where it begins; 0: elsewhere
 };
 
 class GoodImage {
  public:
-  GoodImage() {
-    test::write_sample_image(directory_.string());
-    test::extend(directory_.string(), "a.cim");
+  explicit GoodImage(const test::BreakableImage& image) {
+    image.make(directory_.string());
     std::vector<std::string> paths;
     for (const auto& entry : boost::filesystem::directory_iterator(directory_.path())) {
       if (!entry.path().filename().string().starts_with("objectid")) {
         paths.push_back(entry.path().string());
       }
     }
-    // The same order in each run: by the size of the files, since their names are digests.
+    // The same order in each run: by the size of the files first, since names may be digests.
     std::ranges::sort(paths, {}, [](const std::string& file_path) {
-      return boost::filesystem::file_size(file_path);
+      return std::pair(boost::filesystem::file_size(file_path), file_path);
     });
+    const Image opened(path());
+    const format::RegionOffset upcase = BaseImage(opened).upcase_table();
+    const std::string upcase_path = test::region_paths(opened).at(format::region_index(upcase));
     for (const std::string& file_path : paths) {
       std::ifstream file(file_path, std::ios::binary);
       files_.push_back({{std::istreambuf_iterator<char>(file), {}},
-                        FileDescriptor(::open(file_path.c_str(), O_RDWR | O_CLOEXEC))});
+                        FileDescriptor(::open(file_path.c_str(), O_RDWR | O_CLOEXEC)),
+                        file_path == upcase_path ? format::byte_offset(upcase) : 0});
     }
-    const Image image(path());
-    upcase_begin_ = format::byte_offset(BaseImage(image).upcase_table());
   }
 
   std::string path() const { return directory_ / "a.cim"; }
@@ -57,9 +61,9 @@ class GoodImage {
     input.take<std::uint16_t>();
     std::uint64_t offset = input.take<std::uint32_t>();
     auto value = input.take<std::uint64_t>();
-    if (file.content.size() > upcase_begin_ + upcase_size) {
+    if (file.upcase_table != 0) {  // which nearly all edits would hit
       offset %= file.content.size() - upcase_size;
-      if (offset >= upcase_begin_) offset += upcase_size;
+      if (offset >= file.upcase_table) offset += upcase_size;
     } else {
       offset %= file.content.size();
     }
@@ -86,17 +90,23 @@ class GoodImage {
 
   test::TemporaryDirectory directory_;
   std::vector<ImageFile> files_;
-
-  // Where the upcase table is. Edits leave it alone, or nearly all would hit it.
-  std::uint64_t upcase_begin_ = 0;
 };
+
+std::vector<std::unique_ptr<GoodImage>> good_images() {
+  std::vector<std::unique_ptr<GoodImage>> images;
+  for (const test::BreakableImage& image : test::breakable_images) {
+    images.push_back(std::make_unique<GoodImage>(image));
+  }
+  return images;
+}
 
 }  // namespace
 }  // namespace cim::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static cim::fuzz::GoodImage image;
+  static const auto images = cim::fuzz::good_images();
   cim::fuzz::Input input(data, size);
+  cim::fuzz::GoodImage& image = *images[input.take<std::uint8_t>() % images.size()];
   while (!input.empty()) image.edit(input);
   cim::test::Explorer explorer(image.path());
   explorer.explore();
