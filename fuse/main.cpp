@@ -43,8 +43,8 @@ void check_mount_point(const Options& options) {
   const bool empty = fs::is_empty(path, error);
   if (error) throw system_error(error.value(), path);
   if (!empty) {
-    throw Error(Errc::invalid_argument,
-                fmt::format("{}: is not empty; -o nonempty mounts over what is there", path));
+    throw Error(Errc::invalid_argument, "is not empty; -o nonempty mounts over what is there")
+        .with_path(path);
   }
 }
 

@@ -168,7 +168,7 @@ FileSystem::FileSystem(const Image& image, const Options& options)
       statistics_(statistics_of(image)),
       prefetcher_(image, read_around_, options.prefetch) {
   if (!S_ISDIR(attributes_of(image.file(root_)).st_mode)) {
-    throw Error(Errc::corrupt, fmt::format("{}: the root is not a directory", image.path()));
+    throw Error(Errc::corrupt, "the root is not a directory").with_image(image.path());
   }
 }
 

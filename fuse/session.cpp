@@ -64,9 +64,9 @@ void log_message(fuse_log_level level, const char* format, std::va_list argument
   std::string reason = setup_complaint.text;
   if (!reason.empty()) reason.insert(0, ": ");
   const bool denied = error == EPERM || error == EACCES;
-  throw Error(
-      denied ? Errc::access_denied : Errc::io_error,
-      fmt::format("{}: cannot be mounted on {}{}", request.image, request.mount_point, reason));
+  throw Error(denied ? Errc::access_denied : Errc::io_error,
+              fmt::format("cannot be mounted on {}{}", request.mount_point, reason))
+      .with_image(request.image);
 }
 
 // `value` as part of a list of mount options.

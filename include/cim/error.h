@@ -2,8 +2,10 @@
 // once.
 #pragma once
 
-#include <stdexcept>
+#include <exception>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include <cim/export.h>
 
@@ -31,16 +33,50 @@ enum class Errc {
   io_error,               // EIO        ERROR_IO_DEVICE
 };
 
-// Thrown by every function of the library that fails. what() is one line that names the thing
-// and the reason, fit to be shown to a user.
-class CIM_API Error : public std::runtime_error {
+// Thrown by every function of the library that fails: what went wrong, and with what. Where it is
+// thrown little may be known of the latter; callers that know more add it with the functions
+// with_...(), each of which returns a new Error. A copy never fails and has the same strings.
+class CIM_API Error : public std::exception {
  public:
-  Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  // `reason` does not name what it is about: "is truncated".
+  Error(Errc code, std::string reason);
+  Error(const Error& other) noexcept = default;
+  Error& operator=(const Error& other) noexcept = default;
 
-  Errc code() const noexcept { return code_; }
+  Errc code() const noexcept;
+
+  // The image that it is about, as the caller called it; empty if it is about none, as a directory
+  // that is imported, or if whoever threw it did not know.
+  const std::string& image() const noexcept;
+
+  // The file that it is about: of image(), one of the files that image() consists of, or one that
+  // has nothing to do with an image. Where a system call failed on something that has no path, what
+  // that is. Empty if it is about image() as a whole.
+  const std::string& path() const noexcept;
+
+  // The part of it that it is about: "file 7", "extended attribute user.x", a member of an archive.
+  // Empty if it is about no part of it.
+  const std::string& object() const noexcept;
+
+  const std::string& reason() const noexcept;
+
+  // All of this on one line, fit to be shown to a user: "IMAGE: PATH: OBJECT: REASON", without what
+  // is empty. Lives as long as this or a copy of it.
+  const char* what() const noexcept override;
+
+  // These change only what is empty. The path of the image itself is then no path(): what is
+  // wrong is the image.
+  Error with_image(std::string_view image) const;
+  Error with_path(std::string_view path) const;
+
+  // If there is an object(), it becomes a part of `object`: "OBJECT: FORMER OBJECT".
+  Error with_object(std::string_view object) const;
 
  private:
-  Errc code_;
+  struct Fields;
+  explicit Error(Fields&& fields);
+
+  std::shared_ptr<const Fields> fields_;
 };
 
 // The errno value for `code`, as listed at Errc.
@@ -49,8 +85,8 @@ CIM_API int to_errno(Errc code) noexcept;
 // The Windows HRESULT for `code`, as listed at Errc.
 CIM_API int to_hresult(Errc code) noexcept;
 
-// An Error for a failed system call: `error_number` is its errno, `subject` names what it was
-// done to. The message is "SUBJECT: " and the text of strerror(3).
-CIM_API Error system_error(int error_number, const std::string& subject);
+// An Error for a failed system call: `error_number` is its errno, `path` names what it was done to,
+// see Error. The reason is the text of strerror(3).
+CIM_API Error system_error(int error_number, std::string_view path = {});
 
 }  // namespace cim

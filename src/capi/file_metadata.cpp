@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::uint32_t tag_is_microsoft = 0x80000000;
 
-[[noreturn]] void throw_malformed(const std::string& what) {
-  throw Error(Errc::invalid_argument, "malformed metadata: " + what);
+[[noreturn]] void throw_malformed(const std::string& reason) {
+  throw Error(Errc::invalid_argument, reason).with_object("metadata");
 }
 
 ByteView check_buffer(const void* buffer, UINT32 size, const char* what) {
@@ -51,7 +51,7 @@ ByteView check_reparse_buffer(const void* buffer, UINT32 size) {
   } catch (const Error& error) {
     // The decoders call it corrupt; here it is the caller's.
     if (error.code() != Errc::corrupt) throw;
-    throw_malformed(error.what());
+    throw_malformed(error.reason());
   }
   return data;
 }

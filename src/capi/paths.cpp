@@ -131,7 +131,7 @@ std::string host_path(const char16_t* text) {
 std::string image_name(const char16_t* text) {
   std::string name = host_path(text);
   if (name.find('/') != std::string::npos) {
-    throw Error(Errc::invalid_argument, name + ": the name of an image has a '/'");
+    throw Error(Errc::invalid_argument, "the name of an image has a '/'").with_image(name);
   }
   return name;
 }

@@ -74,7 +74,7 @@ class MountRoot {
   static MountRoot make() {
     make_mount_root(fs::absolute(configured_mount_root()));
     if (auto root = open()) return std::move(*root);
-    throw Error(Errc::path_not_found, configured_mount_root() + ": was removed meanwhile");
+    throw Error(Errc::path_not_found, "was removed meanwhile").with_path(configured_mount_root());
   }
 
   // Windows names volumes like this. Absolute.
@@ -103,9 +103,8 @@ bool is_mounted(const std::string& mount_point) {
 void require_directory(const std::string& path) {
   struct stat status;
   if (stat(path.c_str(), &status) != 0) {
-    const Error error = system_error(errno, path);
-    if (error.code() != Errc::file_not_found) throw error;
-    throw Error(Errc::path_not_found, error.what());
+    if (errno != ENOENT) throw system_error(errno, path);
+    throw Error(Errc::path_not_found, "no such directory").with_path(path);
   }
   if (!S_ISDIR(status.st_mode)) throw system_error(ENOTDIR, path);
 }
@@ -122,7 +121,7 @@ void mount_volume(const std::string& directory, const std::string& name, const f
   const MountRoot root = MountRoot::make();
   const std::string mount_point = root.mount_point(id);
   if (is_mounted(mount_point)) {
-    throw Error(Errc::already_exists, mount_point + ": a volume is mounted there");
+    throw Error(Errc::already_exists, "a volume is mounted there").with_path(mount_point);
   }
   make_directory(mount_point, 0700);
   try {

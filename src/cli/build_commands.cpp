@@ -105,7 +105,8 @@ void create_missing_parents(Writer& writer, const std::u16string& path,
     const std::u16string parent = path.substr(0, end);
     const Writer::Kind kind = writer.find(parent);
     if (kind == Writer::Kind::file) {
-      throw Error(Errc::not_a_directory, image_to_linux_path(parent) + ": is not a directory");
+      throw Error(Errc::not_a_directory, "is not a directory")
+          .with_path(image_to_linux_path(parent));
     }
     if (kind == Writer::Kind::none) create_plain_directory(writer, parent, overrides);
   }
@@ -158,7 +159,7 @@ FileDescriptor open_archive(const std::string& file) {
                                 : open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) throw system_error(errno, file);
   if (isatty(fd.get()) == 1) {
-    throw Error(Errc::invalid_argument, file + ": is a terminal, not an archive");
+    throw Error(Errc::invalid_argument, "is a terminal, not an archive").with_path(file);
   }
   return fd;
 }
@@ -235,7 +236,9 @@ void add(const AddOptions& options) {
 
   // The writer would replace the directory and all below it, which nobody means by `add`.
   if (writer.find(image_path) == Writer::Kind::directory && !is_directory_on_disk(options.source)) {
-    throw Error(Errc::is_a_directory, path + ": is a directory in the image");
+    throw Error(Errc::is_a_directory, "is a directory in the image")
+        .with_image(options.image)
+        .with_path(path);
   }
   create_missing_parents(writer, image_path, import_options.overrides);
   const std::vector<char16_t> upcase = case_folding(options.image);
@@ -257,7 +260,7 @@ void link(const LinkOptions& options) {
   Writer writer(extending(options.image));
   const std::u16string new_path = linux_to_image_path(options.new_path);
   if (writer.find(new_path) != Writer::Kind::none) {
-    throw Error(Errc::file_exists, options.new_path + ": exists");
+    throw Error(Errc::file_exists, "exists").with_image(options.image).with_path(options.new_path);
   }
   writer.create_hard_link(new_path, linux_to_image_path(options.existing));
   writer.commit();

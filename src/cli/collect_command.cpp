@@ -24,7 +24,7 @@ Garbage find_garbage(const std::string& directory) {
   try {
     return Garbage(directory);
   } catch (const Error& error) {
-    throw Error(error.code(), std::string("nothing is removed: ") + error.what());
+    throw Error(error.code(), fmt::format("nothing is removed: {}", error.what()));
   }
 }
 

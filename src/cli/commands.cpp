@@ -51,10 +51,7 @@ void set_action(CLI::App& command, const std::string& image, std::function<void(
     try {
       run();
     } catch (const Error& error) {
-      std::string message = error.what();
-      if (message.starts_with("./" + image + ": ")) message.erase(0, 2);
-      if (message.starts_with(image + ": ")) throw Error(error.code(), message);
-      throw Error(error.code(), image + ": " + message);
+      throw error.with_image(image);
     }
   });
 }

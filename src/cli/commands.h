@@ -45,8 +45,7 @@ void parse(CLI::App& app, int argc, const char* const* argv);
 // program has another name. Options that only matter where something is repaired are dropped.
 std::vector<const char*> command_line(int argc, const char* const* argv);
 
-// Makes `run` what `command` does. An Error out of it gets the name of the image in front, unless
-// its message starts with that already.
+// Makes `run` what `command` does. An Error out of it that names no image names `image`.
 void set_action(CLI::App& command, const std::string& image, std::function<void()> run);
 
 }  // namespace cim::cli

@@ -36,7 +36,8 @@ class Output {
     }
     if (!fd_) throw system_error(errno, name_);
     if (isatty(fd_.get()) == 1) {
-      throw Error(Errc::invalid_argument, name_ + ": is a terminal; use --tar FILE or a pipe");
+      throw Error(Errc::invalid_argument, "is a terminal; use --tar FILE or a pipe")
+          .with_path(name_);
     }
     struct stat status;
     if (fstat(fd_.get(), &status) != 0) throw system_error(errno, name_);
@@ -57,7 +58,7 @@ class Output {
     struct stat status;
     if (stat(file.c_str(), &status) != 0) return;
     if (!transfer::files_of_image(image).contains({status.st_dev, status.st_ino})) return;
-    throw Error(Errc::invalid_argument, file + ": is a part of the image");
+    throw Error(Errc::invalid_argument, "is a part of the image").with_path(file);
   }
 
   const std::string name_;

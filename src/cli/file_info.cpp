@@ -12,7 +12,11 @@ namespace cim::cli {
 
 File find_file(const Image& image, const std::string& path) {
   const auto id = image.resolve(linux_to_image_path(path));
-  if (!id) throw Error(Errc::file_not_found, path + ": no such file or directory");
+  if (!id) {
+    throw Error(Errc::file_not_found, "no such file or directory")
+        .with_image(image.path())
+        .with_path(path);
+  }
   return image.file(*id);
 }
 

@@ -48,12 +48,14 @@ void print_contents(const FileOptions& options) {
   const FileInfo info = file_info(image, find_file(image, options.path), options.path);
   if (!S_ISREG(info.status.st_mode)) {
     throw Error(S_ISDIR(info.status.st_mode) ? Errc::is_a_directory : Errc::invalid_argument,
-                options.path + ": is a " + type_name(info.status.st_mode));
+                std::string("is a ") + type_name(info.status.st_mode))
+        .with_image(image.path())
+        .with_path(options.path);
   }
   try {
     print_stream(image, info.file.stream);
   } catch (const Error& error) {
-    throw transfer::with_path(error, image, options.path);
+    throw error.with_path(options.path);
   }
 }
 

@@ -1,7 +1,8 @@
-// What the library's error codes are on Linux and on Windows.
+// What the library's error codes are on Linux and on Windows, and what errors are in words.
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include <cim/error.h>
 
@@ -147,11 +148,62 @@ int to_hresult(Errc code) noexcept {
   return from_win32(error_io_device);
 }
 
-Error system_error(int error_number, const std::string& subject) {
+struct Error::Fields {
+  Errc code;
+  std::string reason;
+  std::string image = {};
+  std::string path = {};
+  std::string object = {};
+  std::string words = {};
+};
+
+Error::Error(Errc code, std::string reason)
+    : Error(Fields{.code = code, .reason = std::move(reason)}) {}
+
+Error::Error(Fields&& fields) {
+  fields.words.clear();  // of the Error that this one was made of
+  for (const std::string* subject : {&fields.image, &fields.path, &fields.object}) {
+    if (!subject->empty()) fields.words += *subject + ": ";
+  }
+  fields.words += fields.reason;
+  fields_ = std::make_shared<const Fields>(std::move(fields));
+}
+
+Errc Error::code() const noexcept { return fields_->code; }
+const std::string& Error::image() const noexcept { return fields_->image; }
+const std::string& Error::path() const noexcept { return fields_->path; }
+const std::string& Error::object() const noexcept { return fields_->object; }
+const std::string& Error::reason() const noexcept { return fields_->reason; }
+const char* Error::what() const noexcept { return fields_->words.c_str(); }
+
+Error Error::with_image(std::string_view image) const {
+  if (!fields_->image.empty()) return *this;
+  Fields fields = *fields_;
+  fields.image = image;
+  if (fields.path == image) fields.path.clear();
+  return Error(std::move(fields));
+}
+
+Error Error::with_path(std::string_view path) const {
+  if (!fields_->path.empty()) return *this;
+  Fields fields = *fields_;
+  fields.path = path;
+  return Error(std::move(fields));
+}
+
+Error Error::with_object(std::string_view object) const {
+  if (object.empty()) return *this;
+  Fields fields = *fields_;
+  if (!fields.object.empty()) fields.object.insert(0, ": ");
+  fields.object.insert(0, object);
+  return Error(std::move(fields));
+}
+
+Error system_error(int error_number, std::string_view path) {
   char buffer[256];
   // The GNU form of strerror_r, which may return another string than the buffer.
   const char* reason = strerror_r(error_number, buffer, sizeof(buffer));
-  return Error(from_errno(error_number), subject + ": " + reason);
+  return Error(from_errno(error_number), reason).with_path(path);
 }
 
 }  // namespace cim

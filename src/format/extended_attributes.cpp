@@ -65,15 +65,17 @@ void EaBuilder::add(std::string_view name, ByteView value) {
     throw Error(Errc::invalid_argument, "an extended attribute needs a name");
   }
   if (name.size() > max_ea_name_length) {
-    throw Error(Errc::limit_exceeded,
-                fmt::format("{}: name of an extended attribute is longer than {} bytes", name,
-                            max_ea_name_length));
+    throw Error(
+        Errc::limit_exceeded,
+        fmt::format("name of an extended attribute is longer than {} bytes", max_ea_name_length))
+        .with_object(name);
   }
   const std::size_t start = (list_.size() + ea_alignment - 1) / ea_alignment * ea_alignment;
   const std::size_t size = sizeof(FullEaInformation) + name.size() + 1 + value.size();
   if (size > max_ea_list_length || start > max_ea_list_length - size) {
-    throw Error(Errc::limit_exceeded, fmt::format("{}: extended attributes take more than {} bytes",
-                                                  name, max_ea_list_length));
+    throw Error(Errc::limit_exceeded,
+                fmt::format("extended attributes take more than {} bytes", max_ea_list_length))
+        .with_object(name);
   }
   list_.resize(start);
   list_.reserve(start + size);

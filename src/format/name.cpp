@@ -281,7 +281,8 @@ void append_image_name(std::string_view name, std::u16string& path) {
   const std::size_t size = linux_to_image_name(name, units, max_name_units);
   if (size > max_name_units) {
     throw Error(Errc::name_too_long,
-                fmt::format("{}: name is longer than {} characters", name, max_name_units));
+                fmt::format("name is longer than {} characters", max_name_units))
+        .with_path(name);
   }
   path.append(units, size);
 }
@@ -318,8 +319,7 @@ std::string image_to_linux_name(std::u16string_view name) {
 
 std::u16string linux_to_image_path(std::string_view path) {
   if (const std::size_t nul = path.find('\0'); nul != std::string_view::npos) {
-    throw Error(Errc::invalid_argument,
-                fmt::format("{}: path goes on after a NUL", path.substr(0, nul)));
+    throw Error(Errc::invalid_argument, "path goes on after a NUL").with_path(path.substr(0, nul));
   }
   std::u16string image_path;
   for (std::size_t start = 0; start < path.size();) {
@@ -330,8 +330,8 @@ std::u16string linux_to_image_path(std::string_view path) {
       continue;
     }
     if (name == "..") {
-      throw Error(Errc::invalid_argument,
-                  fmt::format("{}: a path inside an image cannot have '..'", path));
+      throw Error(Errc::invalid_argument, "a path inside an image cannot have '..'")
+          .with_path(path);
     }
     if (!image_path.empty()) {
       image_path += u'\\';
@@ -339,8 +339,9 @@ std::u16string linux_to_image_path(std::string_view path) {
     append_image_name(name, image_path);
   }
   if (image_path.size() > max_path_units) {
-    throw Error(Errc::name_too_long, fmt::format("{}...: path is longer than {} characters",
-                                                 path.substr(0, max_name_units), max_path_units));
+    throw Error(Errc::name_too_long,
+                fmt::format("path is longer than {} characters", max_path_units))
+        .with_path(fmt::format("{}...", path.substr(0, max_name_units)));
   }
   return image_path;
 }

@@ -61,9 +61,15 @@ class Check {
   CheckResult run(bool data);
 
  private:
-  void tell(bool is_error, std::string message);
-  void error(std::string message) { tell(true, std::move(message)); }
-  void warning(std::string message) { tell(false, std::move(message)); }
+  void tell(bool is_error, const Error& finding);
+  void error(const Error& finding) { tell(true, finding); }
+  void error(std::string reason, std::string_view path = {}) {
+    error(Error(Errc::corrupt, std::move(reason)).with_path(path));
+  }
+  void warning(const Error& finding) { tell(false, finding); }
+  void warning(std::string reason, std::string_view path) {
+    warning(Error(Errc::corrupt, std::move(reason)).with_path(path));
+  }
   template <typename Action>
   bool attempt(Action&& action);
 
@@ -102,11 +108,10 @@ class Check {
   std::optional<AttributeNames> attribute_names_;
 };
 
-void Check::tell(bool is_error, std::string message) {
+void Check::tell(bool is_error, const Error& finding) {
   std::uint64_t& count = is_error ? result_.errors : result_.warnings;
   if (++count > max_told) return;
-  if (!message.starts_with(path_ + ": ")) message = path_ + ": " + message;
-  observer_.found(is_error, message);
+  observer_.found(is_error, finding.with_image(path_).what());
 }
 
 // Runs `action` and tells of the Error that it throws. Returns whether it throws none.
@@ -116,7 +121,7 @@ bool Check::attempt(Action&& action) {
     action();
     return true;
   } catch (const Error& failure) {
-    error(failure.what());
+    error(failure);
     return false;
   }
 }
@@ -158,7 +163,7 @@ void Check::check_header_length(int fd, std::size_t least, const std::string& pa
   read_at(fd, &header, sizeof(header), 0, path);
   const std::uint32_t length = header.header_length;
   if (length >= least && length <= file_size(fd, path)) return;
-  error(fmt::format("{}: claims a header of {} bytes", path, length));
+  error(fmt::format("claims a header of {} bytes", length), path);
 }
 
 bool Check::check_region_files(int directory_fd, const std::string& directory) {
@@ -169,7 +174,7 @@ bool Check::check_region_files(int directory_fd, const std::string& directory) {
       const std::string name = region_file_name(set.id, i);
       if (is_missing(directory_fd, name)) {
         if (++missing <= max_missing_told) {
-          error(system_error(ENOENT, directory + "/" + name).what());
+          error(system_error(ENOENT, directory + "/" + name));
         }
         continue;
       }
@@ -197,9 +202,9 @@ void Check::check_for_spare_files(const std::string& directory) {
       return std::memcmp(&candidate.id, &name->set, sizeof(name->set)) == 0;
     });
     if (set == header_.sets.end() || name->index < set->count) continue;
-    warning(entry->path().string() + ": is more than the region set has");
+    warning("is more than the region set has", entry->path().string());
   }
-  if (error_code) warning(directory + ": cannot be searched for spare files");
+  if (error_code) warning("cannot be searched for spare files", directory);
 }
 
 // Proves that the records of all file ids are there, each in a place of its own, so that an array
@@ -285,9 +290,7 @@ void Check::check_file(const Image& image, const File& file) {
     try {
       action();
     } catch (const Error& failure) {
-      std::string message = failure.what();
-      if (message.starts_with(path_ + ": ")) message.erase(0, path_.size() + 2);
-      error(fmt::format("file {}: {}: {}", file.id, what, message));
+      error(failure.with_object(fmt::format("file {}: {}", file.id, what)));
     }
   };
   within_file("extended attributes", [&] {
@@ -410,7 +413,7 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
       std::optional<ObjectIds>& ids = object_ids_.emplace_back();
       const std::string name = object_id_file_name(set.id, i);
       if (is_missing(directory_fd, name)) {
-        warning(system_error(ENOENT, directory + "/" + name).what());
+        warning(system_error(ENOENT, directory + "/" + name));
         continue;
       }
       attempt([&] {
@@ -426,7 +429,7 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
 void Check::check_order(const ObjectIds& ids) {
   for (std::size_t i = 1; i < ids.size(); ++i) {
     if (compare_object_ids(ids[i - 1], ids[i]) < 0) continue;
-    return warning(fmt::format("{}: entry {}: out of order", ids.path(), i));
+    return warning(fmt::format("entry {}: out of order", i), ids.path());
   }
 }
 
@@ -434,7 +437,7 @@ void Check::check_data() {
   for (std::size_t i = 0; i < regions_.size(); ++i) {
     const auto& ids = object_ids_[i];
     const bool compare = ids && ids->has_known_digests();
-    if (ids && !compare) warning(ids->path() + ": its digests, of version 2, are not compared");
+    if (ids && !compare) warning("its digests, of version 2, are not compared", ids->path());
     attempt([&] { check_region_data(regions_[i], compare ? &*ids : nullptr); });
   }
 }
@@ -458,8 +461,9 @@ void Check::check_region_data(const RegionInfo& region, const ObjectIds* ids) {
     const std::uint64_t length = entry.length;
     // Objects do not overlap, which also bounds the time that this takes.
     if (start < position || start > region.size || length > region.size - start) {
-      error(fmt::format("{}: object at {}: {} bytes are not in the region, or not its own",
-                        ids->path(), start, length));
+      error(fmt::format("object at {}: {} bytes are not in the region, or not its own", start,
+                        length),
+            ids->path());
       continue;
     }
     attempt([&] { read_over(position, start); });
@@ -475,8 +479,8 @@ void Check::check_object(int fd, const RegionInfo& region, const format::ObjectI
   Digest recorded;
   std::ranges::copy(entry.digest, recorded.begin());
   if (!has_digest({fd, start, length, region.path}, recorded)) {
-    error(fmt::format("{}: {} bytes at {} do not have the digest that is recorded", region.path,
-                      length, start));
+    error(fmt::format("{} bytes at {} do not have the digest that is recorded", length, start),
+          region.path);
   }
   ++result_.objects;
 }

@@ -45,7 +45,7 @@ std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Im
   if (!extension) return std::nullopt;
 
   const auto throw_malformed = [&] {
-    throw Error(Errc::corrupt, path + ": recorded link counts: malformed");
+    throw Error(Errc::corrupt, "malformed").with_image(path).with_object("recorded link counts");
   };
   // Read piece by piece, so that a number that nothing stands behind costs no memory.
   std::vector<LinkCount> counts;

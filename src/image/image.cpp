@@ -121,8 +121,10 @@ format::File encode_file(const File& file) noexcept {
 
 void Image::Impl::open(const std::string& image_path) {
   path = image_path;
-  FileDescriptor fd = open_regular_file(AT_FDCWD, path, path);
-  header = read_filesystem_file(fd.get(), path);
+  about_image([this] {
+    const FileDescriptor fd = open_regular_file(AT_FDCWD, path, path);
+    header = read_filesystem_file(fd.get(), path);
+  });
   open_regions();
   // What is looked at first is a few objects far from each other. With the megabytes that some
   // disks are set to read around each, that could take longer than all else that a mount does.
@@ -131,7 +133,7 @@ void Image::Impl::open(const std::string& image_path) {
   }
   within([this] { open_filesystem(); }, "filesystem");
   if (!file(filesystem.root_directory).is_directory()) {
-    throw Error(Errc::corrupt, path + ": the root is not a directory");
+    throw Error(Errc::corrupt, "the root is not a directory").with_image(path);
   }
 }
 
@@ -143,17 +145,15 @@ void Image::Impl::open_regions() {
   std::set<std::pair<std::uint64_t, std::size_t>> open_data;  // sizes and indices
   const std::string directory = directory_of(path);
   const FileDescriptor directory_fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!directory_fd) throw system_error(errno, directory);
+  if (!directory_fd) throw system_error(errno, directory).with_image(path);
   for (const format::RegionSet& set : header.sets) {
     for (std::uint16_t i = 0; i < set.count; ++i) {
-      within(
-          [&] {
-            regions.push_back(open_region(directory_fd.get(), directory, set, i));
-            Region& region = regions.back();
-            if (region.type == RegionType::metadata) return region.close();
-            open_data.emplace(region.size, regions.size() - 1);
-          },
-          "region {} of set {}", i, format::to_string(set.id));
+      about_image([&] {
+        regions.push_back(open_region(directory_fd.get(), directory, set, i));
+        Region& region = regions.back();
+        if (region.type == RegionType::metadata) return region.close();
+        open_data.emplace(region.size, regions.size() - 1);
+      });
       if (open_data.size() <= max_descriptors) continue;
       regions[open_data.begin()->second].close();
       open_data.erase(open_data.begin());
@@ -238,8 +238,9 @@ File Image::Impl::file(FileId id) const {
 
 format::LinkTable Image::Impl::link_table(const File& directory) const {
   if (!directory.is_directory()) {
-    throw Error(Errc::not_a_directory,
-                fmt::format("{}: file {}: not a directory", path, directory.id));
+    throw Error(Errc::not_a_directory, "not a directory")
+        .with_image(path)
+        .with_object(fmt::format("file {}", directory.id));
   }
   const Stream& stream = directory.stream;
   if (stream.length == 0 || stream.region_offset == 0) return {};
@@ -445,8 +446,10 @@ std::size_t Image::read(const Stream& stream, std::uint64_t offset,
       std::memcpy(target, part.bytes, part.length);
     } else if (part.fd < 0) {
       std::memset(target, 0, part.length);
-    } else if (read_at(part.fd, target, part.length, part.position, path()) < part.length) {
-      impl_->throw_truncated();
+    } else {
+      const std::size_t read = impl_->about_image(
+          [&] { return read_at(part.fd, target, part.length, part.position, path()); });
+      if (read < part.length) impl_->throw_truncated();
     }
     done += part.length;
   }
@@ -464,7 +467,7 @@ void Image::read_metadata_ahead() const noexcept {
 
 Extent Image::extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const {
   if (stream.type == StreamType::link_table) {
-    throw Error(Errc::is_a_directory, path() + ": a directory has no data to read");
+    throw Error(Errc::is_a_directory, "a directory has no data to read").with_image(path());
   }
   if (offset >= stream.length || length == 0) return {};
   length = std::min(length, stream.length - offset);
@@ -532,10 +535,11 @@ std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t off
     const Extent part = extent(stream, offset, stream.length);
     if (part.fd < 0) return data ? offset : stream.length;
     // Otherwise what has been cut off would pass for a hole.
-    if (file_size(part.fd, path()) < part.position + part.length) impl_->throw_truncated();
+    const std::uint64_t size = impl_->about_image([&] { return file_size(part.fd, path()); });
+    if (size < part.position + part.length) impl_->throw_truncated();
     const off_t found =
         lseek(part.fd, static_cast<off_t>(part.position), data ? SEEK_DATA : SEEK_HOLE);
-    if (found < 0 && errno != ENXIO) throw system_error(errno, path());
+    if (found < 0 && errno != ENXIO) throw system_error(errno).with_image(path());
     const std::uint64_t distance =
         found < 0 ? part.length : static_cast<std::uint64_t>(found) - part.position;
     if (distance < part.length) return offset + distance;

@@ -42,15 +42,23 @@ struct Image::Impl {
   mutable std::once_flag walk_once;
   mutable Walk walk;
 
-  // Runs `decode` and puts the image and `object` in front of the message of a corrupt one.
+  // Returns `action()`; an Error from it is made to name the image.
+  template <typename Action>
+  auto about_image(Action&& action) const {
+    try {
+      return action();
+    } catch (const Error& error) {
+      throw error.with_image(path);
+    }
+  }
+
+  // Returns `decode()`; an Error from it is made to name the image and `object`.
   template <typename Decode, typename... Parts>
   auto within(Decode&& decode, fmt::format_string<Parts...> object, Parts... parts) const {
     try {
       return decode();
     } catch (const Error& error) {
-      throw Error(error.code(),
-                  fmt::format("{}: {}: {}", path,
-                              fmt::format(object, std::forward<Parts>(parts)...), error.what()));
+      throw error.with_object(fmt::format(object, std::forward<Parts>(parts)...)).with_image(path);
     }
   }
 
@@ -95,7 +103,7 @@ struct Image::Impl {
   }
 
   [[noreturn]] void throw_truncated() const {
-    throw Error(Errc::io_error, path + ": a region file has become shorter");
+    throw Error(Errc::io_error, "a region file has become shorter").with_image(path);
   }
 
   void open(const std::string& image_path);

@@ -42,7 +42,8 @@ class MetadataTally {
   void claim(std::uint64_t& unclaimed, std::uint64_t size, const char* what) const {
     if (size > unclaimed) {
       unclaimed = 0;
-      throw Error(Errc::corrupt, path_ + ": " + what + " than the metadata can hold");
+      throw Error(Errc::corrupt, std::string(what) + " than the metadata can hold")
+          .with_image(path_);
     }
     unclaimed -= size;
   }

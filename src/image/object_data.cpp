@@ -26,7 +26,7 @@ std::uint64_t block_end(std::uint64_t offset) { return block_start(offset + bloc
 // What has been cut off a file would pass for a hole.
 void check_size(const FilePart& part) {
   if (part.fd < 0 || file_size(part.fd, part.path) >= part.start + part.length) return;
-  throw Error(Errc::io_error, part.path + ": has become shorter");
+  throw Error(Errc::io_error, "has become shorter").with_path(part.path);
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ void FilePart::read(std::uint64_t offset, std::span<std::byte> out) const {
     return;
   }
   if (read_at(fd, out.data(), out.size(), start + offset, path) == out.size()) return;
-  throw Error(Errc::io_error, path + ": has become shorter");
+  throw Error(Errc::io_error, "has become shorter").with_path(path);
 }
 
 void read_data(const FilePart& part, const TakeChunk& take, const Progress& progress) {

@@ -29,18 +29,19 @@ ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const forma
       mapping_(map_regular_file(directory_fd, object_id_file_name(set, index), path_)) {
   const ByteView bytes = mapping_.bytes();
   if (bytes.size() < sizeof(format::ObjectIdHeader)) {
-    throw Error(Errc::corrupt, path_ + ": is truncated: shorter than its header");
+    throw Error(Errc::corrupt, "is truncated: shorter than its header").with_path(path_);
   }
   const auto header = format::load<format::ObjectIdHeader>(bytes, 0, "header");
   check_common_header(header.common, format::FileType::object_id, path_);
   version_major_ = header.common.version_major;
   if (header.index != index) {
-    throw Error(Errc::corrupt, fmt::format("{}: says that it is file {}", path_, header.index));
+    throw Error(Errc::corrupt, fmt::format("says that it is file {}", header.index))
+        .with_path(path_);
   }
   const std::uint64_t length = std::uint64_t{header.count} * sizeof(format::ObjectIdEntry);
   if (header.table_offset > bytes.size() || length > bytes.size() - header.table_offset) {
-    throw Error(Errc::corrupt,
-                fmt::format("{}: is truncated: {} entries do not fit", path_, header.count));
+    throw Error(Errc::corrupt, fmt::format("is truncated: {} entries do not fit", header.count))
+        .with_path(path_);
   }
   entries_ = bytes.subspan(header.table_offset, length);
 }

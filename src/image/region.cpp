@@ -67,8 +67,8 @@ FileDescriptor open_regular_file(int directory_fd, const std::string& name,
   if (!fd) throw system_error(errno, path);
   struct stat status;
   if (fstat(fd.get(), &status) != 0) throw system_error(errno, path);
-  if (S_ISDIR(status.st_mode)) throw Error(Errc::is_a_directory, path + ": is a directory");
-  if (!S_ISREG(status.st_mode)) throw Error(Errc::corrupt, path + ": is not a regular file");
+  if (S_ISDIR(status.st_mode)) throw Error(Errc::is_a_directory, "is a directory").with_path(path);
+  if (!S_ISREG(status.st_mode)) throw Error(Errc::corrupt, "is not a regular file").with_path(path);
   return fd;
 }
 
@@ -101,19 +101,22 @@ std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) noex
 void check_common_header(const format::CommonHeader& header, format::FileType type,
                          const std::string& path) {
   if (std::memcmp(header.magic, format::magic, sizeof(format::magic)) != 0) {
-    throw Error(Errc::corrupt, path + ": is not part of a composite image: wrong magic number");
+    throw Error(Errc::corrupt, "is not part of a composite image: wrong magic number")
+        .with_path(path);
   }
   if (header.version_major < format::oldest_version_major ||
       header.version_major > format::version_major) {
     throw Error(Errc::version_not_supported,
-                fmt::format("{}: has format version {}.{}; versions {} to {} are supported", path,
+                fmt::format("has format version {}.{}; versions {} to {} are supported",
                             header.version_major, header.version_minor,
-                            format::oldest_version_major, format::version_major));
+                            format::oldest_version_major, format::version_major))
+        .with_path(path);
   }
   if (header.type != type) {
     throw Error(Errc::corrupt,
-                fmt::format("{}: has file type {} instead of {}", path,
-                            static_cast<unsigned>(header.type), static_cast<unsigned>(type)));
+                fmt::format("has file type {} instead of {}", static_cast<unsigned>(header.type),
+                            static_cast<unsigned>(type)))
+        .with_path(path);
   }
 }
 
@@ -124,9 +127,9 @@ FilesystemFile read_filesystem_file(int fd, const std::string& path) {
     check_common_header(header.common, format::FileType::image, path);
   }
   if (size < sizeof(header)) {
-    throw Error(
-        Errc::corrupt,
-        fmt::format("{}: is not a composite image: {} bytes, shorter than its header", path, size));
+    throw Error(Errc::corrupt,
+                fmt::format("is not a composite image: {} bytes, shorter than its header", size))
+        .with_path(path);
   }
   FilesystemFile file = {
       .version_major = header.common.version_major,
@@ -136,15 +139,16 @@ FilesystemFile read_filesystem_file(int fd, const std::string& path) {
   };
   const std::size_t parents_size = file.sets.size() * sizeof(format::RegionSet);
   if (read_at(fd, file.sets.data(), parents_size, sizeof(header), path) < parents_size) {
-    throw Error(Errc::corrupt, fmt::format("{}: is truncated: {} parent region sets do not fit",
-                                           path, header.parent_count));
+    throw Error(Errc::corrupt,
+                fmt::format("is truncated: {} parent region sets do not fit", header.parent_count))
+        .with_path(path);
   }
   file.sets.push_back(header.regions);
   const std::size_t regions = std::accumulate(
       file.sets.begin(), file.sets.end(), std::size_t{0},
       [](std::size_t sum, const format::RegionSet& set) { return sum + set.count; });
   if (regions == 0 || regions > format::max_regions) {
-    throw Error(Errc::corrupt, fmt::format("{}: claims {} region files", path, regions));
+    throw Error(Errc::corrupt, fmt::format("claims {} region files", regions)).with_path(path);
   }
   return file;
 }
@@ -156,11 +160,12 @@ Region open_region(int directory_fd, const std::string& directory, const format:
   FileDescriptor fd = open_regular_file(directory_fd, name, path);
   format::RegionHeader header = {};
   if (read_at(fd.get(), &header, sizeof(header), 0, path) < sizeof(header)) {
-    throw Error(Errc::corrupt, path + ": is truncated: shorter than its header");
+    throw Error(Errc::corrupt, "is truncated: shorter than its header").with_path(path);
   }
   check_common_header(header.common, format::FileType::region, path);
   if (header.type > static_cast<std::uint8_t>(RegionType::small_data)) {
-    throw Error(Errc::corrupt, fmt::format("{}: has unknown region type {}", path, header.type));
+    throw Error(Errc::corrupt, fmt::format("has unknown region type {}", header.type))
+        .with_path(path);
   }
   Region region = {
       .path = path,

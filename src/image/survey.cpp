@@ -179,7 +179,7 @@ std::vector<FileName> BaseImage::names(const File& file) const {
 std::vector<FileId> Image::files_of_last_fork() const {
   const std::optional<FileId> first = BaseImage(*this).first_own_file();
   if (!first) {
-    throw Error(Errc::unsupported, path() + ": does not tell what its last fork added");
+    throw Error(Errc::unsupported, "does not tell what its last fork added").with_image(path());
   }
   std::unordered_set<FileId> ids = {root()};
   for (std::uint64_t own = std::max<FileId>(*first, 1); own <= file_id_limit(); ++own) {

@@ -101,8 +101,15 @@ ProgramResult run_daemon(std::vector<std::string> arguments) {
   if (auto result = run_program(arguments)) return *result;
   arguments.front() = installed_daemon;
   if (auto result = run_program(arguments)) return *result;
-  throw Error(Errc::io_error, fmt::format("{}: neither in $PATH nor installed as {}", daemon_name,
-                                          installed_daemon));
+  throw Error(Errc::io_error, fmt::format("neither in $PATH nor installed as {}", installed_daemon))
+      .with_path(daemon_name);
+}
+
+// What the daemon says of `image`, which it names first if that is what is wrong.
+std::string reason_of_daemon(std::string_view message, const std::string& image) {
+  if (message.starts_with(image + ": ")) message.remove_prefix(image.size() + 2);
+  return message.empty() ? fmt::format("{} failed without a word", daemon_name)
+                         : std::string(message);
 }
 
 void unmount_as_root(const std::string& mount_point) {
@@ -117,7 +124,8 @@ bool is_still_there(const MountedImage& mount) {
 void unmount_as_user(const MountedImage& mount) {
   const auto result = run_program({"fusermount3", "-u", "--", mount.mount_point});
   if (!result) {
-    throw Error(Errc::io_error, "fusermount3: not in $PATH; it unmounts for ordinary users");
+    throw Error(Errc::io_error, "not in $PATH; it unmounts for ordinary users")
+        .with_path("fusermount3");
   }
   if (result->exit_status ? *result->exit_status == 0 : !is_still_there(mount)) return;
   // fusermount3 has no exit status of its own for a busy mount.
@@ -162,15 +170,14 @@ void mount_image(const std::string& image, const std::string& mount_point,
   const std::optional<int> status = result.exit_status;
   if (status ? *status == 0 : is_mounted_at(image, mount_point)) return;
   throw Error(status ? error_of_exit_status(*status) : Errc::io_error,
-              result.message.empty()
-                  ? fmt::format("{}: {} failed without a word", image, daemon_name)
-                  : result.message);
+              reason_of_daemon(result.message, image))
+      .with_image(image);
 }
 
 void unmount_image(const std::string& mount_point) {
   const std::optional<MountedImage> mount = mount_at(canonical_path(mount_point));
   if (!mount) {
-    throw Error(Errc::file_not_found, fmt::format("{}: no image is mounted here", mount_point));
+    throw Error(Errc::file_not_found, "no image is mounted here").with_path(mount_point);
   }
   if (geteuid() == 0) {
     unmount_as_root(mount->mount_point);

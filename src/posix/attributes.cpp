@@ -39,13 +39,17 @@ std::string_view as_text(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+Error about_file(const Error& error, const Image& image, const File& file) {
+  return error.with_object(fmt::format("file {}", file.id)).with_image(image.path());
+}
+
 // decode(bytes), for `bytes` that belong to `file`; an Error from it is made to say so.
 template <typename Decode>
 auto decode_for(const Image& image, const File& file, ByteView bytes, Decode&& decode) {
   try {
     return decode(bytes);
   } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: file {}: {}", image.path(), file.id, error.what()));
+    throw about_file(error, image, file);
   }
 }
 
@@ -178,8 +182,7 @@ std::size_t depth_of(const Image& image, const File& file) {
   for (FileId id = image.parent(file); id != image.root() && id != 0;
        id = image.parent(image.file(id))) {
     if (++depth > max_path_units) {
-      throw Error(Errc::corrupt, fmt::format("{}: file {}: the directories above it form a loop",
-                                             image.path(), file.id));
+      throw about_file(Error(Errc::corrupt, "the directories above it form a loop"), image, file);
     }
   }
   return depth;
@@ -280,9 +283,10 @@ std::optional<std::string> stream_xattr(const Image& image, const File& file,
   const auto stream = image.find_named_stream(file, linux_to_image_name(name));
   if (!stream) return std::nullopt;
   if (stream->length > XATTR_SIZE_MAX) {
-    throw Error(Errc::limit_exceeded,
-                fmt::format("{}: file {}: stream {} of {} bytes is too large for an xattr",
-                            image.path(), file.id, name, stream->length));
+    throw about_file(
+        Error(Errc::limit_exceeded,
+              fmt::format("stream {} of {} bytes is too large for an xattr", name, stream->length)),
+        image, file);
   }
   return read_all(image, *stream);
 }
@@ -338,8 +342,7 @@ bool is_symlink(const File& file) noexcept {
 
 std::string symlink_target(const Image& image, const File& file) {
   if (!is_symlink(file)) {
-    throw Error(Errc::invalid_argument,
-                fmt::format("{}: file {} is not a symbolic link", image.path(), file.id));
+    throw about_file(Error(Errc::invalid_argument, "is not a symbolic link"), image, file);
   }
   if (file.reparse_tag != format::tag_lx_symlink) return windows_symlink_target(image, file);
   return std::string(decode_for(image, file, image.reparse_data(file), format::lx_symlink_target));

@@ -92,7 +92,7 @@ class XattrReader {
     }
     if (length > 0) length = list_into(names_.data(), names_.size());
     if (length < 0 && errno == ENOTSUP) return 0;
-    if (length < 0) throw system_error(errno, subject_ + ": extended attributes");
+    if (length < 0) throw system_error(errno, subject_).with_object("extended attributes");
     return length;
   }
 
@@ -105,7 +105,7 @@ class XattrReader {
     const ssize_t length =
         proc_path_ ? getxattr(proc_path_->c_str(), name.c_str(), value.data(), value.size())
                    : fgetxattr(fd_, name.c_str(), value.data(), value.size());
-    if (length < 0) throw system_error(errno, subject_ + ": extended attribute " + name);
+    if (length < 0) throw system_error(errno, subject_).with_object("extended attribute " + name);
     return {value.data(), static_cast<std::size_t>(length)};
   }
 

@@ -39,7 +39,7 @@ void DirectoryChain::reopen(Level& level, int child, const std::string& path) {
   struct stat status;
   if (!fd || fstat(fd.get(), &status) != 0) throw system_error(errno, path);
   if (status.st_dev != level.device || status.st_ino != level.inode) {
-    throw Error(Errc::io_error, path + ": a directory in it has been moved away");
+    throw Error(Errc::io_error, "a directory in it has been moved away").with_path(path);
   }
   level.fd = std::move(fd);
 }

@@ -74,7 +74,7 @@ class Extraction {
       } catch (const Unstorable& error) {
         leave_out(error, step == Step::enter_directory ? &walk : nullptr);
       } catch (const Error& error) {
-        throw with_path(error, walk.image(), walk.path());
+        throw error.with_path(walk.path());
       }
       progress_.advance({.files = 1});
     }
@@ -190,7 +190,8 @@ class Extraction {
   // ignore case, for one, lead to another file of the image.
   void take_place(const std::string& name, const std::string& path) {
     if (levels_.back().names_before.erase(name) != 0) return;
-    throw Unstorable(Errc::already_exists, path + ": " + reason_for_taken(name, path));
+    const std::string reason = reason_for_taken(name, path);
+    throw Unstorable(Error(Errc::already_exists, reason).with_path(path));
   }
 
   // Why `name` is taken in the current directory, though no file of that name was to be expected
@@ -303,7 +304,7 @@ class Extraction {
     struct stat found;
     if (fstat(fd, &found) != 0) throw system_error(errno, path);
     if ((found.st_mode & S_IFMT) == (mode & S_IFMT) && found.st_nlink == 1) return;
-    throw Error(Errc::access_denied, path + ": another file has been put into its place");
+    throw Error(Errc::access_denied, "another file has been put into its place").with_path(path);
   }
 
   bool make_special(const ImageWalk& walk, const struct stat& status) const {
@@ -336,7 +337,7 @@ class Extraction {
     }
     if (linked) return true;
     if (errno == ENAMETOOLONG) throw_unstorable(errno, path);  // no copy can have the name either
-    const Error error = system_error(errno, path + ": hard link to " + existing);
+    const Error error = system_error(errno, path).with_object("hard link to " + existing);
     progress_.warn(std::string(error.what()) + "; copied instead");
     return false;
   }

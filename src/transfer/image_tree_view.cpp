@@ -36,7 +36,7 @@ auto ImageTreeView::naming_file(Read read) const {
   try {
     return read();
   } catch (const Error& error) {
-    throw with_path(error, image_, walk_.path().empty() ? "." : walk_.path());
+    throw error.with_path(walk_.path().empty() ? "." : walk_.path());
   }
 }
 

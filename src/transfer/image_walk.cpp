@@ -79,8 +79,7 @@ void ImageWalk::select(const std::u16string& path) {
   for_each_component(path, [&](std::u16string_view component) {
     const auto entry = is_directory(file) ? find_entry(image_, file, component) : std::nullopt;
     if (!entry) {
-      throw Error(Errc::file_not_found,
-                  image_.path() + ": " + image_to_linux_path(path) + ": no such file or directory");
+      throw error(Errc::file_not_found, image_to_linux_path(path), "no such file or directory");
     }
     node = &node->children[entry->first];
     file = image_.file(entry->second);
@@ -106,17 +105,22 @@ ImageWalk::Step ImageWalk::next() {
   return Step::leave_directory;
 }
 
+// About the file `path` of the image.
+Error ImageWalk::error(Errc code, std::string_view path, const std::string& reason) const {
+  return Error(code, reason).with_image(image_.path()).with_path(path);
+}
+
 ImageWalk::Step ImageWalk::visit(const Entry& entry) {
   name_ = entry.name;
   if (!path_.empty()) path_ += '/';
   path_ += name_;
   if (path_.size() > max_path_bytes || levels_.size() > max_depth) {
-    throw Error(Errc::corrupt, fmt::format("{}: {}...: a path of more than {} characters",
-                                           image_.path(), path_.substr(0, 80), max_path_units));
+    throw error(Errc::corrupt, path_.substr(0, 80) + "...",
+                fmt::format("a path of more than {} characters", max_path_units));
   }
   const bool is_root = levels_.empty();
   if (!is_root && !is_safe_name(name_)) {
-    throw Error(Errc::corrupt, image_.path() + ": " + path_ + ": no file may have such a name");
+    throw error(Errc::corrupt, path_, "no file may have such a name");
   }
   file_ = image_.file(entry.id);
   tally_.add_part_of_file(BaseImage(image_).stream_table_size(file_));
@@ -128,8 +132,7 @@ ImageWalk::Step ImageWalk::visit(const Entry& entry) {
 
 void ImageWalk::enter(const SelectionTree* selection) {
   if (!visited_directories_.insert(file_.id).second) {
-    throw Error(Errc::corrupt,
-                image_.path() + ": " + path_ + ": a directory has more than one name");
+    throw error(Errc::corrupt, path_, "a directory has more than one name");
   }
   std::vector<Entry> entries = selection == nullptr ? all_entries() : selected_entries(*selection);
   if (order_ == EntryOrder::bytes) std::ranges::sort(entries, {}, &Entry::name);
@@ -154,13 +157,6 @@ std::vector<ImageWalk::Entry> ImageWalk::selected_entries(const SelectionTree& s
     }
   }
   return entries;
-}
-
-Error with_path(const Error& error, const Image& image, const std::string& path) {
-  const std::string message = error.what();
-  const std::string prefix = image.path() + ": ";
-  if (!message.starts_with(prefix)) return error;
-  return Error(error.code(), prefix + path + ": " + message.substr(prefix.size()));
 }
 
 }  // namespace cim::transfer

@@ -84,6 +84,7 @@ class ImageWalk {
   };
 
   void select(const std::u16string& path);
+  Error error(Errc code, std::string_view path, const std::string& reason) const;
   Step visit(const Entry& entry);
   void enter(const SelectionTree* selection);
   std::vector<Entry> all_entries();
@@ -102,9 +103,5 @@ class ImageWalk {
   bool selected_ = false;
   bool is_last_ = false;
 };
-
-// An Error for `error`, which came of reading the file `path` of `image`. Image knows its files by
-// number only; if the message is one of its, the path is put in after the name of the image.
-Error with_path(const Error& error, const Image& image, const std::string& path);
 
 }  // namespace cim::transfer

@@ -30,7 +30,7 @@ constexpr std::size_t buffer_size = 128 * 1024;
 constexpr off_t min_shared_size = 128 * 1024;
 
 Error changed(const std::string& path) {
-  return Error(Errc::io_error, path + ": changed while it was read");
+  return Error(Errc::io_error, "changed while it was read").with_path(path);
 }
 
 // How to open a file of the readdir(3) type `type`. Only regular files and directories are really
@@ -101,9 +101,10 @@ void check_case_collisions(const std::vector<std::string_view>& names,
         return format::compare_names(a.first, b.first, upcase) == 0;
       });
   if (twin == sorted.end()) return;
-  throw Error(Errc::already_exists, directory + ": '" + std::string(twin->second) + "' and '" +
-                                        std::string((twin + 1)->second) +
-                                        "' are one name in a case-insensitive image");
+  throw Error(Errc::already_exists,
+              fmt::format("'{}' and '{}' are one name in a case-insensitive image", twin->second,
+                          (twin + 1)->second))
+      .with_path(directory);
 }
 
 // Walks a source and carries it over.
@@ -148,7 +149,7 @@ class Import {
     try {
       relative = linux_to_image_path(walk.relative_path());
     } catch (const Error& error) {
-      throw Error(error.code(), walk.path() + ": " + error.what());
+      throw Error(error.code(), error.reason()).with_path(walk.path());
     }
     return destination_.empty() ? relative : destination_ + u'\\' + relative;
   }
@@ -192,7 +193,7 @@ class Import {
     try {
       return std::make_unique<posix::EncodedMetadata>(metadata);
     } catch (const Error& error) {
-      throw Error(error.code(), source + ": " + error.what());
+      throw error.with_path(source);
     }
   }
 
@@ -219,7 +220,7 @@ class Import {
     }
     char byte;
     const ssize_t more = pread(fd, &byte, 1, size);
-    if (more < 0) return system_error(errno, "its end cannot be read").what();
+    if (more < 0) return "its end cannot be read: " + system_error(errno).reason();
     if (more == 0) return {};
     return fmt::format("holds more than the {} bytes that it claims; the rest is left out", size);
   }

@@ -47,8 +47,6 @@ void drop_access_control_lists(int fd, mode_t mode) {
   if (S_ISDIR(mode)) remove_xattr(fd, posix::default_acl_xattr.data());
 }
 
-std::string message_of(const std::string& subject) { return system_error(errno, subject).what(); }
-
 }  // namespace
 
 // In this order, since changing the owner clears set-user-id, and read-only files refuse
@@ -74,14 +72,14 @@ void MetadataRestorer::apply(int fd, const struct stat& status, const std::strin
 bool MetadataRestorer::set_owner(int fd, const struct stat& status, const std::string& path) {
   if (!is_root_) return status.st_uid == defaults_.uid && status.st_gid == defaults_.gid;
   if (fchownat(fd, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) == 0) return true;
-  warn(path + ": owner");
+  warn(path, "owner");
   return false;
 }
 
 void MetadataRestorer::set_stored_xattrs(int fd, const File& file, const std::string& path) {
   for (const auto& [name, value] : posix::stored_xattrs(image_, file)) {
     if (!is_root_ && is_privileged_xattr(name)) continue;
-    if (set_xattr(fd, name.c_str(), value) != 0) warn(path + ": extended attribute " + name);
+    if (set_xattr(fd, name.c_str(), value) != 0) warn(path, "extended attribute " + name);
   }
 }
 
@@ -94,7 +92,8 @@ std::vector<RefusedStream> MetadataRestorer::set_stream_xattrs(int fd, const Fil
     }
     const std::string name = posix::xattr_name(stream);
     if (set_xattr(fd, name.c_str(), posix::xattr_value(image_, stream)) == 0) continue;
-    refused.push_back({stream.name, stream.stream, message_of("extended attribute " + name)});
+    const Error error = system_error(errno).with_object("extended attribute " + name);
+    refused.push_back({stream.name, stream.stream, error.what()});
   }
   return refused;
 }
@@ -104,14 +103,14 @@ void MetadataRestorer::set_mode_and_times(int fd, const struct stat& status, boo
                                           const std::string& path) {
   const mode_t dropped = owned ? 0 : S_ISUID | S_ISGID;
   const mode_t mode = status.st_mode & permission_bits & ~dropped;
-  if (!S_ISLNK(status.st_mode) && change_mode(fd, mode) != 0) warn(path + ": mode");
+  if (!S_ISLNK(status.st_mode) && change_mode(fd, mode) != 0) warn(path, "mode");
   const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
-  if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) warn(path + ": times");
+  if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) warn(path, "times");
 }
 
-// `subject`, for which errno is the reason.
-void MetadataRestorer::warn(const std::string& subject) {
-  progress_.warn(message_of(subject) + "; left out");
+// errno is the reason.
+void MetadataRestorer::warn(const std::string& path, const std::string& object) {
+  progress_.warn(system_error(errno, path).with_object(object).what() + std::string("; left out"));
 }
 
 }  // namespace cim::transfer

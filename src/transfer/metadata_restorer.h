@@ -47,7 +47,7 @@ class MetadataRestorer {
   void set_stored_xattrs(int fd, const File& file, const std::string& path);
   std::vector<RefusedStream> set_stream_xattrs(int fd, const File& file);
   void set_mode_and_times(int fd, const struct stat& status, bool owned, const std::string& path);
-  void warn(const std::string& subject);
+  void warn(const std::string& path, const std::string& object);
 
   const Image& image_;
   Progress& progress_;

@@ -48,7 +48,8 @@ char type_of(const PaxMember& member) {
     case S_IFREG:
       return '0';
     default:
-      throw Error(Errc::unsupported, member.path + ": a tar archive cannot hold such a file");
+      throw Error(Errc::unsupported, "a tar archive cannot hold such a file")
+          .with_path(member.path);
   }
 }
 

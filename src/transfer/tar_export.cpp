@@ -74,7 +74,7 @@ class TarExport {
       add_xattrs(file, member);
       add_with_data(file, member);
     } catch (const Error& error) {
-      throw with_path(error, image_, walk.path());
+      throw error.with_path(walk.path());
     }
   }
 
@@ -157,7 +157,7 @@ class TarExport {
       const std::size_t wanted = std::min<std::uint64_t>(buffer_.size(), range.length - done);
       const auto part = std::span(buffer_).first(wanted);
       if (image_.read(stream, range.offset + done, part) != wanted) {
-        throw Error(Errc::corrupt, image_.path() + ": a file is shorter than its length");
+        throw Error(Errc::corrupt, "is shorter than its length").with_image(image_.path());
       }
       archive_.write(part);
       progress_.advance({.bytes = wanted});

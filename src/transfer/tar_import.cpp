@@ -83,7 +83,9 @@ class TarImport {
     try {
       return linux_to_image_path(name);
     } catch (const Error& failure) {
-      throw Error(failure.code(), reader_.name() + ": " + failure.what());
+      throw Error(failure.code(), failure.reason())
+          .with_path(reader_.name())
+          .with_object(failure.path());
     }
   }
 
@@ -100,7 +102,7 @@ class TarImport {
 
   void leave_out(const TarMember& member, const std::string& reason) {
     ++left_out_;
-    progress_.warn(reader_.name() + ": " + member.name + ": " + reason + "; left out");
+    progress_.warn(error(member, reason + "; left out").what());
   }
 
   // Throws if the image would take `path`, or a directory on the way to it, for an earlier one with
@@ -114,10 +116,10 @@ class TarImport {
       for (char16_t& unit : folded) unit = options_.upcase[unit];
       const auto [known, is_new] = names_.try_emplace(std::move(folded), prefix);
       if (is_new || known->second == prefix) continue;
-      throw Error(Errc::already_exists,
-                  fmt::format("{}: {}: '{}' and '{}' are one name in a case-insensitive image",
-                              reader_.name(), member.name, image_to_linux_path(known->second),
-                              image_to_linux_path(prefix)));
+      throw error(member,
+                  fmt::format("'{}' and '{}' are one name in a case-insensitive image",
+                              image_to_linux_path(known->second), image_to_linux_path(prefix)),
+                  Errc::already_exists);
     }
   }
 
@@ -130,9 +132,8 @@ class TarImport {
       const Writer::Kind kind = writer_.find(parent);
       if (kind == Writer::Kind::none) create_plain_directory(parent, time);
       if (kind != Writer::Kind::file) continue;
-      throw Error(Errc::not_a_directory,
-                  fmt::format("{}: {}: {} is not a directory", reader_.name(), member.name,
-                              image_to_linux_path(parent)));
+      throw error(member, image_to_linux_path(parent) + " is not a directory",
+                  Errc::not_a_directory);
     }
   }
 
@@ -151,12 +152,11 @@ class TarImport {
   std::unique_ptr<posix::EncodedMetadata> encode(const TarMember& member) {
     posix::LinuxMetadata metadata = member.metadata;
     apply(options_.overrides, metadata);
-    const std::string subject = reader_.name() + ": " + member.name;
-    inexact_times_.add(metadata.status.st_mtim, subject, progress_);
+    inexact_times_.add(metadata.status.st_mtim, reader_.name() + ": " + member.name, progress_);
     try {
       return std::make_unique<posix::EncodedMetadata>(metadata);
     } catch (const Error& failure) {
-      throw Error(failure.code(), subject + ": " + failure.what());
+      throw failure.with_object(member.name).with_path(reader_.name());
     }
   }
 
@@ -197,7 +197,7 @@ class TarImport {
 
   Error error(const TarMember& member, const std::string& reason,
               Errc code = Errc::invalid_argument) const {
-    return Error(code, reader_.name() + ": " + member.name + ": " + reason);
+    return Error(code, reason).with_path(reader_.name()).with_object(member.name);
   }
 
   Writer& writer_;

@@ -160,7 +160,7 @@ void TarReader::CloseArchive::operator()(archive* reader) const noexcept {
 
 TarReader::TarReader(int fd, std::string name, Progress& progress)
     : name_(std::move(name)), progress_(progress), input_(fd), archive_(archive_read_new()) {
-  if (!archive_) throw Error(Errc::out_of_memory, name_ + ": out of memory");
+  if (!archive_) throw Error(Errc::out_of_memory, "out of memory").with_path(name_);
   archive_read_support_format_tar(archive_.get());
   const auto callback = [](archive* reader, void* self, const void** bytes) -> la_ssize_t {
     try {
@@ -168,7 +168,7 @@ TarReader::TarReader(int fd, std::string name, Progress& progress)
       *bytes = input.data();
       return static_cast<la_ssize_t>(input.size());
     } catch (const Error& error) {
-      archive_set_error(reader, to_errno(error.code()), "%s", error.what());
+      archive_set_error(reader, to_errno(error.code()), "%s", error.reason().c_str());
       return -1;
     }
   };
@@ -213,11 +213,12 @@ std::optional<TarMember> TarReader::next() {
 void TarReader::add_global_records(const MemberHeaders& headers) {
   for (const std::string_view text : headers.global_records) {
     const auto records = parse_pax_records(text);
-    if (!records) throw Error(Errc::corrupt, name_ + ": a global header is malformed");
+    if (!records) throw member_error("a global header is malformed");
     for (const PaxRecord& record : *records) {
       if (is_about_data(record.key)) {
-        throw Error(Errc::unsupported, fmt::format("{}: a global header gives all members one '{}'",
-                                                   name_, record.key));
+        throw Error(Errc::unsupported,
+                    fmt::format("a global header gives all members one '{}'", record.key))
+            .with_path(name_);
       }
       if (record.value.empty()) {
         global_records_.erase(std::string(record.key));
@@ -240,13 +241,13 @@ archive_entry* TarReader::read_again_with_global_records(const MemberHeaders& he
   rewritten_ += records + padding_after(records.size()) + headers.rest;
 
   rewritten_archive_.reset(archive_read_new());
-  if (!rewritten_archive_) throw Error(Errc::out_of_memory, name_ + ": out of memory");
+  if (!rewritten_archive_) throw Error(Errc::out_of_memory, "out of memory").with_path(name_);
   archive_read_support_format_tar(rewritten_archive_.get());
   archive_entry* entry = nullptr;
   if (!succeeded(archive_read_open_memory(rewritten_archive_.get(), rewritten_.data(),
                                           rewritten_.size())) ||
       !succeeded(archive_read_next_header(rewritten_archive_.get(), &entry))) {
-    throw Error(Errc::corrupt, name_ + ": a member does not go with the global header");
+    throw member_error("a member does not go with the global header");
   }
   return entry;
 }
@@ -288,7 +289,7 @@ std::optional<TarReader::Block> TarReader::read() {
 TarMember TarReader::to_member(archive_entry* entry, const MemberHeaders& headers) {
   const char* name = archive_entry_pathname(entry);
   if (name == nullptr || *name == '\0') {
-    throw Error(Errc::corrupt, name_ + ": a member has no name");
+    throw member_error("a member has no name");
   }
   member_name_ = name;
   warn_of_header();
@@ -403,7 +404,7 @@ std::vector<posix::AclEntry> TarReader::read_acl(archive_entry* entry, int type)
 // but some programs do not write one.
 void TarReader::check_end_mark(std::uint64_t end_of_members) {
   if (position() - end_of_members >= tar_block_size) return;
-  progress_.warn(name_ + ": ends without the mark of its end; it may have been cut off");
+  progress_.warn(member_error("ends without the mark of its end; it may have been cut off").what());
 }
 
 // How much of the decompressed archive libarchive has read.
@@ -423,8 +424,7 @@ Error TarReader::failure() const {
 }
 
 Error TarReader::member_error(const std::string& reason) const {
-  const std::string subject = member_name_.empty() ? name_ : name_ + ": " + member_name_;
-  return Error(Errc::corrupt, subject + ": " + reason);
+  return Error(Errc::corrupt, reason).with_path(name_).with_object(member_name_);
 }
 
 }  // namespace cim::transfer

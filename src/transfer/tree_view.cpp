@@ -15,7 +15,7 @@ std::unique_ptr<TreeView> open_tree(const std::string& path) {
   if (stat(path.c_str(), &status) != 0) throw system_error(errno, path);
   if (S_ISREG(status.st_mode)) return std::make_unique<ImageTreeView>(path);
   if (S_ISDIR(status.st_mode)) return std::make_unique<DirectoryTreeView>(path);
-  throw Error(Errc::not_a_directory, path + ": is neither an image nor a directory");
+  throw Error(Errc::not_a_directory, "is neither an image nor a directory").with_path(path);
 }
 
 }  // namespace cim::transfer

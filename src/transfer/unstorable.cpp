@@ -16,7 +16,7 @@ void throw_unstorable(int error_number, const std::string& subject) {
     case EMFILE:
       throw error;
     default:
-      throw Unstorable(error.code(), error.what());
+      throw Unstorable(error);
   }
 }
 

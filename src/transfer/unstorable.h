@@ -11,7 +11,7 @@ namespace cim::transfer {
 // long, the caller may not make it, something is in its way.
 class Unstorable : public Error {
  public:
-  using Error::Error;
+  explicit Unstorable(const Error& error) noexcept : Error(error) {}
 };
 
 // Throws Unstorable for the errno `error_number` of a system call that was to store something;

@@ -12,14 +12,15 @@ namespace cim {
 FileDescriptor lock_directory(const std::string& directory) {
   FileDescriptor fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd && (errno == ENOENT || errno == ENOTDIR)) {
-    throw Error(Errc::path_not_found, directory + ": no such directory");
+    throw Error(Errc::path_not_found, "no such directory").with_path(directory);
   }
   if (!fd || faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
     throw system_error(errno, directory);
   }
   if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
   if (errno != EWOULDBLOCK) throw system_error(errno, directory);
-  throw Error(Errc::sharing_violation, directory + ": an image in it is being written already");
+  throw Error(Errc::sharing_violation, "an image in it is being written already")
+      .with_path(directory);
 }
 
 void sync_directory(int fd, const std::string& directory) {

@@ -126,7 +126,7 @@ void Garbage::add(const std::string& name) {
   if (fstatat(directory_fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     throw system_error(errno, path);
   }
-  if (!S_ISREG(status.st_mode)) throw Error(Errc::corrupt, path + ": is not a regular file");
+  if (!S_ISREG(status.st_mode)) throw Error(Errc::corrupt, "is not a regular file").with_path(path);
   const std::uint64_t bytes = static_cast<std::uint64_t>(status.st_blocks) * sector_size;
   files_.push_back({name, bytes});
 }

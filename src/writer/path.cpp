@@ -19,17 +19,18 @@ std::string quote(std::u16string_view text) { return "'" + image_to_linux_name(t
 void check_name(std::u16string_view name) {
   if (name.empty()) throw Error(Errc::invalid_argument, "a name is empty");
   if (name.size() > max_name_units) {
-    throw Error(Errc::name_too_long, fmt::format("{}: the name has {} units, the limit is {}",
-                                                 quote(name), name.size(), max_name_units));
+    throw Error(Errc::name_too_long,
+                fmt::format("the name has {} units, the limit is {}", name.size(), max_name_units))
+        .with_object(quote(name));
   }
   if (name == u"." || name == u"..") {
     throw Error(Errc::invalid_argument, fmt::format("{} cannot name a file", quote(name)));
   }
   const auto forbidden = std::ranges::find_if(name, is_forbidden);
   if (forbidden != name.end()) {
-    throw Error(Errc::invalid_argument,
-                fmt::format("{}: the name has the forbidden character U+{:04X}", quote(name),
-                            static_cast<unsigned>(*forbidden)));
+    throw Error(Errc::invalid_argument, fmt::format("the name has the forbidden character U+{:04X}",
+                                                    static_cast<unsigned>(*forbidden)))
+        .with_object(quote(name));
   }
 }
 

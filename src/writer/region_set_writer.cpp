@@ -57,8 +57,8 @@ RegionWriter& RegionSetWriter::region(RegionType type, std::uint64_t length) {
   }
   const std::size_t index = base_regions_ + regions_.size();
   if (index >= format::max_regions) {
-    throw Error(Errc::limit_exceeded,
-                directory_ + ": the image and those it builds on have 65,536 region files");
+    throw Error(Errc::limit_exceeded, "the image and those it builds on have 65,536 region files")
+        .with_path(directory_);
   }
   regions_.push_back(std::make_unique<RegionWriter>(PendingFile(directory_fd_, directory_), type,
                                                     static_cast<std::uint16_t>(index)));

@@ -65,7 +65,7 @@ void check_metadata(const Metadata& metadata) {
       format::reparse_payload(metadata.reparse_data, tag);
     }
   } catch (const Error& error) {
-    throw Error(Errc::invalid_argument, std::string("malformed metadata: ") + error.what());
+    throw Error(Errc::invalid_argument, error.reason()).with_object("metadata");
   }
 }
 
@@ -82,6 +82,8 @@ struct Writer::Impl {
     std::uint64_t position = 0;
   };
 
+  Error error(Errc code, std::string reason) const;
+  Error error(Errc code, std::u16string_view path, std::string reason) const;
   void check_usable() const;
   std::vector<std::u16string_view> checked_path(std::u16string_view path) const;
   Node& parent_of(std::u16string_view path, const std::vector<std::u16string_view>& names);
@@ -121,6 +123,7 @@ struct Writer::Impl {
   std::string directory;
   FileDescriptor directory_fd;
   std::string name;
+  std::string image_path;
   bool is_fork;  // of the base, which stays
   bool complete_descriptors;
   bool replaces = false;  // the target exists and may be replaced
@@ -149,11 +152,16 @@ struct Writer::Impl {
 
 namespace {
 
+// The path of the image `name` in `directory`, the inverse of directory_of().
+std::string path_of(const std::string& directory, const std::string& name) {
+  return directory == "." ? name : directory + "/" + name;
+}
+
 // Where `existing` is a symbolic link, the options for the image that it leads to.
 Writer::Options follow_links(Writer::Options options) {
   if (!options.existing) return options;
   check_image_name(*options.existing);
-  const std::string link = options.directory + "/" + *options.existing;
+  const std::string link = path_of(options.directory, *options.existing);
   const std::string image = follow_link(link);
   if (image == link) return options;
   const bool is_fork = options.name && options.name != options.existing;
@@ -166,12 +174,13 @@ Writer::Options follow_links(Writer::Options options) {
   boost::system::error_code error;
   if (boost::filesystem::equivalent(options.directory, directory_of(image), error)) return options;
   throw Error(Errc::invalid_argument,
-              link + ": leads to another directory; a fork shares files with its base");
+              "leads to another directory; a fork shares files with its base")
+      .with_image(link);
 }
 
 std::optional<Image> open_base(const Writer::Options& options) {
   if (!options.existing) return std::nullopt;
-  return Image(options.directory + "/" + *options.existing);
+  return Image(path_of(options.directory, *options.existing));
 }
 
 const std::string& target_name(const Writer::Options& options) {
@@ -194,6 +203,7 @@ Writer::Impl::Impl(const Options& options)
     : directory(options.directory),
       directory_fd(lock_directory(options.directory)),
       name(target_name(options)),
+      image_path(path_of(directory, name)),
       is_fork(options.existing && name != *options.existing),
       complete_descriptors(options.complete_descriptors),
       base(open_base(options)),
@@ -209,16 +219,25 @@ Writer::Impl::Impl(const Options& options)
   check_image_name(name);
   replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   if (replaces && !options.replace && name != options.existing) {
-    throw Error(Errc::file_exists, directory + "/" + name + ": exists already");
+    throw error(Errc::file_exists, "exists already");
   }
   if (!base && complete_descriptors) {
     tree.root().record.security_descriptor = descriptor({}, nullptr);
   }
 }
 
+Error Writer::Impl::error(Errc code, std::string reason) const {
+  return Error(code, std::move(reason)).with_image(image_path);
+}
+
+// `path` is one in the image.
+Error Writer::Impl::error(Errc code, std::u16string_view path, std::string reason) const {
+  return error(code, std::move(reason)).with_path(image_to_linux_path(path));
+}
+
 void Writer::Impl::check_usable() const {
-  if (committed) throw Error(Errc::invalid_argument, name + ": is committed already");
-  if (stream) throw Error(Errc::sharing_violation, name + ": a stream is still open");
+  if (committed) throw error(Errc::invalid_argument, "is committed already");
+  if (stream) throw error(Errc::sharing_violation, "a stream is still open");
   if (failure) throw Error(*failure);
 }
 
@@ -237,8 +256,7 @@ Node& Writer::Impl::parent_of(std::u16string_view path,
   if (cached_parent != nullptr && cached_parent_path == parent_path) return *cached_parent;
   Node* parent = tree.find(std::span(names).first(names.size() - 1));
   if (parent == nullptr || !parent->is_directory()) {
-    throw Error(Errc::path_not_found,
-                image_to_linux_path(path) + ": its parent directory does not exist");
+    throw error(Errc::path_not_found, path, "its parent directory does not exist");
   }
   cached_parent_path = parent_path;
   cached_parent = parent;
@@ -249,7 +267,7 @@ Node& Writer::Impl::existing(std::u16string_view path,
                              const std::vector<std::u16string_view>& names) {
   Node* node = tree.find(names);
   if (node == nullptr) {
-    throw Error(Errc::path_not_found, image_to_linux_path(path) + ": no such file or directory");
+    throw error(Errc::path_not_found, path, "no such file or directory");
   }
   return *node;
 }
@@ -354,15 +372,14 @@ void Writer::Impl::close_stream() {
 // on the filesystem file of what it has mounted.
 FileDescriptor Writer::Impl::lock_target() const {
   if (!replaces) return {};
-  const std::string path = directory + "/" + name;
-  FileDescriptor fd = open_regular_file(directory_fd.get(), name, path);
+  FileDescriptor fd = open_regular_file(directory_fd.get(), name, image_path);
   // A daemon takes a moment to end after umount(8) has returned.
   for (int attempt = 0; attempt < 20; ++attempt) {
     if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-    if (errno != EWOULDBLOCK) throw system_error(errno, path);
+    if (errno != EWOULDBLOCK) throw system_error(errno, image_path);
     std::this_thread::sleep_for(std::chrono::milliseconds(25));
   }
-  throw Error(Errc::sharing_violation, path + ": is mounted");
+  throw error(Errc::sharing_violation, "is mounted");
 }
 
 PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
@@ -416,7 +433,7 @@ format::RegionSet Writer::Impl::write_and_publish() {
     if (replaces) {
       file.replace(name);
     } else if (!file.publish(name)) {
-      throw Error(Errc::file_exists, directory + "/" + name + ": exists already");
+      throw error(Errc::file_exists, "exists already");
     }
   } catch (...) {
     regions.withdraw();
@@ -436,7 +453,7 @@ WriteStream Writer::create_file(std::u16string_view path, const Metadata& metada
   Node& parent = impl_->parent_of(path, names);
   check_metadata(metadata);
   if (size > format::max_stream_length) {
-    throw Error(Errc::invalid_argument, image_to_linux_path(path) + ": is too large");
+    throw impl_->error(Errc::invalid_argument, path, "is too large");
   }
   Node& node = impl_->tree.create(false);
   impl_->set_metadata(node, metadata, impl_->tree.child(parent, names.back()));
@@ -468,7 +485,7 @@ WriteStream Writer::create_named_stream(std::u16string_view path, std::u16string
   Node& node = impl_->existing(path, impl_->checked_path(path));
   check_name(name);
   if (size > format::max_stream_length) {
-    throw Error(Errc::invalid_argument, image_to_linux_path(path) + ": the stream is too large");
+    throw impl_->error(Errc::invalid_argument, path, "the stream is too large");
   }
   if (&node == &impl_->tree.root() && name == extension_stream) {
     throw Error(Errc::invalid_argument, "the root's stream 'cimfs.extension' is reserved");
@@ -483,14 +500,13 @@ void Writer::create_hard_link(std::u16string_view new_path, std::u16string_view 
   const auto new_names = impl_->checked_path(new_path);
   Node& node = impl_->existing(existing_path, impl_->checked_path(existing_path));
   if (node.is_directory()) {
-    throw Error(Errc::is_a_directory,
-                image_to_linux_path(existing_path) + ": a directory can have no hard link");
+    throw impl_->error(Errc::is_a_directory, existing_path, "a directory can have no hard link");
   }
   Node& parent = impl_->parent_of(new_path, new_names);
   const Node* present = impl_->tree.child(parent, new_names.back());
   if (present == &node) return;
   if (present != nullptr && present->is_directory()) {
-    throw Error(Errc::is_a_directory, image_to_linux_path(new_path) + ": is a directory");
+    throw impl_->error(Errc::is_a_directory, new_path, "is a directory");
   }
   impl_->replace(parent, new_names.back(), node);
 }
@@ -506,9 +522,8 @@ void Writer::remove_named_stream(std::u16string_view path, std::u16string_view n
   Node& node = impl_->existing(path, impl_->checked_path(path));
   check_name(name);
   if (impl_->tree.named_streams(node).erase(std::u16string(name)) == 0) {
-    throw Error(Errc::path_not_found,
-                fmt::format("{}: has no stream '{}'", image_to_linux_path(path),
-                            image_to_linux_name(name)));
+    throw impl_->error(Errc::path_not_found, path,
+                       fmt::format("has no stream '{}'", image_to_linux_name(name)));
   }
   node.changed = true;
 }

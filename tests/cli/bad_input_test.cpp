@@ -330,6 +330,19 @@ TEST_F(BadInput, AMissingPathInTheImage) {
   EXPECT_EQ(fail({"cat", "app.cim", "etc/passwd"}), expected);
 }
 
+TEST_F(BadInput, AMissingPathThatIsCalledAsTheImage) {
+  create_sample();
+  const std::string expected = "cim: app.cim: app.cim: no such file or directory";
+  EXPECT_EQ(fail({"ls", "app.cim", "app.cim"}), expected);
+  EXPECT_EQ(fail({"rm", "app.cim", "app.cim"}), expected);
+  EXPECT_EQ(fail({"extract", "app.cim", "out", "app.cim"}), expected);
+}
+
+TEST_F(BadInput, AMissingBase) {
+  EXPECT_EQ(fail({"create", "app.cim", "--from", "base.cim"}),
+            "cim: base.cim: No such file or directory");
+}
+
 TEST_F(BadInput, ControlCharactersInAMessage) {
   create_sample();
   EXPECT_EQ(fail({"ls", "app.cim", "a\n\033[2Jb"}),

@@ -1,7 +1,10 @@
-// Error codes against what Linux and Windows call them.
+// Error codes against what Linux and Windows call them, and errors in words.
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+#include <type_traits>
+#include <utility>
 
 #include <cim/error.h>
 #include <gtest/gtest.h>
@@ -39,6 +42,59 @@ TEST(ErrorTest, EachCodeHasItsErrnoAndHresult) {
     EXPECT_EQ(static_cast<std::uint32_t>(to_hresult(e.code)), e.hresult)
         << static_cast<int>(e.code);
   }
+}
+
+TEST(ErrorTest, NamesWhatIsKnownFromTheWholeToThePart) {
+  const Error error(Errc::corrupt, "is too short");
+  EXPECT_STREQ(error.what(), "is too short");
+  const Error of_part = error.with_object("file 7");
+  EXPECT_STREQ(of_part.what(), "file 7: is too short");
+  const Error of_image = of_part.with_image("a.cim");
+  EXPECT_STREQ(of_image.what(), "a.cim: file 7: is too short");
+  const Error of_file = of_image.with_path("d/x");
+  EXPECT_STREQ(of_file.what(), "a.cim: d/x: file 7: is too short");
+  EXPECT_EQ(of_file.code(), Errc::corrupt);
+  EXPECT_EQ(of_file.image(), "a.cim");
+  EXPECT_EQ(of_file.path(), "d/x");
+  EXPECT_EQ(of_file.object(), "file 7");
+  EXPECT_EQ(of_file.reason(), "is too short");
+  EXPECT_STREQ(error.what(), "is too short") << "those that it was made of stay as they are";
+}
+
+TEST(ErrorTest, KeepsWhatIsKnownAlready) {
+  const Error error = system_error(ENOENT, "here").with_image("a.cim");
+  EXPECT_STREQ(error.with_path("there").with_image("b.cim").what(),
+               "a.cim: here: No such file or directory");
+  EXPECT_STREQ(error.with_object("").what(), "a.cim: here: No such file or directory");
+}
+
+TEST(ErrorTest, AnObjectCanBePartOfAnother) {
+  const Error error = Error(Errc::corrupt, "overlap").with_object("names");
+  EXPECT_STREQ(error.with_object("file 7").what(), "file 7: names: overlap");
+}
+
+TEST(ErrorTest, AnImageThatCannotBeOpenedIsNamedOnce) {
+  const Error error = system_error(ENOENT, "a.cim").with_image("a.cim");
+  EXPECT_STREQ(error.what(), "a.cim: No such file or directory");
+  EXPECT_EQ(error.path(), "");
+}
+
+TEST(ErrorTest, AFileOfAnImageMayBeCalledAsTheImage) {
+  const Error error = Error(Errc::corrupt, "is odd").with_image("a.cim").with_path("a.cim");
+  EXPECT_STREQ(error.with_image("a.cim").what(), "a.cim: a.cim: is odd");
+}
+
+TEST(ErrorTest, ACopyHasTheSameMessageWhateverBecomesOfTheOriginal) {
+  static_assert(std::is_nothrow_copy_constructible_v<Error>);
+  static_assert(std::is_nothrow_copy_assignable_v<Error>);
+  std::optional<Error> error = system_error(ENOSPC, "/images/a.cim");
+  const Error copy = *error;
+  const Error moved = std::move(*error);
+  const char* const words = copy.what();
+  EXPECT_STREQ(error->what(), words);
+  error.reset();
+  EXPECT_STREQ(words, "/images/a.cim: No space left on device");
+  EXPECT_EQ(moved.what(), words);
 }
 
 TEST(ErrorTest, SystemErrorNamesTheSubjectAndTheReason) {
