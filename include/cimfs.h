@@ -8,7 +8,8 @@
  *   - A containing path is a Linux path, with `/`, and names a directory that this process sees. It
  *     and the names of images are turned to UTF-8; a lone surrogate U+DC80 to U+DCFF stands for the
  *     byte 80 to FF, so that every Linux path can be given.
- *   - CimGetVolumePath(), our addition, tells where an image is mounted.
+ *   - Two functions are our additions: CimGetVolumePath() tells where an image is mounted, and
+ *     CimGetLastErrorMessage() why a call has failed.
  *
  * A path inside an image is relative to its root: names of up to 255 units with `\` between them,
  * up to 32,767 units in all, a leading `\` allowed. `\` alone is the root directory, which every
@@ -208,6 +209,9 @@ typedef struct _FILE_STAT_BASIC_INFORMATION {
 #endif
 #ifndef ERROR_FILE_TOO_LARGE
 #define ERROR_FILE_TOO_LARGE 223
+#endif
+#ifndef ERROR_MORE_DATA
+#define ERROR_MORE_DATA 234
 #endif
 #ifndef ERROR_CIMFS_IMAGE_CORRUPT
 #define ERROR_CIMFS_IMAGE_CORRUPT 470
@@ -562,6 +566,23 @@ CIMFS_API HRESULT CimDismountImage(const GUID* volumeId);
  * ERROR_INSUFFICIENT_BUFFER: the path and its NUL do not fit; `buffer` is not touched.
  */
 CIMFS_API HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t size);
+
+/*
+ * Stores in `buffer`, with a NUL at its end, why the last call on this thread that failed has done
+ * so: one line for a user, that names the image, the file and the reason, as far as each is known.
+ * The empty string if none has failed yet. An addition for Linux.
+ *
+ * Functions that succeed, those that return nothing and this one leave the message as it is, so
+ * that it means something only after a call that has failed. It is in English and in UTF-8, but for
+ * names of files: those are as they are, whatever bytes they have.
+ *
+ * size: of `buffer` in bytes; 1,024 is enough unless paths are very long.
+ *
+ * E_POINTER: `buffer` is NULL.
+ * ERROR_MORE_DATA: the message and its NUL do not fit; `buffer` has as many whole characters of it
+ *     as do, and a NUL, or nothing if size is 0. A larger buffer gets all of it.
+ */
+CIMFS_API HRESULT CimGetLastErrorMessage(char* buffer, size_t size);
 
 #undef CIMFS_API
 

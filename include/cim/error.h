@@ -60,8 +60,8 @@ class CIM_API Error : public std::exception {
 
   const std::string& reason() const noexcept;
 
-  // All of this on one line, fit to be shown to a user: "IMAGE: PATH: OBJECT: REASON", without what
-  // is empty. Lives as long as this or a copy of it.
+  // All of this in words for a user: "IMAGE: PATH: OBJECT: REASON", without what is empty. One
+  // line, but for control characters that names have. Lives as long as this or a copy of it.
   const char* what() const noexcept override;
 
   // These change only what is empty. The path of the image itself is then no path(): what is

@@ -1,11 +1,13 @@
 // The functions of cimfs.h: where handles become objects and exceptions become HRESULTs.
 #include <bit>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <cim/error.h>
@@ -15,6 +17,7 @@
 #include "capi/handle_table.h"
 #include "capi/image_file.h"
 #include "capi/image_session.h"
+#include "capi/last_message.h"
 #include "capi/paths.h"
 #include "capi/volume.h"
 #include "format/layout.h"
@@ -42,6 +45,12 @@ StreamTable& streams() {
   return table;
 }
 
+// What every call that fails returns: the HRESULT, for which it leaves the reason.
+HRESULT fail(HRESULT result, const char* message) noexcept {
+  cim::capi::set_last_message(message);
+  return result;
+}
+
 // Calls `body`, which returns nothing. No exception leaves a function of the C API: all have their
 // whole work in here.
 template <typename Body>
@@ -50,11 +59,13 @@ HRESULT to_hresult(Body body) noexcept {
     body();
     return S_OK;
   } catch (const Error& error) {
-    return cim::to_hresult(error.code());
+    return fail(cim::to_hresult(error.code()), error.what());
   } catch (const std::bad_alloc&) {
-    return E_OUTOFMEMORY;
+    return fail(E_OUTOFMEMORY, "not enough memory");
+  } catch (const std::exception& error) {
+    return fail(E_FAIL, error.what());
   } catch (...) {
-    return E_FAIL;
+    return fail(E_FAIL, "unknown failure");
   }
 }
 
@@ -91,6 +102,14 @@ void check_mount_flags(CIM_MOUNT_IMAGE_FLAGS flags) {
       CIM_MOUNT_BLOCK_CIM | CIM_MOUNT_SINGLE_FILE_CIM | CIM_MOUNT_VERIFIED_CIM);
 }
 
+// The length of as many whole characters of `text` as fit in `size` bytes.
+std::size_t utf8_prefix(std::string_view text, std::size_t size) {
+  if (text.size() <= size) return text.size();
+  const auto is_continuation = [](char byte) { return (byte & 0xC0) == 0x80; };
+  while (size > 0 && is_continuation(text[size])) --size;
+  return size;
+}
+
 cim::format::Guid to_guid(const GUID* id) {
   if (id == nullptr) throw Error(Errc::invalid_argument, "no volume GUID");
   static_assert(sizeof(GUID) == sizeof(cim::format::Guid));
@@ -108,7 +127,7 @@ HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImageName, PCW
 HRESULT CimCreateImage2(PCWSTR imageContainingPath, CIM_CREATE_IMAGE_FLAGS createImageFlags,
                         PCWSTR existingImageName, PCWSTR newImageName,
                         CIMFS_IMAGE_HANDLE* cimImageHandle) {
-  if (cimImageHandle == nullptr) return E_POINTER;
+  if (cimImageHandle == nullptr) return fail(E_POINTER, "cimImageHandle is NULL");
   *cimImageHandle = nullptr;
   return to_hresult([&] {
     check_create_flags(createImageFlags);
@@ -121,7 +140,7 @@ HRESULT CimCreateImage2(PCWSTR imageContainingPath, CIM_CREATE_IMAGE_FLAGS creat
 HRESULT CimCreateFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
                       const CIMFS_FILE_METADATA* fileMetadata,
                       CIMFS_STREAM_HANDLE* cimStreamHandle) {
-  if (cimStreamHandle == nullptr) return E_POINTER;
+  if (cimStreamHandle == nullptr) return fail(E_POINTER, "cimStreamHandle is NULL");
   *cimStreamHandle = nullptr;
   return to_hresult([&] {
     const auto image = images().find(cimImageHandle);
@@ -138,7 +157,7 @@ HRESULT CimCreateFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePat
 
 HRESULT CimCreateAlternateStream(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
                                  UINT64 streamSize, CIMFS_STREAM_HANDLE* cimStreamHandle) {
-  if (cimStreamHandle == nullptr) return E_POINTER;
+  if (cimStreamHandle == nullptr) return fail(E_POINTER, "cimStreamHandle is NULL");
   *cimStreamHandle = nullptr;
   return to_hresult([&] {
     const auto image = images().find(cimImageHandle);
@@ -176,7 +195,7 @@ HRESULT CimDeletePath(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePat
 
 HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
                       BOOLEAN* exists) {
-  if (exists == nullptr) return E_POINTER;
+  if (exists == nullptr) return fail(E_POINTER, "exists is NULL");
   *exists = 0;
   return to_hresult([&] {
     const auto image = images().find(cimImageHandle);
@@ -186,7 +205,7 @@ HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePat
 }
 
 HRESULT CimWriteStream(CIMFS_STREAM_HANDLE cimStreamHandle, const void* buffer, UINT32 bufferSize) {
-  if (buffer == nullptr) return E_POINTER;
+  if (buffer == nullptr) return fail(E_POINTER, "buffer is NULL");
   return to_hresult([&] {
     const auto stream = streams().find(cimStreamHandle);
     stream->write({static_cast<const std::byte*>(buffer), bufferSize});
@@ -209,10 +228,11 @@ void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle) {
 
 HRESULT CimReadFile(PCWSTR imagePath, PCWSTR filePath, UINT64 offset, void* buffer,
                     UINT64 bufferSize, UINT64* bytesRead, UINT64* bytesRemaining) {
-  if (bytesRead == nullptr || bytesRemaining == nullptr) return E_POINTER;
+  if (bytesRead == nullptr) return fail(E_POINTER, "bytesRead is NULL");
+  if (bytesRemaining == nullptr) return fail(E_POINTER, "bytesRemaining is NULL");
   *bytesRead = 0;
   *bytesRemaining = 0;
-  if (buffer == nullptr) return E_POINTER;
+  if (buffer == nullptr) return fail(E_POINTER, "buffer is NULL");
   return to_hresult([&] {
     const std::span out(static_cast<std::byte*>(buffer), bufferSize);
     const auto result = cim::capi::ImageFile(imagePath, filePath).read(offset, out);
@@ -223,7 +243,7 @@ HRESULT CimReadFile(PCWSTR imagePath, PCWSTR filePath, UINT64 offset, void* buff
 
 HRESULT CimGetFileStatBasicInformation(PCWSTR imagePath, PCWSTR filePath,
                                        FILE_STAT_BASIC_INFORMATION* statInfo) {
-  if (statInfo == nullptr) return E_POINTER;
+  if (statInfo == nullptr) return fail(E_POINTER, "statInfo is NULL");
   *statInfo = {};
   return to_hresult([&] { *statInfo = cim::capi::ImageFile(imagePath, filePath).status(); });
 }
@@ -244,11 +264,24 @@ HRESULT CimDismountImage(const GUID* volumeId) {
 }
 
 HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t size) {
-  if (buffer == nullptr) return E_POINTER;
+  if (buffer == nullptr) return fail(E_POINTER, "buffer is NULL");
   std::string path;
   const HRESULT result = to_hresult([&] { path = cim::capi::volume_path(to_guid(volumeId)); });
   if (FAILED(result)) return result;
-  if (path.size() >= size) return HRESULT_FROM_WIN32(ERROR_INSUFFICIENT_BUFFER);
+  if (path.size() >= size) {
+    return fail(HRESULT_FROM_WIN32(ERROR_INSUFFICIENT_BUFFER), "the path does not fit in buffer");
+  }
   std::memcpy(buffer, path.c_str(), path.size() + 1);
   return S_OK;
+}
+
+// Does not fail as the others: what it is asked for must stay.
+HRESULT CimGetLastErrorMessage(char* buffer, size_t size) {
+  if (buffer == nullptr) return E_POINTER;
+  if (size == 0) return HRESULT_FROM_WIN32(ERROR_MORE_DATA);
+  const std::string_view message = cim::capi::last_message();
+  const std::size_t length = utf8_prefix(message, size - 1);
+  message.copy(buffer, length);
+  buffer[length] = '\0';
+  return length == message.size() ? S_OK : HRESULT_FROM_WIN32(ERROR_MORE_DATA);
 }

@@ -22,7 +22,9 @@ File find_file(const Image& image, std::u16string_view path) {
     if (!id) {
       const bool has_parent = is_last && file.is_directory();
       throw Error(has_parent ? Errc::file_not_found : Errc::path_not_found,
-                  image_to_linux_path(path) + ": no such file or directory");
+                  "no such file or directory")
+          .with_image(image.path())
+          .with_path(image_to_linux_path(path));
     }
     file = image.file(*id);
   }

@@ -58,6 +58,7 @@ int build_image_in_c(PCWSTR directory, PCWSTR name) {
   CIMFS_STREAM_HANDLE stream = NULL;
   CIMFS_FILE_METADATA metadata = {0};
   BOOLEAN exists = 0;
+  char message[1024] = "";
 
   CHECK(SUCCEEDED(CimCreateImage2(
       directory, CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES | CIM_CREATE_IMAGE_CONSISTENT_CIM, NULL, name,
@@ -86,6 +87,7 @@ int build_image_in_c(PCWSTR directory, PCWSTR name) {
   CHECK(CimCreateHardLink(image, u"link", u"dir\\file") == S_OK);
   CHECK(CimLookupFile(image, u"LINK", &exists) == S_OK && exists);
   CHECK(FAILED(CimDeletePath(image, u"missing")));
+  CHECK(CimGetLastErrorMessage(message, sizeof(message)) == S_OK && message[0] != '\0');
   CHECK(CimCommitImage(image) == S_OK);
 
 end:

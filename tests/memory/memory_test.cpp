@@ -160,6 +160,24 @@ TEST_F(Memory, ThatRunsOutLosesNothingThatWasCommitted) {
   }
 }
 
+TEST_F(Memory, ThatRunsOutIsGivenAsTheReason) {
+  const std::string path = directory();
+  const std::u16string path16(path.begin(), path.end());
+  HRESULT result = S_OK;
+  const auto open = [&] {
+    CIMFS_IMAGE_HANDLE image = nullptr;
+    result = CimCreateImage(path16.c_str(), u"base.cim", u"new.cim", &image);
+    CimCloseImage(image);
+  };
+  with_each_allocation_failing(open, [&](bool) {
+    if (result == S_OK) return;
+    EXPECT_EQ(E_OUTOFMEMORY, result);
+    std::array<char, 100> message;
+    EXPECT_EQ(S_OK, CimGetLastErrorMessage(message.data(), message.size()));
+    EXPECT_STREQ("not enough memory", message.data());
+  });
+}
+
 // The streams are closed by their destructors, also while an exception is on its way.
 TEST_F(Memory, ThatRunsOutLeavesTheOldImageOrTheNewOne) {
   const Writer::Options options = {
