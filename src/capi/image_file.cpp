@@ -44,10 +44,16 @@ LARGE_INTEGER large_integer(std::int64_t value) {
 }  // namespace
 
 ImageFile::ImageFile(const char16_t* image_path, const char16_t* file_path)
-    : image_(host_path(image_path)), file_(find_file(image_, parse_file_path(file_path))) {}
+    : image_(host_path(image_path)),
+      path_(parse_file_path(file_path)),
+      file_(find_file(image_, path_)) {}
 
 ImageFile::ReadResult ImageFile::read(std::uint64_t offset, std::span<std::byte> out) const {
-  if (file_.is_directory()) throw Error(Errc::is_a_directory, "a directory has no data to read");
+  if (file_.is_directory()) {
+    throw Error(Errc::is_a_directory, "a directory has no data to read")
+        .with_image(image_.path())
+        .with_path(image_to_linux_path(path_));
+  }
   const std::uint64_t rest = file_.stream.length - std::min(offset, file_.stream.length);
   const std::uint64_t read = image_.read(file_.stream, offset, out);
   return {read, rest - read};

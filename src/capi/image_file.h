@@ -29,6 +29,7 @@ class ImageFile {
 
  private:
   Image image_;
+  std::u16string path_;
   File file_;
 };
 
