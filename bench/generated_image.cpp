@@ -7,7 +7,7 @@
 #include <cim/writer.h>
 #include <fmt/format.h>
 
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 
 namespace cim::bench {
 namespace {

@@ -243,7 +243,7 @@ class CIM_API Image {
   std::optional<std::uint64_t> seek(const Stream& stream, std::uint64_t offset, bool data) const;
 
  private:
-  friend class BaseImage;
+  friend class ImageInternals;
   struct CIM_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };

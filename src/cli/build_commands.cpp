@@ -18,7 +18,7 @@
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
 #include "image/region.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "transfer/import.h"
 #include "transfer/tar_import.h"
 

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "image/base.h"
+#include "image/internals.h"
 #include "posix/attributes.h"
 
 namespace cim::cli {
@@ -42,7 +42,7 @@ FileInfo file_info(const Image& image, const File& file, std::string path) {
 
 std::optional<StoredExecutable> stored_executable(const Image& image, const Stream& stream) {
   if (stream.type != StreamType::pe_image || stream.sparse) return std::nullopt;
-  const format::PeImage header = BaseImage(image).pe_image(stream).header;
+  const format::PeImage header = ImageInternals(image).pe_image(stream).header;
   return StoredExecutable{header.data_length, header.mapping_count + 1U};
 }
 

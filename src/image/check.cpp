@@ -19,8 +19,8 @@
 #include "format/reparse.h"
 #include "format/security_descriptor.h"
 #include "format/upcase.h"
-#include "image/base.h"
 #include "image/digest.h"
+#include "image/internals.h"
 #include "image/metadata_tally.h"
 #include "image/object_data.h"
 #include "image/object_ids.h"
@@ -145,7 +145,7 @@ CheckResult Check::run(bool data) {
       for (const RegionInfo& region : regions_) bytes += region.size;
     }
     observer_.expect(image.file_id_limit(), bytes);
-    attribute_names_ = BaseImage(image).attribute_names();
+    attribute_names_ = ImageInternals(image).attribute_names();
     walk(image);
     check_parents(image);
     check_name_tables(image);
@@ -210,7 +210,7 @@ void Check::check_for_spare_files(const std::string& directory) {
 // Proves that the records of all file ids are there, each in a place of its own, so that an array
 // by file id is no larger than the image.
 bool Check::check_file_tables(const Image& image) {
-  const BaseImage tables(image);
+  const ImageInternals tables(image);
   bool any = false;
   for (std::uint32_t i = 0; i < tables.file_table_count(); ++i) {
     any |= attempt([&] { tables.file_table(i); });
@@ -320,7 +320,7 @@ void Check::check_stream(const Image& image, const Stream& stream) {
   if (stream.type != StreamType::link_table && !stream.sparse && stream.length > 0) {
     format::RegionOffset data = stream.region_offset;
     if (stream.type == StreamType::pe_image) {
-      const PeImageObject executable = BaseImage(image).pe_image(stream);
+      const PeImageObject executable = ImageInternals(image).pe_image(stream);
       data = executable.header.data;
       tally_->add_part_of_file(executable.mappings.size());
       check_mappings(executable);
@@ -352,7 +352,7 @@ void Check::check_mappings(const PeImageObject& executable) {
 }
 
 void Check::check_named_streams(const Image& image, const File& file) {
-  tally_->add_part_of_file(BaseImage(image).stream_table_size(file));
+  tally_->add_part_of_file(ImageInternals(image).stream_table_size(file));
   const std::vector<NamedStream> streams = image.named_streams(file);
   for (std::size_t i = 0; i < streams.size(); ++i) {
     if (i > 0 && !std::is_lt(format::compare_names(streams[i - 1].name, streams[i].name,
@@ -377,7 +377,7 @@ void Check::check_name_tables(const Image& image) {
       const File file = image.file(id);
       if (file.name_table_offset == 0) return;
       std::uint64_t names = 0;
-      for (const FileName& name : BaseImage(image).names(file)) {
+      for (const FileName& name : ImageInternals(image).names(file)) {
         tally_->add_part_of_file(format::link_table_entry_size(sizeof(FileId), name.name.size()));
         names += hash_of_name(name.name, name.directory);
       }
@@ -388,7 +388,7 @@ void Check::check_name_tables(const Image& image) {
 }
 
 void Check::check_link_counts(const Image& image) {
-  const BaseImage base(image);
+  const ImageInternals base(image);
   const auto recorded = base.recorded_link_counts();
   if (!recorded) return;
   auto next = recorded->begin();

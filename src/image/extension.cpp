@@ -78,7 +78,7 @@ std::optional<AttributeNames> Image::Impl::recorded_attribute_names(const Image&
   return AttributeNames::decode(bytes);
 }
 
-std::optional<FileId> BaseImage::first_own_file() const {
+std::optional<FileId> ImageInternals::first_own_file() const {
   Stream stream;
   const std::optional<ExtensionHeader> extension = image_.impl_->read_extension(image_, stream);
   if (extension) return extension->first_own_file;
@@ -86,7 +86,7 @@ std::optional<FileId> BaseImage::first_own_file() const {
   return std::nullopt;
 }
 
-std::optional<std::vector<LinkCount>> BaseImage::recorded_link_counts() const {
+std::optional<std::vector<LinkCount>> ImageInternals::recorded_link_counts() const {
   return image_.impl_->recorded_link_counts(image_);
 }
 

@@ -548,27 +548,29 @@ std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t off
   return data ? std::nullopt : std::optional(stream.length);
 }
 
-std::vector<format::RegionSet> BaseImage::region_sets() const { return image_.impl_->header.sets; }
+std::vector<format::RegionSet> ImageInternals::region_sets() const {
+  return image_.impl_->header.sets;
+}
 
-std::size_t BaseImage::region_count() const { return image_.impl_->regions.size(); }
+std::size_t ImageInternals::region_count() const { return image_.impl_->regions.size(); }
 
-std::uint64_t BaseImage::metadata_size() const { return image_.impl_->metadata_size(); }
+std::uint64_t ImageInternals::metadata_size() const { return image_.impl_->metadata_size(); }
 
-format::RegionOffset BaseImage::upcase_table() const {
+format::RegionOffset ImageInternals::upcase_table() const {
   return image_.impl_->filesystem.upcase_table;
 }
 
-ByteView BaseImage::metadata_object(format::RegionOffset offset, std::uint64_t length) const {
+ByteView ImageInternals::metadata_object(format::RegionOffset offset, std::uint64_t length) const {
   return image_.impl_->within(
       [&] { return format::slice(image_.impl_->metadata_from(offset), 0, length, "object"); },
       "metadata at {:#x}", offset);
 }
 
-std::uint32_t BaseImage::file_table_count() const {
+std::uint32_t ImageInternals::file_table_count() const {
   return image_.impl_->filesystem.file_table_directory_length;
 }
 
-std::uint64_t BaseImage::stream_table_size(const File& file) const {
+std::uint64_t ImageInternals::stream_table_size(const File& file) const {
   try {
     return image_.impl_->stream_table(file).byte_size();
   } catch (const Error&) {
@@ -576,12 +578,12 @@ std::uint64_t BaseImage::stream_table_size(const File& file) const {
   }
 }
 
-PeImageObject BaseImage::pe_image(const Stream& stream) const {
+PeImageObject ImageInternals::pe_image(const Stream& stream) const {
   return image_.impl_->within([&] { return image_.impl_->pe_image(stream); }, "data at {:#x}",
                               stream.region_offset);
 }
 
-FileTable BaseImage::file_table(std::uint32_t index) const {
+FileTable ImageInternals::file_table(std::uint32_t index) const {
   return image_.impl_->within([&] { return image_.impl_->file_table(index); }, "file table {}",
                               index);
 }

@@ -15,7 +15,7 @@
 #include "format/layout.h"
 #include "format/link_table.h"
 #include "image/attribute_names.h"
-#include "image/base.h"
+#include "image/internals.h"
 #include "image/region.h"
 
 namespace cim {

@@ -7,7 +7,7 @@
 #include <cim/image.h>
 
 #include "format/link_table.h"
-#include "image/base.h"
+#include "image/internals.h"
 
 namespace cim {
 
@@ -18,7 +18,7 @@ class MetadataTally {
  public:
   explicit MetadataTally(const Image& image)
       : path_(image.path()),
-        unclaimed_by_directories_(BaseImage(image).metadata_size()),
+        unclaimed_by_directories_(ImageInternals(image).metadata_size()),
         unclaimed_by_files_(unclaimed_by_directories_ * max_times_met) {}
 
   // Counts an entry of a directory that is called `name`. Throws Error (corrupt), then and ever

@@ -159,7 +159,7 @@ FileId Image::parent(const File& file) const {
   return impl_->walked(*this).parents.at(file.id);
 }
 
-std::vector<FileName> BaseImage::names(const File& file) const {
+std::vector<FileName> ImageInternals::names(const File& file) const {
   const format::LinkTable table = image_.impl_->name_table(file);
   return image_.impl_->within(
       [&] {
@@ -177,7 +177,7 @@ std::vector<FileName> BaseImage::names(const File& file) const {
 }
 
 std::vector<FileId> Image::files_of_last_fork() const {
-  const std::optional<FileId> first = BaseImage(*this).first_own_file();
+  const std::optional<FileId> first = ImageInternals(*this).first_own_file();
   if (!first) {
     throw Error(Errc::unsupported, "does not tell what its last fork added").with_image(path());
   }
@@ -207,7 +207,7 @@ AttributeNames Image::Impl::collected_attribute_names(const Image& image) const 
   return names;
 }
 
-std::optional<AttributeNames> BaseImage::attribute_names() const {
+std::optional<AttributeNames> ImageInternals::attribute_names() const {
   try {
     if (auto recorded = image_.impl_->recorded_attribute_names(image_)) return recorded;
     if (image_.file_id_limit() > max_files_looked_through) return std::nullopt;

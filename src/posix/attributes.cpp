@@ -15,7 +15,7 @@
 #include "format/extended_attributes.h"
 #include "format/filetime.h"
 #include "format/reparse.h"
-#include "image/base.h"
+#include "image/internals.h"
 #include "posix/acl.h"
 
 namespace cim::posix {
@@ -54,7 +54,7 @@ auto decode_for(const Image& image, const File& file, ByteView bytes, Decode&& d
 }
 
 // What the extended attributes of a file say about it.
-struct LinuxMetadata {
+struct RecordedAttributes {
   std::optional<std::uint32_t> mode;
   std::optional<std::uint32_t> uid;
   std::optional<std::uint32_t> gid;
@@ -73,8 +73,8 @@ bool same_ea_name(std::string_view a, std::string_view b) {
   return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 
-LinuxMetadata linux_metadata(ByteView ea_list) {
-  LinuxMetadata result;
+RecordedAttributes recorded_attributes(ByteView ea_list) {
+  RecordedAttributes result;
   format::EaReader reader(ea_list);
   while (const auto ea = reader.next()) {
     if (ea->name.front() != '$') continue;
@@ -315,8 +315,8 @@ std::optional<std::string> ntfs_xattr(const Image& image, const File& file, std:
 }  // namespace
 
 struct stat attributes(const Image& image, const File& file, const MountDefaults& defaults) {
-  const LinuxMetadata metadata =
-      decode_for(image, file, image.extended_attributes(file), linux_metadata);
+  const RecordedAttributes metadata =
+      decode_for(image, file, image.extended_attributes(file), recorded_attributes);
   const mode_t type = file_type(file);
   struct stat status = {};
   status.st_mode = type | (metadata.mode ? *metadata.mode & permission_bits
@@ -419,7 +419,7 @@ std::string xattr_value(const Image& image, const StreamXattr& stream) {
 }
 
 XattrNames::XattrNames(const Image& image)
-    : names_(BaseImage(image).attribute_names()),
+    : names_(ImageInternals(image).attribute_names()),
       may_contain_acls_(may_contain(access_acl_xattr) || may_contain(default_acl_xattr)) {}
 
 bool XattrNames::may_contain(std::string_view name) const {

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "image/file_descriptor.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "transfer/source_walk.h"
 #include "transfer/tree_view.h"
 

@@ -123,7 +123,7 @@ ImageWalk::Step ImageWalk::visit(const Entry& entry) {
     throw error(Errc::corrupt, path_, "no file may have such a name");
   }
   file_ = image_.file(entry.id);
-  tally_.add_part_of_file(BaseImage(image_).stream_table_size(file_));
+  tally_.add_part_of_file(ImageInternals(image_).stream_table_size(file_));
   selected_ = entry.selection == nullptr || entry.selection->whole;
   if (!is_directory(file_)) return Step::file;
   enter(selected_ ? nullptr : entry.selection);

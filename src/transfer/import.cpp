@@ -16,7 +16,7 @@
 
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "transfer/inexact_times.h"
 #include "transfer/source_walk.h"
 

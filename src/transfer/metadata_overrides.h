@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 
 namespace cim::transfer {
 

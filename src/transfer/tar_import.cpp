@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "transfer/inexact_times.h"
 #include "transfer/source_walk.h"
 #include "transfer/tar_reader.h"

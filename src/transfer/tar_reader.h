@@ -14,7 +14,7 @@
 #include <cim/metadata.h>
 
 #include "posix/acl.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "transfer/decompressed_input.h"
 #include "transfer/progress.h"
 #include "transfer/ustar.h"

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "format/bytes.h"
-#include "image/base.h"
+#include "image/internals.h"
 
 namespace cim {
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "format/bytes.h"
-#include "image/base.h"
+#include "image/internals.h"
 
 namespace cim {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "format/bytes.h"
-#include "image/base.h"
+#include "image/internals.h"
 #include "image/object_ids.h"
 
 namespace cim {
@@ -53,7 +53,8 @@ format::RegionOffset MetadataStore::find_or_store(ByteView object) {
 
 bool MetadataStore::base_has(format::RegionOffset offset, ByteView object) const {
   try {
-    return std::ranges::equal(BaseImage(*base_).metadata_object(offset, object.size()), object);
+    return std::ranges::equal(ImageInternals(*base_).metadata_object(offset, object.size()),
+                              object);
   } catch (const Error&) {  // the object id file is wrong
     return false;
   }

@@ -10,7 +10,7 @@
 
 #include "format/bytes.h"
 #include "format/link_table.h"
-#include "image/base.h"
+#include "image/internals.h"
 
 namespace cim {
 
@@ -223,7 +223,7 @@ std::vector<LinkCount> MetadataWriter::count_links() const {
 
 FileId MetadataWriter::first_own_file() const {
   if (tree_.base() == nullptr || is_fork_) return first_new_id_;
-  return BaseImage(*tree_.base()).first_own_file().value_or(first_new_id_);
+  return ImageInternals(*tree_.base()).first_own_file().value_or(first_new_id_);
 }
 
 std::vector<format::FileTableDirectoryEntry> MetadataWriter::write_file_tables() {
@@ -235,8 +235,8 @@ std::vector<format::FileTableDirectoryEntry> MetadataWriter::write_file_tables()
   for (const Node* node : new_nodes_) changes[table_of(node->id)].push_back(node);
 
   std::vector<format::FileTableDirectoryEntry> directory;
-  const std::optional<BaseImage> base =
-      tree_.base() != nullptr ? std::optional(BaseImage(*tree_.base())) : std::nullopt;
+  const std::optional<ImageInternals> base =
+      tree_.base() != nullptr ? std::optional(ImageInternals(*tree_.base())) : std::nullopt;
   const std::uint32_t base_tables = base ? base->file_table_count() : 0;
   for (std::uint32_t i = 0; i < base_tables; ++i) directory.push_back(base->file_table(i).entry);
   if (!changes.empty()) {

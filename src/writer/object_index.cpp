@@ -4,7 +4,7 @@
 
 #include <cim/error.h>
 
-#include "image/base.h"
+#include "image/internals.h"
 
 namespace cim {
 
@@ -21,7 +21,7 @@ format::ObjectIdEntry make_entry(const ObjectId& id, std::uint64_t byte_offset) 
 ObjectIndex::ObjectIndex(const Image* base, int directory_fd, const std::string& directory) {
   if (base == nullptr) return;
   std::uint16_t region_index = 0;
-  for (const format::RegionSet& set : BaseImage(*base).region_sets()) {
+  for (const format::RegionSet& set : ImageInternals(*base).region_sets()) {
     for (std::uint16_t i = 0; i < set.count; ++i, ++region_index) {
       try {
         ObjectIds ids(directory_fd, directory, set.id, i);

@@ -153,7 +153,7 @@ StreamMap& Tree::named_streams(Node& node) {
 }
 
 std::optional<std::vector<FileName>> Tree::names_kept(const Node& node) const {
-  std::vector<FileName> names = BaseImage(*base_).names(base_->file(node.id));
+  std::vector<FileName> names = ImageInternals(*base_).names(base_->file(node.id));
   if (names.empty()) return std::nullopt;
   std::erase_if(names, [&](const FileName& name) { return !keeps(name); });
   return names;

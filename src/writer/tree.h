@@ -16,7 +16,7 @@
 
 #include "format/layout.h"
 #include "format/upcase.h"
-#include "image/base.h"
+#include "image/internals.h"
 
 namespace cim {
 

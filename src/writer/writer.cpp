@@ -16,7 +16,7 @@
 #include "format/extended_attributes.h"
 #include "format/reparse.h"
 #include "format/security_descriptor.h"
-#include "image/base.h"
+#include "image/internals.h"
 #include "image/region.h"
 #include "writer/data_queue.h"
 #include "writer/directory.h"
@@ -207,7 +207,7 @@ Writer::Impl::Impl(const Options& options)
       is_fork(options.existing && name != *options.existing),
       complete_descriptors(options.complete_descriptors),
       base(open_base(options)),
-      regions(directory_fd.get(), directory, base ? BaseImage(*base).region_count() : 0),
+      regions(directory_fd.get(), directory, base ? ImageInternals(*base).region_count() : 0),
       objects(pointer(base), directory_fd.get(), directory),
       metadata_objects(regions.region(RegionType::metadata, 0), objects, pointer(base)),
       data(regions, objects, pointer(base)),
@@ -215,7 +215,7 @@ Writer::Impl::Impl(const Options& options)
       expander(queue),
       expand_executables(options.expand_executables),
       tree(pointer(base), choose_upcase_table(base, options.case_insensitive)),
-      attribute_names(base ? BaseImage(*base).attribute_names() : AttributeNames()) {
+      attribute_names(base ? ImageInternals(*base).attribute_names() : AttributeNames()) {
   check_image_name(name);
   replaces = faccessat(directory_fd.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   if (replaces && !options.replace && name != options.existing) {
@@ -385,7 +385,7 @@ FileDescriptor Writer::Impl::lock_target() const {
 PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
                                                 const format::RegionSet& set) {
   const std::vector<format::RegionSet> parents =
-      base ? BaseImage(*base).region_sets() : std::vector<format::RegionSet>();
+      base ? ImageInternals(*base).region_sets() : std::vector<format::RegionSet>();
   format::FilesystemHeader header = {};
   std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
   const std::span parent_bytes = std::as_bytes(std::span(parents));
@@ -421,7 +421,7 @@ void Writer::Impl::commit() {
 
 format::RegionSet Writer::Impl::write_and_publish() {
   MetadataWriter metadata(tree, metadata_objects, regions, objects, attribute_names, is_fork);
-  metadata.write_directories(base ? BaseImage(*base).upcase_table() : 0);
+  metadata.write_directories(base ? ImageInternals(*base).upcase_table() : 0);
   queue.wait();
   expander.write_objects(metadata_objects);
   const format::RegionOffset filesystem = metadata.write_files();

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "fuzz/input.h"
-#include "image/base.h"
 #include "image/corruption.h"
 #include "image/explorer.h"
 #include "image/file_descriptor.h"
+#include "image/internals.h"
 #include "image/sample_image.h"
 #include "support/temporary_directory.h"
 
@@ -43,7 +43,7 @@ class GoodImage {
       return std::pair(boost::filesystem::file_size(file_path), file_path);
     });
     const Image opened(path());
-    const format::RegionOffset upcase = BaseImage(opened).upcase_table();
+    const format::RegionOffset upcase = ImageInternals(opened).upcase_table();
     const std::string upcase_path = test::region_paths(opened).at(format::region_index(upcase));
     for (const std::string& file_path : paths) {
       std::ifstream file(file_path, std::ios::binary);

@@ -13,8 +13,8 @@
 #include <gtest/gtest.h>
 
 #include "format/layout.h"
-#include "image/base.h"
 #include "image/foreign_tree.h"
+#include "image/internals.h"
 #include "image/sample_image.h"
 
 namespace cim::test {
@@ -252,7 +252,7 @@ class Places {
   }
 
   void add_file_table(std::uint32_t table) {
-    const FileTableDirectoryEntry entry = BaseImage(image_).file_table(table).entry;
+    const FileTableDirectoryEntry entry = ImageInternals(image_).file_table(table).entry;
     const RegionOffset directory =
         load<Filesystem>(read_object<FilesystemHeader>(path_, 0).filesystem).file_table_directory;
     add(file_table_directory_entry_fields, directory + table * sizeof(entry));

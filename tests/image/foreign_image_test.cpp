@@ -14,11 +14,11 @@
 #include <gtest/gtest.h>
 
 #include "format/bytes.h"
-#include "image/base.h"
 #include "image/explorer.h"
 #include "image/file_descriptor.h"
 #include "image/foreign_tree.h"
 #include "image/forged_image.h"
+#include "image/internals.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -361,7 +361,7 @@ TEST_P(ForeignTreeTest, FilesGetNameTablesWithTheirNewNames) {
   });
   const auto names = [&](FileId id) {
     std::set<std::pair<std::u16string, FileId>> found;
-    for (const FileName& name : BaseImage(image).names(image.file(id))) {
+    for (const FileName& name : ImageInternals(image).names(image.file(id))) {
       found.insert({name.name, name.directory});
     }
     return found;

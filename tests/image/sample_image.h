@@ -15,9 +15,9 @@
 
 #include "format/bytes.h"
 #include "format/layout.h"
-#include "image/base.h"
 #include "image/digest.h"
 #include "image/file_descriptor.h"
+#include "image/internals.h"
 #include "image/region.h"
 #include "support/forged_executable.h"
 #include "support/image_content.h"
@@ -53,7 +53,7 @@ inline std::vector<std::string> region_paths(const Image& image) {
 // The region offset of the record of the file `id`.
 inline format::RegionOffset record_offset(const Image& image, FileId id) {
   const format::FileTableDirectoryEntry table =
-      BaseImage(image).file_table((id - 1) / format::files_per_table).entry;
+      ImageInternals(image).file_table((id - 1) / format::files_per_table).entry;
   return table.table + (id - 1) % format::files_per_table * std::uint64_t{table.entry_size};
 }
 

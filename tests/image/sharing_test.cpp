@@ -8,7 +8,7 @@
 
 #include "image/forged_image.h"
 #include "posix/attributes.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 

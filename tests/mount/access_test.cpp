@@ -10,7 +10,7 @@
 #include "fixture.h"
 #include "image/file_descriptor.h"
 #include "posix/acl.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "support/image_content.h"
 
 namespace cim::test {

@@ -25,7 +25,7 @@
 #include "image/file_descriptor.h"
 #include "image/mapping.h"
 #include "mount/mount.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "support/image_content.h"
 
 namespace cim::test {

@@ -22,7 +22,7 @@
 #include "image/file_descriptor.h"
 #include "image/odd_names.h"
 #include "mount/mount.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "support/forged_executable.h"
 #include "support/image_content.h"
 

@@ -25,7 +25,7 @@
 #include "image/file_descriptor.h"
 #include "image/forged_image.h"
 #include "posix/acl.h"
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 #include "tree.h"

@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 #include "support/image_content.h"
 #include "transfer/import.h"
 

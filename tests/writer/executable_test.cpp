@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "format/pe_layout.h"
-#include "image/base.h"
 #include "image/check.h"
+#include "image/internals.h"
 #include "support/forged_executable.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -89,7 +89,7 @@ TEST_F(ExecutableTest, EachSectionStartsAtAPageOfTheRegion) {
   for (const std::uint64_t start : {0x0, 0x400, 0xA00, 0x1C00, 0x1E00}) {
     EXPECT_EQ(0u, image.extent(stream, start, 1).position % format::page_size) << start;
   }
-  const PeImageObject object = BaseImage(image).pe_image(stream);
+  const PeImageObject object = ImageInternals(image).pe_image(stream);
   EXPECT_EQ(0x5000u + 100, object.header.data_length);
   EXPECT_EQ(executable.image_size, object.header.image_length);
   EXPECT_EQ(4u, object.header.mapping_count);
@@ -211,8 +211,8 @@ TEST_F(ExecutableTest, EqualOnesAreOneAlsoInAFork) {
   const Image fork = open("b.cim");
   EXPECT_EQ(text, content(fork, u"b"));
   EXPECT_EQ(text, content(fork, u"d"));
-  EXPECT_EQ(BaseImage(fork).pe_image(first).header.data,
-            BaseImage(fork).pe_image(file_at(fork, u"d").stream).header.data);
+  EXPECT_EQ(ImageInternals(fork).pe_image(first).header.data,
+            ImageInternals(fork).pe_image(file_at(fork, u"d").stream).header.data);
 }
 
 // Also where another object was dropped before.
@@ -228,7 +228,7 @@ TEST_F(ExecutableTest, TheBytesBetweenTheSectionsAreZeros) {
   }
   const Image image = open();
   const Stream stream = file_at(image, u"f").stream;
-  const PeImageObject object = BaseImage(image).pe_image(stream);
+  const PeImageObject object = ImageInternals(image).pe_image(stream);
   const Stream stored = {.region_offset = object.header.data, .length = object.header.data_length};
   std::string expected(stored.length, '\0');
   const std::string text = executable.bytes();

@@ -15,9 +15,9 @@
 
 #include "format/extended_attributes.h"
 #include "format/security_descriptor.h"
-#include "image/base.h"
 #include "image/file_descriptor.h"
 #include "image/forged_image.h"
+#include "image/internals.h"
 #include "image/mapping_fault.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
@@ -793,7 +793,7 @@ TEST_F(WriterTest, NamesOfLinuxXattrsAreKnown) {
     add(writer, u"c", "OTHER");
     writer.commit();
   }
-  const auto names = BaseImage(open("a.cim")).attribute_names();
+  const auto names = ImageInternals(open("a.cim")).attribute_names();
   ASSERT_TRUE(names);
   EXPECT_TRUE(names->may_include("LX.security.one"));
   EXPECT_TRUE(names->may_include("LX.system.two"));
@@ -813,7 +813,7 @@ TEST_F(WriterTest, ManyNamesOfUserXattrsCountAsOne) {
     }
     writer.commit();
   }
-  const auto names = BaseImage(open("a.cim")).attribute_names();
+  const auto names = ImageInternals(open("a.cim")).attribute_names();
   ASSERT_TRUE(names);
   EXPECT_TRUE(names->may_include("LX.user.any"));
   EXPECT_FALSE(names->may_include("LX.system.posix_acl_access"));

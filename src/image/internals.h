@@ -31,9 +31,9 @@ struct PeImageObject {
 };
 
 // A view of `image`, which must outlive it. May be used by many threads at once.
-class BaseImage {
+class ImageInternals {
  public:
-  explicit BaseImage(const Image& image) : image_(image) {}
+  explicit ImageInternals(const Image& image) : image_(image) {}
 
   // The region sets that a child image lists as its parents, in order.
   std::vector<format::RegionSet> region_sets() const;

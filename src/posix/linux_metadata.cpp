@@ -1,5 +1,5 @@
 // Linux metadata in the terms of Windows, by the conventions of the Windows Subsystem for Linux.
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 
 #include <algorithm>
 #include <array>

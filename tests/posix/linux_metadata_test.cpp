@@ -1,5 +1,5 @@
 // Linux metadata on its way into an image.
-#include "posix/metadata.h"
+#include "posix/linux_metadata.h"
 
 #include <cerrno>
 #include <fstream>
