@@ -206,6 +206,7 @@ class Import {
                           ? copy_between_holes(fd, status.st_size, stream, source)
                           : copy_range(fd, 0, status.st_size, stream, source);
     const std::string complaint = complaint_of_size(fd, status.st_size, end);
+    if (status.st_size == 0 && complaint.empty()) return;  // nothing that could have changed
     check_unchanged(fd, status, source);
     if (complaint.empty()) return;
     progress_.warn(source + ": " + complaint);

@@ -122,7 +122,7 @@ std::vector<SourceWalk::Entry> SourceWalk::list(int directory) const {
   const std::string relative_directory = (path_ + "/").substr(root_length_ + 1);
   for (errno = 0; const dirent* found = readdir(listing.get()); errno = 0) {
     if (is_dot_or_dot_dot(found->d_name)) continue;
-    if (is_excluded(exclude_, relative_directory + found->d_name)) continue;
+    if (!exclude_.empty() && is_excluded(exclude_, relative_directory + found->d_name)) continue;
     const unsigned char type =
         found->d_type == DT_UNKNOWN ? stat_type(directory, found->d_name, path_) : found->d_type;
     if (type == DT_REG && is_temporary_name(found->d_name)) continue;
