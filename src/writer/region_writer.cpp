@@ -59,10 +59,8 @@ format::RegionOffset RegionWriter::append(ByteView object) {
   const format::RegionOffset offset = format::make_region_offset(region_index_, end_);
   if (object.size() >= buffer_size) {
     flush();
-    for (std::size_t at = 0; at < object.size(); at += buffer_size) {
-      const ByteView part = object.subspan(at, std::min(buffer_size, object.size() - at));
-      file_.write_at(end_ + at, part.data(), part.size());
-    }
+    write_to_file(end_, object);
+    start_writeback(end_ + object.size(), writeback_size);
   } else {
     if (buffer_.size() + object.size() > buffer_size) flush();
     buffer_.insert(buffer_.end(), object.begin(), object.end());
@@ -84,8 +82,16 @@ format::RegionOffset RegionWriter::reserve(std::uint64_t length) {
 }
 
 void RegionWriter::write_at(std::uint64_t byte_offset, ByteView data) {
-  file_.write_at(byte_offset, data.data(), data.size());
+  write_to_file(byte_offset, data);
   start_writeback(byte_offset + data.size(), writeback_size_within_extent);
+}
+
+void RegionWriter::write_to_file(std::uint64_t byte_offset, ByteView data) {
+  for (std::size_t at = 0; at < data.size(); at += buffer_size) {
+    const ByteView part = data.subspan(at, std::min(buffer_size, data.size() - at));
+    file_.write_at(byte_offset + at, part.data(), part.size());
+  }
+  waiting_ += data.size();
 }
 
 bool RegionWriter::share(int fd, std::uint64_t byte_offset, std::uint64_t length) noexcept {
@@ -95,11 +101,12 @@ bool RegionWriter::share(int fd, std::uint64_t byte_offset, std::uint64_t length
 }
 
 void RegionWriter::start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept {
-  if (end < writeback_end_ + at_least) return;
+  if (end <= writeback_end_ || waiting_ < at_least) return;
   // Should this fail, fsync(2) does all.
   sync_file_range(file_.fd(), static_cast<off_t>(writeback_end_),
                   static_cast<off_t>(end - writeback_end_), SYNC_FILE_RANGE_WRITE);
   writeback_end_ = end;
+  waiting_ = 0;
 }
 
 void RegionWriter::give_back() {
@@ -110,7 +117,7 @@ void RegionWriter::give_back() {
 
 void RegionWriter::flush() {
   if (buffer_.empty()) return;
-  file_.write_at(end_ - buffer_.size(), buffer_.data(), buffer_.size());
+  write_to_file(end_ - buffer_.size(), buffer_);
   buffer_.clear();
   start_writeback(end_, writeback_size);
 }

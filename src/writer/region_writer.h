@@ -50,6 +50,7 @@ class RegionWriter {
   void set_size(std::uint64_t size);
   void flush();
   void align();
+  void write_to_file(std::uint64_t byte_offset, ByteView data);
   void start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept;
 
   PendingFile file_;
@@ -59,6 +60,7 @@ class RegionWriter {
   std::uint64_t end_ = 0;
   std::uint64_t end_before_reserve_ = 0;
   std::uint64_t writeback_end_ = 0;  // the disk has been told to write what lies before
+  std::uint64_t waiting_ = 0;        // bytes that have been written since then
 };
 
 }  // namespace cim
