@@ -21,6 +21,7 @@
 #include "capi/paths.h"
 #include "capi/volume.h"
 #include "format/layout.h"
+#include "format/utf8.h"
 
 namespace {
 
@@ -100,14 +101,6 @@ void check_mount_flags(CIM_MOUNT_IMAGE_FLAGS flags) {
       flags,
       CIM_MOUNT_CHILD_ONLY | CIM_MOUNT_ENABLE_DAX | CIM_MOUNT_CACHE_FILES | CIM_MOUNT_CACHE_REGIONS,
       CIM_MOUNT_BLOCK_CIM | CIM_MOUNT_SINGLE_FILE_CIM | CIM_MOUNT_VERIFIED_CIM);
-}
-
-// The length of as many whole characters of `text` as fit in `size` bytes.
-std::size_t utf8_prefix(std::string_view text, std::size_t size) {
-  if (text.size() <= size) return text.size();
-  const auto is_continuation = [](char byte) { return (byte & 0xC0) == 0x80; };
-  while (size > 0 && is_continuation(text[size])) --size;
-  return size;
 }
 
 cim::format::Guid to_guid(const GUID* id) {
@@ -280,7 +273,7 @@ HRESULT CimGetLastErrorMessage(char* buffer, size_t size) {
   if (buffer == nullptr) return E_POINTER;
   if (size == 0) return HRESULT_FROM_WIN32(ERROR_MORE_DATA);
   const std::string_view message = cim::capi::last_message();
-  const std::size_t length = utf8_prefix(message, size - 1);
+  const std::size_t length = cim::format::utf8_prefix(message, size - 1);
   message.copy(buffer, length);
   buffer[length] = '\0';
   return length == message.size() ? S_OK : HRESULT_FROM_WIN32(ERROR_MORE_DATA);

@@ -5,6 +5,9 @@
 
 #include <cim/error.h>
 
+#include "format/utf16.h"
+#include "format/utf8.h"
+
 namespace cim::capi {
 
 namespace {
@@ -48,36 +51,7 @@ std::u16string_view parse_stream_name(std::u16string_view text) {
   return name;
 }
 
-bool is_high_surrogate(char32_t c) { return c >= 0xD800 && c <= 0xDBFF; }
-bool is_low_surrogate(char32_t c) { return c >= 0xDC00 && c <= 0xDFFF; }
 bool is_escaped_byte(char32_t c) { return c >= 0xDC80 && c <= 0xDCFF; }
-
-// Removes the first character from `text` and returns it; a lone surrogate as it is.
-char32_t take_character(std::u16string_view& text) {
-  const char32_t first = text.front();
-  text.remove_prefix(1);
-  if (!is_high_surrogate(first) || text.empty() || !is_low_surrogate(text.front())) return first;
-  const char32_t second = text.front();
-  text.remove_prefix(1);
-  return 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-}
-
-void append_byte(std::string& out, char32_t byte) {
-  out.push_back(static_cast<char>(static_cast<unsigned char>(byte)));
-}
-
-void append_utf8(std::string& out, char32_t c) {
-  if (c < 0x80) {
-    append_byte(out, c);
-    return;
-  }
-  const int continuation_bytes = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-  const char32_t lead_marks[] = {0, 0xC0, 0xE0, 0xF0};
-  append_byte(out, lead_marks[continuation_bytes] | (c >> (6 * continuation_bytes)));
-  for (int i = continuation_bytes - 1; i >= 0; --i) {
-    append_byte(out, 0x80 | ((c >> (6 * i)) & 0x3F));
-  }
-}
 
 }  // namespace
 
@@ -116,13 +90,15 @@ std::string host_path(const char16_t* text) {
   std::u16string_view rest = require_text(text);
   std::string out;
   while (!rest.empty()) {
-    const char32_t c = take_character(rest);
+    const char32_t c = format::first_character(rest);
+    rest.remove_prefix(format::units_of(c));
     if (is_escaped_byte(c)) {
-      append_byte(out, c & 0xFF);
-    } else if (is_high_surrogate(c) || is_low_surrogate(c)) {
+      out.push_back(static_cast<char>(c));
+    } else if (format::is_surrogate(c)) {
       throw Error(Errc::invalid_argument, "a path or name is not valid UTF-16");
     } else {
-      append_utf8(out, c);
+      char bytes[format::max_utf8_length];
+      out.append(bytes, format::encode_utf8(c, bytes));
     }
   }
   return out;

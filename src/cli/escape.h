@@ -14,7 +14,4 @@ std::string escape_controls(std::string_view text);
 // is.
 std::string escape_for_terminal(const std::string& text);
 
-// Whether `text` is valid UTF-8.
-bool is_utf8(std::string_view text);
-
 }  // namespace cim::cli

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
 
-#include "cli/escape.h"
+#include "format/utf8.h"
 #include "posix/attributes.h"
 #include "program/standard_streams.h"
 
@@ -46,7 +46,7 @@ Json named_text(const std::string& name) {
 
 void set_text(Json& object, const std::string& key, const std::string& text) {
   object[key] = text;
-  if (!is_utf8(text)) object[key + "_hex"] = hex(text);
+  if (!format::is_utf8(text)) object[key + "_hex"] = hex(text);
 }
 
 std::string to_text(const Json& json, int indent) {

@@ -9,14 +9,17 @@
 #include <fmt/format.h>
 
 #include "format/utf16.h"
+#include "format/utf8.h"
 
 namespace cim {
 namespace {
 
-using format::from_surrogates;
+using format::encode_utf8;
+using format::first_character;
 using format::is_high_surrogate;
 using format::is_low_surrogate;
 using format::is_surrogate;
+using format::units_of;
 
 constexpr char16_t forbidden_base = 0xF000;  // + a byte that Windows forbids in names
 constexpr char16_t raw_byte_base = 0xDC00;   // + a byte that is not part of valid UTF-8
@@ -49,74 +52,6 @@ constexpr bool stands_for_forbidden_byte(char32_t c) {
          is_forbidden_on_windows(c - forbidden_base);
 }
 
-// What the first byte of a multibyte character says.
-struct Utf8Lead {
-  std::size_t length = 0;  // of the character, in bytes; 0: no such character
-  char32_t bits = 0;       // the highest of the code point
-  char32_t smallest = 0;   // code point that needs so many bytes; less is an overlong form
-};
-
-constexpr Utf8Lead decode_lead(std::uint8_t byte) {
-  if ((byte & 0xE0) == 0xC0) {
-    return {2, byte & 0x1FU, 0x80};
-  }
-  if ((byte & 0xF0) == 0xE0) {
-    return {3, byte & 0x0FU, 0x800};
-  }
-  if ((byte & 0xF8) == 0xF0) {
-    return {4, byte & 0x07U, 0x10000};
-  }
-  return {};
-}
-
-// A character of WTF-8 text, which is UTF-8 with surrogates, and the bytes that it takes. A length
-// of 0: no valid character.
-struct Utf8Character {
-  char32_t code_point = 0;
-  std::size_t length = 0;
-};
-
-// Decodes the character at the start of `text`, which begins with a byte over 0x7F.
-Utf8Character decode_multibyte(std::string_view text) {
-  const Utf8Lead lead = decode_lead(static_cast<std::uint8_t>(text[0]));
-  if (lead.length == 0 || lead.length > text.size()) {
-    return {};
-  }
-  char32_t code_point = lead.bits;
-  for (const char c : text.substr(1, lead.length - 1)) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    if ((byte & 0xC0) != 0x80) {
-      return {};
-    }
-    code_point = code_point << 6 | (byte & 0x3FU);
-  }
-  if (code_point < lead.smallest || code_point > 0x10FFFF) {
-    return {};
-  }
-  return {code_point, lead.length};
-}
-
-// Writes the UTF-8 form of `c`, which may be a lone surrogate. Returns the end of what it wrote.
-char* encode_utf8(char32_t c, char* out) {
-  const auto put = [&](char32_t byte) { *out++ = static_cast<char>(byte); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xC0 | c >> 6);
-    put(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    put(0xE0 | c >> 12);
-    put(0x80 | (c >> 6 & 0x3F));
-    put(0x80 | (c & 0x3F));
-  } else {
-    put(0xF0 | c >> 18);
-    put(0x80 | (c >> 12 & 0x3F));
-    put(0x80 | (c >> 6 & 0x3F));
-    put(0x80 | (c & 0x3F));
-  }
-  return out;
-}
-
 // Writes the UTF-16 form of `c`, which takes units_of(c) units. Returns the end of what it wrote.
 char16_t* encode_utf16(char32_t c, char16_t* out) {
   if (c < 0x10000) {
@@ -127,8 +62,6 @@ char16_t* encode_utf16(char32_t c, char16_t* out) {
   *out++ = static_cast<char16_t>(0xDC00 + (c & 0x3FF));
   return out;
 }
-
-constexpr std::size_t units_of(char32_t c) { return c < 0x10000 ? 1 : 2; }
 
 // linux_to_image_name() by the rules for single bytes and characters, which give every Linux name
 // an image name of its own, but do not reach every image name.
@@ -145,8 +78,8 @@ std::size_t to_image_by_rules(std::string_view name, char16_t* out, std::size_t 
       ++position;
       continue;
     }
-    const auto [c, length] = decode_multibyte(name.substr(position));
-    if (length == 0 || is_surrogate(c) || stands_for_forbidden_byte(c)) {
+    const auto [c, length] = format::decode_utf8(name.substr(position));
+    if (length == 0 || stands_for_forbidden_byte(c)) {
       // Byte by byte: what follows the first byte of such a character is not valid on its own.
       out[size++] = static_cast<char16_t>(raw_byte_base + byte);
       ++position;
@@ -160,12 +93,6 @@ std::size_t to_image_by_rules(std::string_view name, char16_t* out, std::size_t 
     position += length;
   }
   return size;
-}
-
-// The character at the start of `name`: a surrogate if it is a lone one.
-char32_t first_character(std::u16string_view name) {
-  const bool pair = name.size() > 1 && is_high_surrogate(name[0]) && is_low_surrogate(name[1]);
-  return pair ? from_surrogates(name[0], name[1]) : name[0];
 }
 
 // The reverse of to_image_by_rules() on what that makes. Returns the number of bytes.
@@ -210,9 +137,7 @@ struct NameUnits {
 std::optional<NameUnits> from_wtf8(std::string_view text) {
   NameUnits name;
   while (!text.empty()) {
-    Utf8Character character = {static_cast<std::uint8_t>(text[0]), 1};
-    if (character.code_point >= 0x80) character = decode_multibyte(text);
-    const auto [c, length] = character;
+    const auto [c, length] = format::decode_wtf8(text);
     const bool ends_pair =
         is_low_surrogate(c) && name.size > 0 && is_high_surrogate(name.units[name.size - 1]);
     if (length == 0 || ends_pair || c == U'\\' || max_name_units - name.size < units_of(c)) {
