@@ -7,12 +7,11 @@
 #include <span>
 
 #include <cim/error.h>
-#include <cim/name.h>
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "format/utf16.h"
+#include "format/utf8.h"
 #include "transfer/ustar.h"
 
 namespace cim::transfer {
@@ -62,20 +61,10 @@ bool is_ascii(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x80; });
 }
 
-bool is_utf8(std::string_view name) {
-  const std::u16string units = linux_to_image_name(name);
-  for (std::size_t index = 0; index < units.size(); ++index) {
-    if (!format::is_surrogate(units[index])) continue;
-    if (!format::is_high_surrogate(units[index])) return false;
-    ++index;
-  }
-  return true;
-}
-
 // A name that the header has room for needs a record only to say that it is in UTF-8. One that is
 // not has none, so that nobody tries to convert it.
 void add_name(std::string& records, std::string_view key, std::string_view name, bool fits) {
-  if (!fits || (!is_ascii(name) && is_utf8(name))) add_pax_record(records, key, name);
+  if (!fits || (!is_ascii(name) && format::is_utf8(name))) add_pax_record(records, key, name);
 }
 
 // Seconds, with a fraction if there is one. A timespec before 1970 counts nanoseconds upwards,

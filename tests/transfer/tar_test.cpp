@@ -925,6 +925,18 @@ TEST_F(Tar, ReadsFromAPipeToItsEnd) {
   EXPECT_EQ(read(in.get(), &more, 1), 0) << "input was left";
 }
 
+TEST_F(Tar, OnlyNamesInUtf8HaveARecordThatSaysSo) {
+  const auto has_record = [this](const std::string& name) {
+    ArchiveBuilder(archive()).directory(name, 0755);
+    return read_file(archive()).find(" path=" + name + "\n") != std::string::npos;
+  };
+  EXPECT_TRUE(has_record("\u00e9"));
+  EXPECT_TRUE(has_record("\uf03a"));  // stands for a `:` in an image
+  EXPECT_FALSE(has_record("e"));
+  EXPECT_FALSE(has_record("\xFF"));
+  EXPECT_FALSE(has_record("\ufdd0\xED\xA0\x80"));  // an image name that is no UTF-16
+}
+
 TEST_F(Tar, ExportReportsWhatWasMeasured) {
   make_zoo();
   const Image image(make_image(images(), "image.cim", source()));
