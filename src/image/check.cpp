@@ -20,6 +20,7 @@
 #include "format/security_descriptor.h"
 #include "format/upcase.h"
 #include "image/digest.h"
+#include "image/file_io.h"
 #include "image/internals.h"
 #include "image/metadata_tally.h"
 #include "image/object_data.h"

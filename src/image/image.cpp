@@ -14,6 +14,7 @@
 #include "format/guid.h"
 #include "format/pe_layout.h"
 #include "format/upcase.h"
+#include "image/file_io.h"
 #include "image/image_impl.h"
 
 namespace cim {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "format/bytes.h"
+#include "image/file_io.h"
 #include "image/region.h"
 
 namespace cim {

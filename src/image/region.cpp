@@ -12,6 +12,7 @@
 
 #include "format/guid.h"
 #include "image/canonical_path.h"
+#include "image/file_io.h"
 
 namespace cim {
 
@@ -76,20 +77,6 @@ std::uint64_t file_size(int fd, const std::string& path) {
   struct stat status;
   if (fstat(fd, &status) != 0) throw system_error(errno, path);
   return static_cast<std::uint64_t>(status.st_size);
-}
-
-std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t position,
-                    const std::string& path) {
-  std::size_t done = 0;
-  while (done < size) {
-    const ssize_t n = pread(fd, static_cast<char*>(buffer) + done, size - done,
-                            static_cast<off_t>(position + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw system_error(errno, path);
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
 }
 
 std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) noexcept {

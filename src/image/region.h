@@ -62,10 +62,6 @@ FilesystemFile read_filesystem_file(int fd, const std::string& path);
 void check_common_header(const format::CommonHeader& header, format::FileType type,
                          const std::string& path);
 
-// Reads up to `size` bytes from `position` on; less only at the end of the file. Throws Error.
-std::size_t read_at(int fd, void* buffer, std::size_t size, std::uint64_t position,
-                    const std::string& path);
-
 // Where the first data at or after `position` of the file begins; `size`, that of the file, if only
 // a hole is left, and `position` if that cannot be told.
 std::uint64_t next_data(int fd, std::uint64_t position, std::uint64_t size) noexcept;

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "image/file_io.h"
+
 namespace cim::transfer {
 namespace {
 
@@ -63,16 +65,7 @@ FileIdentity DirectoryTreeView::identity() {
 }
 
 std::size_t DirectoryTreeView::read(std::uint64_t offset, std::span<std::byte> out) {
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t size =
-        pread(fd_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) throw system_error(errno, full_path());
-    if (size == 0) break;
-    done += static_cast<std::size_t>(size);
-  }
-  return done;
+  return read_at(fd_.get(), out.data(), out.size(), offset, full_path());
 }
 
 std::uint64_t DirectoryTreeView::next_data(std::uint64_t offset) {

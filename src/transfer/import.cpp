@@ -16,6 +16,7 @@
 
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
+#include "image/file_io.h"
 #include "posix/linux_metadata.h"
 #include "transfer/inexact_times.h"
 #include "transfer/source_walk.h"
@@ -249,14 +250,12 @@ class Import {
                    const std::string& source) {
     while (offset < end) {
       const std::size_t wanted = std::min<std::size_t>(buffer_.size(), end - offset);
-      const ssize_t length = pread(fd, buffer_.data(), wanted, offset);
-      if (length < 0 && errno == EINTR) continue;
-      if (length < 0) throw system_error(errno, source);
+      const auto position = static_cast<std::uint64_t>(offset);
+      const std::size_t length = read_at(fd, buffer_.data(), wanted, position, source);
       if (length == 0) break;
-      const auto bytes = static_cast<std::size_t>(length);
-      stream.write_at(static_cast<std::uint64_t>(offset), ByteView(buffer_).first(bytes));
-      progress_.advance({.bytes = bytes});
-      offset += length;
+      stream.write_at(position, ByteView(buffer_).first(length));
+      progress_.advance({.bytes = length});
+      offset += static_cast<off_t>(length);
     }
     return offset;
   }

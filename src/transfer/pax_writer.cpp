@@ -9,9 +9,9 @@
 #include <cim/error.h>
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "format/utf8.h"
+#include "image/file_io.h"
 #include "transfer/ustar.h"
 
 namespace cim::transfer {
@@ -178,13 +178,7 @@ void PaxWriter::put(std::string_view text) { write(std::as_bytes(std::span(text)
 void PaxWriter::pad() { put(padding_after(size_)); }
 
 void PaxWriter::flush() {
-  ByteView rest = buffer_;
-  while (!rest.empty()) {
-    const ssize_t written = ::write(fd_, rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw system_error(errno, name_);
-    rest = rest.subspan(static_cast<std::size_t>(written));
-  }
+  if (!write_all(fd_, buffer_.data(), buffer_.size())) throw system_error(errno, name_);
   buffer_.clear();
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "format/layout.h"
+#include "image/file_io.h"
 #include "transfer/unstorable.h"
 
 namespace cim::transfer {
@@ -64,13 +65,7 @@ std::uint64_t StreamCopier::copy_by_buffer(const Stream& stream, std::uint64_t o
                                            std::uint64_t end, int fd, const std::string& path) {
   const auto wanted = std::min<std::uint64_t>(buffer_.size(), end - offset);
   const std::size_t length = image_.read(stream, offset, std::span(buffer_).first(wanted));
-  for (std::size_t written = 0; written < length;) {
-    const ssize_t count = pwrite(fd, buffer_.data() + written, length - written,
-                                 static_cast<off_t>(offset + written));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_unstorable(errno, path);
-    written += static_cast<std::size_t>(count);
-  }
+  if (!write_at(fd, buffer_.data(), length, offset)) throw_unstorable(errno, path);
   return length;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "format/guid.h"
+#include "image/file_io.h"
 #include "image/region.h"
 #include "writer/directory.h"
 #include "writer/pending_file.h"

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "image/file_io.h"
 #include "image/object_data.h"
 #include "image/region.h"
 
@@ -87,14 +88,7 @@ PendingFile::~PendingFile() {
 void PendingFile::fail(int error_number) const { throw system_error(error_number, directory_); }
 
 void PendingFile::write_at(std::uint64_t position, const void* data, std::size_t size) {
-  while (size > 0) {
-    const ssize_t n = pwrite(fd_.get(), data, size, static_cast<off_t>(position));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(errno);
-    data = static_cast<const char*>(data) + n;
-    size -= static_cast<std::size_t>(n);
-    position += static_cast<std::uint64_t>(n);
-  }
+  if (!cim::write_at(fd_.get(), data, size, position)) fail(errno);
 }
 
 void PendingFile::sync() {

@@ -17,6 +17,7 @@
 #include "format/layout.h"
 #include "image/digest.h"
 #include "image/file_descriptor.h"
+#include "image/file_io.h"
 #include "image/internals.h"
 #include "image/region.h"
 #include "support/forged_executable.h"
