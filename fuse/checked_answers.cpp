@@ -18,11 +18,11 @@
 namespace cim {
 namespace {
 
-// Keeps answers back that were made of metadata that could not be read, or with data missing.
-// libfuse sends all of a thread's answers through it.
+// Holds back answers that were made from unreadable metadata or that lack data. libfuse sends all
+// answers of a thread through it.
 class Answer {
  public:
-  // To be called before a request is processed for the `attempt`th time.
+  // Call before each attempt to process a request; `attempt` counts from 0.
   void begin(unsigned attempt) noexcept {
     watch_.begin();
     answering_ = true;
@@ -31,7 +31,7 @@ class Answer {
     min_size_ = 0;
   }
 
-  // To be called when it has been. Returns whether it must be once more.
+  // Call after the attempt. Returns whether another is needed.
   bool end() noexcept {
     answering_ = false;
     return repeat_;
@@ -43,7 +43,7 @@ class Answer {
     subject_ = &subject;
   }
 
-  // Whether what was read for the answer is right. The prefetcher's are none to a request.
+  // Whether everything read for the answer is right. What the prefetcher sends answers no request.
   bool is_sound() const noexcept {
     return !answering_ || watch_.outcome() == FaultWatch::Outcome::sound;
   }
@@ -51,7 +51,8 @@ class Answer {
   // Whether an answer of `size` bytes, header included, may be sent.
   bool is_complete(std::size_t size) const noexcept { return is_sound() && size >= min_size_; }
 
-  // In the place of one that may not: fails the request `unique`, or has it processed once more.
+  // Call instead of sending an answer that may not be sent: fails the request `unique`, or has it
+  // processed again.
   void replace(int connection, std::uint64_t unique) noexcept {
     const FaultWatch::Outcome outcome = watch_.outcome();
     if (outcome == FaultWatch::Outcome::disturbed && !last_attempt_) {
@@ -60,7 +61,7 @@ class Answer {
     }
     complain(outcome);
     const fuse_out_header failure = {.len = sizeof(failure), .error = -EIO, .unique = unique};
-    if (write(connection, &failure, sizeof(failure)) < 0) return;  // interrupted: nobody waits
+    if (write(connection, &failure, sizeof(failure)) < 0) return;  // interrupted: nobody is waiting
   }
 
   static Answer& of_this_thread() noexcept {
@@ -95,7 +96,7 @@ fuse_out_header header_of(const void* answer) noexcept {
   return header;
 }
 
-// From here on no exception may leave a function: they are called by C.
+// C calls the functions from here on, so they must not throw.
 
 ssize_t send_parts(int connection, iovec* parts, int count, void*) noexcept {
   Answer& answer = Answer::of_this_thread();
@@ -108,7 +109,7 @@ ssize_t send_parts(int connection, iovec* parts, int count, void*) noexcept {
   return static_cast<ssize_t>(size);
 }
 
-// Reads `size` bytes of a pipe that holds as many, for nothing.
+// Reads and discards `size` bytes of a pipe that holds as many.
 void drain(int pipe, std::size_t size) noexcept {
   std::array<char, 4096> buffer;
   while (size > 0) {
@@ -123,7 +124,7 @@ ssize_t send_pipe(int pipe, off_t* from, int connection, off_t* to, std::size_t 
   Answer& answer = Answer::of_this_thread();
   if (answer.is_complete(size)) {
     const ssize_t sent = splice(pipe, from, connection, to, size, flags);
-    // The reader was interrupted and waits no more. The pipe is empty all the same.
+    // The reader was interrupted and no longer waits. The pipe is empty all the same.
     return sent < 0 && errno == ENOENT ? static_cast<ssize_t>(size) : sent;
   }
   fuse_out_header header;

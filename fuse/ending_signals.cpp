@@ -24,7 +24,7 @@ EndingSignals::EndingSignals() {
 
 EndingSignals::~EndingSignals() {
   signalfd_siginfo signal;
-  while (read(fd_.get(), &signal, sizeof(signal)) > 0) {  // what has come has been heeded
+  while (read(fd_.get(), &signal, sizeof(signal)) > 0) {  // these have been acted upon
   }
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }

@@ -7,10 +7,10 @@
 
 namespace cim {
 
-// While it exists, SIGHUP, SIGINT and SIGTERM do nothing to the calling thread, and those that it
-// starts, but make fd() readable, in child processes too; except those that were ignored, as by
-// nohup(1). libfuse has handlers for the same, but then drops the requests that come after a
-// signal: who waits for their answers, the prefetcher among them, could not end.
+// While it exists, SIGHUP, SIGINT and SIGTERM only make fd() readable, in the calling thread, the
+// threads that it starts and child processes. Signals that were ignored, as under nohup(1), stay
+// ignored. libfuse's own handlers would drop the requests that come after a signal; then whoever
+// waits for an answer, such as the prefetcher, could never end.
 class EndingSignals {
  public:
   // Throws Error.

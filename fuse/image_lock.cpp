@@ -12,7 +12,7 @@ namespace cim {
 namespace {
 
 FileDescriptor open_and_lock(const std::string& path) {
-  // O_NONBLOCK: a FIFO of that name is to be refused as no image, not waited for.
+  // O_NONBLOCK: do not wait for the writer of a FIFO, which is then refused as not an image.
   FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) throw system_error(errno, path);
   while (flock(file.get(), LOCK_SH) != 0) {
@@ -31,7 +31,7 @@ bool is_still_at(const FileDescriptor& file, const std::string& path) {
 }  // namespace
 
 ImageLock::ImageLock(const std::string& path) {
-  // A commit may have put a new file in the place of the one that was opened.
+  // A commit may have replaced the file before it was locked.
   do {
     file_ = open_and_lock(path);
   } while (!is_still_at(file_, path));

@@ -7,16 +7,16 @@
 namespace cim {
 
 // FUSE wants the root directory to be inode 1, so that number and the root's FileId swap places;
-// any other file's inode number is its FileId. Being its own inverse, and without state, the
-// mapping is good for as long as the image, and in any number of threads.
+// any other file's inode number is its FileId. The mapping is its own inverse and has no state, so
+// it holds for as long as the image.
 constexpr std::uint64_t swap_root(std::uint64_t number, FileId root) noexcept {
   if (number == root) return FUSE_ROOT_ID;
   if (number == FUSE_ROOT_ID) return root;
   return number;
 }
 
-// An alternate data stream with a path of its own is an inode too: that of its file, with the
-// number of the stream, counted from 1, above the 32 bits that a FileId takes.
+// An alternate data stream with a path of its own has an inode number, too: that of its file, with
+// the stream's number, counted from 1, above the 32 bits of a FileId.
 constexpr unsigned stream_shift = 32;
 
 constexpr fuse_ino_t inode_of(FileId id, FileId root, std::uint32_t stream = 0) noexcept {

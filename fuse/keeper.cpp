@@ -14,11 +14,11 @@
 namespace cim {
 namespace {
 
-// What the kernel sends when the parent's main thread ends, even if another of its threads cannot.
+// The kernel sends this when the parent's main thread ends, even if its other threads are stuck.
 // Nobody else sends it.
 int death_signal() { return SIGRTMIN; }
 
-// Whether the other end says something before it is gone.
+// Whether the other end sends something before it closes.
 bool hear_from(int connection) {
   char word;
   ssize_t size = 0;
@@ -35,14 +35,14 @@ void close_all_but(int one, int other) {
   close_range(high + 1, ~0U, 0);
 }
 
-// What ends the parent must not end us before.
+// A signal that ends the parent must not end us first.
 void block_signals() {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
 }
 
-// A descriptor that is readable once the parent has died.
+// A descriptor that becomes readable when the parent dies.
 FileDescriptor watch_death_of(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, death_signal());
   if (getppid() != parent) raise(death_signal());

@@ -1,4 +1,4 @@
-// Something to be done at the end by a process that stayed outside of the sandbox.
+// A process that stays outside of the sandbox for the daemon's last task.
 #pragma once
 
 #include <functional>
@@ -7,20 +7,20 @@
 
 namespace cim {
 
-// A child process that waits for a word of its parent or for its death, runs the task for that, and
-// ends.
+// A child process that waits until its parent asks for its task or dies, runs the task for that
+// case, and exits.
 class Keeper {
  public:
   struct Tasks {
-    std::function<void()> at_request;  // once run() is called
-    std::function<void()> at_death;    // once the thread that made the keeper has ended without
+    std::function<void()> at_request;  // when run() is called
+    std::function<void()> at_death;    // when the thread that made the keeper ends without
   };
 
-  // Starts the process, which keeps no descriptor of the parent's but `kept` and the standard ones.
+  // Starts the process. Of the parent's descriptors it keeps only `kept` and the standard streams.
   // Call it in the main thread, while there is no other. Throws Error.
   Keeper(const Tasks& tasks, int kept);
 
-  // Has the task for it run. Returns when it is done. To be called once, by any thread.
+  // Has `at_request` run, and returns when it is done. Call it once, in any thread.
   void run() noexcept;
 
  private:

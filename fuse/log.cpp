@@ -16,10 +16,10 @@ namespace {
 
 bool in_syslog = false;
 
-// Beyond this many different messages only a reader of the whole image would learn anything new.
+// After this many different messages, more would tell nobody anything new.
 constexpr std::size_t max_remembered = 1000;
 
-// Whether `message` is to be written. Remembers it.
+// Whether to write `message`. Remembers it.
 bool is_news(std::string_view message) noexcept {
   static std::mutex mutex;
   static std::unordered_set<std::string> written;
@@ -34,7 +34,7 @@ bool is_news(std::string_view message) noexcept {
 }  // namespace
 
 void log_to_syslog() {
-  // Both open what the sandbox keeps out of reach later.
+  // Both open what the sandbox will put out of reach.
   openlog("cimfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
   tzset();
   in_syslog = true;

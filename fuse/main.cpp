@@ -26,7 +26,7 @@ namespace fs = boost::filesystem;
 
 enum ExitStatus { success = 0, usage = 2 };
 
-// What mount(8) expects of its helpers instead.
+// mount(8) expects these from its helpers.
 enum HelperExitStatus { helper_usage = 1, helper_failure = 32 };
 
 int exit_status(bool helper, Errc code) {
@@ -65,7 +65,7 @@ void mount(const Options& options) {
                                 .mount_point = canonical_path(options.mount_point),
                                 .options = options.mount_options,
                                 .debug = options.debug});
-  // From here on nothing can fail any more that the one who mounts could do something about.
+  // From here on, no failure is one that the user could do something about.
   if (!options.foreground) go_to_background();
   survive_mapping_faults();
   if (options.sandbox) session.confine();

@@ -21,13 +21,13 @@
 namespace cim {
 namespace {
 
-// Nothing in an image ever changes, so the kernel may remember what it has seen for good.
+// Nothing in an image ever changes, so the kernel may cache what it has seen for good.
 constexpr double forever = 10.0 * 365 * 24 * 60 * 60;  // seconds
 
-// Requests of the kernel's read-ahead that may be under way at once.
+// How many requests of the kernel's read-ahead may be in flight at once.
 constexpr unsigned max_background_requests = 64;
 
-// From here on, moving pages through a pipe costs less than copying them.
+// From this size on, moving pages through a pipe costs less than copying them.
 constexpr std::size_t splice_threshold = 64 * 1024;
 
 constexpr unsigned time_granularity = 100;  // ns, the unit of FILETIME
@@ -37,7 +37,7 @@ constexpr unsigned long block_size = 4096;
 // `.` and `..`, which images do not store, are the first two entries of a directory.
 constexpr std::uint64_t dot_entries = 2;
 
-// Room for a reply of `size` bytes, good until the thread's next call.
+// Room for a reply of `size` bytes, valid until the thread's next call.
 std::span<char> reply_buffer(std::size_t size) {
   thread_local std::vector<char> buffer;
   if (buffer.size() < size) buffer.resize(size);
@@ -53,8 +53,8 @@ fuse_entry_param cacheable_entry(const struct stat& status) {
   return entry;
 }
 
-// Whether no file of an image can have the name. One of many bytes may take few UTF-16 units, not
-// the reverse.
+// Whether `name` is too long for any file of an image. A name of many bytes may take few UTF-16
+// units, but not the reverse.
 bool is_too_long(std::string_view name) {
   return name.size() > max_name_units && linux_to_image_name(name).size() > max_name_units;
 }
@@ -65,8 +65,8 @@ void reply_negative_entry(fuse_req_t request) {
   fuse_reply_entry(request, &none);
 }
 
-// The value of an extended attribute, or the list of their names: with `size` 0 the caller only
-// asks how long it is.
+// Replies with the value of an extended attribute, or with the list of names. With `size` 0 the
+// caller only asks for the length.
 void reply_xattr(fuse_req_t request, std::string_view value, std::size_t size) {
   if (size == 0) {
     fuse_reply_xattr(request, value.size());
@@ -91,9 +91,9 @@ struct statvfs statistics_of(const Image& image) {
   return statistics;
 }
 
-// The errno for `error`. What only a reader of our messages can act upon is logged.
+// The errno for `error`. Logs an error that needs more explanation than an errno gives.
 int report(const Error& error) noexcept {
-  if (!is_sound()) return EIO;  // the fault is what is wrong, not what was made of it
+  if (!is_sound()) return EIO;  // `error` is only a consequence of the fault
   switch (error.code()) {
     case Errc::corrupt:
     case Errc::unsupported:
@@ -138,7 +138,7 @@ class FileSystem::DirectoryReply {
   DirectoryReply(fuse_req_t request, std::size_t size, bool plus)
       : request_(request), buffer_(reply_buffer(size)), plus_(plus) {}
 
-  // Returns whether the entry still fitted. The kernel asks for what follows it with `next_offset`.
+  // Returns whether the entry fitted. The kernel asks for what follows it with `next_offset`.
   bool add(const char* name, const fuse_entry_param& entry, std::uint64_t next_offset) {
     const std::span<char> rest = buffer_.subspan(used_);
     const auto offset = static_cast<off_t>(next_offset);
@@ -188,8 +188,8 @@ fuse_entry_param FileSystem::entry_of(FileId id) const {
   return cacheable_entry(attributes_of(image_.file(id)));
 }
 
-// A broken file does not keep the others of its directory from being listed: it is listed without
-// attributes, and asking for those fails.
+// A broken file must not keep its directory from being listed: it is listed without attributes, and
+// asking for those fails.
 fuse_entry_param FileSystem::listed_entry(FileId id) const {
   try {
     return entry_of(id);
@@ -201,7 +201,7 @@ fuse_entry_param FileSystem::listed_entry(FileId id) const {
   }
 }
 
-// `number` is 0 for the data of the file, else one more than the index of an alternate stream.
+// `number` is 0 for the file's data, else the index of an alternate stream plus 1.
 Stream FileSystem::stream_of_file(const File& file, std::uint32_t number) const {
   return number == 0 ? file.stream : image_.named_stream(file, number - 1);
 }
@@ -238,7 +238,7 @@ std::optional<FileId> FileSystem::find(const File& directory, std::string_view n
   return id && !is_masked(*id) ? id : std::nullopt;
 }
 
-// `path` is `file:NAME`; both may have a `:` of their own.
+// `path` is `file:NAME`; both parts may contain a `:`.
 std::optional<fuse_entry_param> FileSystem::find_stream(const File& directory,
                                                         std::string_view path) const {
   for (std::size_t colon = path.find(':'); colon != std::string_view::npos;
@@ -285,10 +285,10 @@ void FileSystem::init(fuse_conn_info& connection) {
                               FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
                               FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_EXPORT_SUPPORT;
   connection.want |= connection.capable & wanted;
-  // With it, the kernel asks for the list of each file that somebody else than its owner uses.
+  // With this, the kernel asks for the list of every file that someone other than its owner uses.
   if (xattr_names_.may_contain_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
-  // Every listing comes with the attributes, nobody ever asks whether data has changed, and
-  // requests are too short to take them through a pipe.
+  // Every listing includes the attributes, data never changes, and requests are too short to be
+  // worth a pipe.
   connection.want &=
       ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ};
   connection.max_background = max_background_requests;
@@ -299,8 +299,8 @@ void FileSystem::init(fuse_conn_info& connection) {
   can_skip_opendir_ = (connection.capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
 }
 
-// `.` and `..` are what the kernel looks up of the file of a handle (name_to_handle_at(2)) that it
-// has forgotten, as NFS servers hold them. There, `inode` need not be a directory.
+// The kernel looks up `.` and `..` when somebody opens a file handle (name_to_handle_at(2), NFS
+// servers) of a file that it has forgotten. Then `inode` need not be a directory.
 std::optional<fuse_entry_param> FileSystem::find_dot(fuse_ino_t inode,
                                                      std::string_view name) const {
   if (name == ".") return cacheable_entry(attributes_at(inode));
@@ -370,7 +370,7 @@ void FileSystem::read(fuse_req_t request, fuse_ino_t inode, std::size_t size, of
 
 void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_t size,
                             std::uint64_t position) const {
-  // A reply that is shorter than asked for means the end of the file to the kernel.
+  // The kernel takes a reply that is shorter than it asked for as the end of the file.
   const std::uint64_t rest = stream.length - std::min(position, stream.length);
   const std::uint64_t length = std::min<std::uint64_t>(size, rest);
   if (length >= splice_threshold) {
@@ -442,8 +442,8 @@ void FileSystem::statfs(fuse_req_t request, fuse_ino_t) const {
   fuse_reply_statfs(request, &statistics_);
 }
 
-// Whether `name` is one of the attributes that ls(1) asks each file for until it learns that the
-// file system does not have them, and no file of the image does.
+// Whether no file of the image has `name`, one of the attributes that ls(1) asks every file for
+// until it learns that the file system does not support them.
 bool FileSystem::is_never_supported(std::string_view name) const {
   if (name == posix::access_acl_xattr || name == posix::default_acl_xattr) {
     return !xattr_names_.may_contain_acls();
@@ -457,7 +457,7 @@ void FileSystem::getxattr(fuse_req_t request, fuse_ino_t inode, const char* name
     fuse_reply_err(request, EOPNOTSUPP);
     return;
   }
-  // A stream has no attributes of its own, but who may read its file may read it.
+  // A stream has no attributes of its own, but its file's access control list applies to it.
   const bool none = stream_of(inode) != 0 && name != posix::access_acl_xattr;
   const auto value = none ? std::nullopt : posix::get_xattr(image_, file_at(inode), name);
   if (!value) {
@@ -475,7 +475,7 @@ void FileSystem::listxattr(fuse_req_t request, fuse_ino_t inode, std::size_t siz
   const bool root = fuse_req_ctx(request)->uid == 0;
   std::string names;
   for (const std::string& name : posix::list_xattrs(image_, file_at(inode))) {
-    // The kernel keeps these from being read by others, but leaves it to us not to list them.
+    // The kernel lets only root read these, but leaves it to us not to list them to others.
     if (name.starts_with("trusted.") && !root) continue;
     names.append(name).push_back('\0');
   }

@@ -15,14 +15,13 @@
 
 namespace cim {
 
-// Bytes that the kernel may ask for at once: 248 pages. With more, what a SplicedReply needs for a
-// few pieces would not fit into the largest pipe that needs no privilege, and be copied.
+// The most bytes that the kernel may ask for at once: 248 pages. With more, a SplicedReply of a few
+// pieces would not fit into the largest unprivileged pipe, and would be copied.
 constexpr unsigned max_read_size = 248 * 4096;
 
-// Answers the kernel's requests from an image. But for the prefetcher it keeps no state that is not
+// Answers the kernel's requests from an image. Except for prefetching and read-around, all state is
 // set before the first request, so the operations run in any number of threads without locks. Each
-// is documented in fuse_lowlevel.h and sends its reply as its last act; an Error thrown before that
-// becomes the reply.
+// is documented in fuse_lowlevel.h; an Error thrown before the reply is sent becomes the reply.
 class FileSystem {
  public:
   struct Options {
@@ -32,7 +31,7 @@ class FileSystem {
     // them.
     bool child_only = false;
 
-    // Let the alternate data stream NAME of a file be read as `file:NAME`. Not listed, as on
+    // Let the alternate data stream NAME of a file be read as `file:NAME`. It is not listed, as on
     // Windows.
     bool stream_paths = false;
 
@@ -41,7 +40,7 @@ class FileSystem {
   };
 
   // `image` must outlive it. Throws Error: corrupt (the root is not a directory), unsupported
-  // (child_only, and the image does not tell which files those are).
+  // (child_only, and the image does not record which files those are).
   FileSystem(const Image& image, const Options& options);
 
   // Sends small files ahead of their readers, until `stop`, in a thread that answers no requests.
@@ -93,11 +92,11 @@ class FileSystem {
   const Options options_;
   const FileId root_;
   const posix::XattrNames xattr_names_;
-  const std::optional<std::vector<FileId>> visible_;  // sorted; nothing if all files are
+  const std::optional<std::vector<FileId>> visible_;  // sorted; nothing: all files are visible
   struct statvfs statistics_ = {};
   mutable ReadAround read_around_;
   mutable Prefetcher prefetcher_;
-  bool can_skip_open_ = false;     // the kernel takes ENOSYS to open for "always succeeds"
+  bool can_skip_open_ = false;     // the kernel takes ENOSYS from open as "always succeeds"
   bool can_skip_opendir_ = false;  // the same for opendir
 };
 

@@ -20,8 +20,8 @@ constexpr std::uint32_t max_prefetch = 1024;
 
 constexpr mode_t all_permissions = 0777;
 
-// What fstab(5) and mount(8) say to others than the file system, and what changes nothing for one
-// that is read-only and checks permissions in the kernel, as ours always is.
+// Options of fstab(5) and mount(8) that are not for the file system, and those that change nothing
+// on one that is always read-only and has the kernel check permissions.
 constexpr std::array ignored_options = {
     "async",      "atime",    "auto",       "default_permissions",
     "defaults",   "diratime", "dirsync",    "group",
@@ -34,12 +34,12 @@ constexpr std::array ignored_options = {
 };
 constexpr std::array ignored_prefixes = {"x-", "X-", "comment=", "user="};
 
-// What goes to the kernel, or to fusermount3, as it is.
+// Options passed on unchanged to the kernel or to fusermount3.
 constexpr std::array mount_options = {
     "allow_other", "auto_unmount", "dev", "exec", "nodev", "noexec", "nosuid", "suid",
 };
 
-// Others could make themselves root by an image of their own.
+// With an image of their own, other users could make themselves root.
 bool is_for_root(std::string_view option) { return option == "suid" || option == "dev"; }
 
 template <std::size_t size>
@@ -75,7 +75,7 @@ mode_t parse_mask(std::string_view name, std::string_view value) {
   return parse_number(name, value, 8, all_permissions);
 }
 
-// Takes `name=value` if it is one of the options that give files without Linux metadata some.
+// Takes `name=value` if it sets a default for files without Linux metadata. Returns whether it did.
 bool take_default(std::string_view option, posix::MountDefaults& defaults) {
   const std::size_t equals = option.find('=');
   if (equals == std::string_view::npos) return false;
@@ -131,20 +131,20 @@ void take_mount_options(std::string_view list, bool sloppy, Options& options) {
   }
 }
 
-// Who mounts, and for whom.
+// The defaults for the calling user.
 Options options_of_user() {
   Options options;
   options.file_system.defaults.uid = getuid();
   options.file_system.defaults.gid = getgid();
-  // As with any other file system that root mounts. fusermount3 does not let others do it unless
-  // /etc/fuse.conf does.
+  // What root mounts is open to others, as with any file system. fusermount3 refuses the option to
+  // ordinary users unless /etc/fuse.conf allows it.
   if (geteuid() == 0) options.mount_options.emplace_back("allow_other");
   return options;
 }
 
-// `argument` is the one that getopt(3) has just stumbled over.
+// `argument` is the one that getopt(3) has rejected.
 [[noreturn]] void throw_bad_option(const char* argument) {
-  // One letter of several in an argument, or else a long option.
+  // A short option may be one letter of several in `argument`.
   const std::string option = optopt != 0 ? fmt::format("-{}", static_cast<char>(optopt)) : argument;
   throw UsageError(fmt::format("option {}: unknown, or used wrongly", option));
 }
@@ -175,7 +175,7 @@ Options parse_helper_options(int argc, char* const* argv) {
       case 'f':
         options.action = Options::Action::check_only;
         break;
-      case 'n':  // do not write /etc/mtab: nobody does
+      case 'n':  // do not write /etc/mtab: nobody does any more
       case 'v':
       case 't':
         break;
@@ -263,14 +263,14 @@ Mount options:
   nonempty               mount over a directory that is not empty
   suid, dev              honour set-user-id bits and devices, for root only; default:
                          nosuid,nodev
-  sandbox=no             let the daemon keep the rights that it does not need to serve:
-                         capabilities, opening files, any system call
+  sandbox=no             let the daemon keep rights that it does not need:
+                         capabilities, opening files, all system calls
   noexec, auto_unmount   as in mount(8) and fuse(8)
 
-Exit status: 0 the image is mounted; 2 wrong usage; of a failure 65 the image is broken,
-66 it or a file of it is missing, 69 it is of an unknown version, 71 there is not enough
-memory, 77 it may not be read or mounted, 78 it needs what is not supported, 1 anything
-else. As a helper of mount(8): as that has it.
+Exit status: 0: the image is mounted; 1: any failure not listed here; 2: wrong usage;
+65: the image is broken; 66: the image or one of its files is missing; 69: its version is
+unknown; 71: not enough memory; 77: it may not be read or mounted; 78: it needs a feature
+that is not supported. As a helper of mount(8): the statuses that mount(8) defines.
 )";
 }
 

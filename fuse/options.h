@@ -25,7 +25,7 @@ struct Options {
   FileSystem::Options file_system;
   std::vector<std::string> mount_options;  // for the kernel and fusermount3, in order
   bool nonempty = false;                   // mount over a directory that has entries
-  bool sandbox = CIMFS_SANDBOX;            // give up all rights that serving does not need
+  bool sandbox = CIMFS_SANDBOX;            // give up the rights that serving does not need
   bool foreground = false;
   bool debug = false;  // let libfuse show every request
 };

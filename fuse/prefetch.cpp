@@ -7,18 +7,18 @@
 namespace cim {
 namespace {
 
-// What one read may cause to be sent.
+// The most that one read may cause to be sent.
 constexpr std::uint64_t max_bytes = 4 << 20;
 
 // 2 << confidence files are sent ahead.
 constexpr unsigned max_confidence = 5;
 
-// Files that a reader in order may pass over: others had them cached, or they are directories.
+// How many files a reader in order may skip, as they are cached already, or directories.
 constexpr FileId max_gap = 16;
 
 constexpr std::size_t max_pending = 16;
 
-// The files whose data is small enough to be sent. Nothing is to be sent of an empty one.
+// Whether the data of `file` is small enough to be sent; an empty file has none to send.
 bool is_small(const File& file) {
   return file.stream.type == StreamType::data && file.reparse_tag == 0 && !file.stream.sparse &&
          file.stream.length <= ReadAround::max_small_file;
@@ -43,7 +43,7 @@ Prefetcher::Run& Prefetcher::oldest_run() noexcept {
   });
 }
 
-// Whether a reader in order would read no other file of the directory before `file`.
+// Whether `file` is the first of its directory that a reader in order reads.
 bool Prefetcher::starts_directory(const File& file) const {
   for (FileId id = file.id - 1; id > 0 && file.id - id <= max_gap; --id) {
     const File previous = image_.file(id);
@@ -58,7 +58,7 @@ void Prefetcher::observe(const File& file) {
   Run& run = known != nullptr ? *known : oldest_run();
   run.last_read = file.id;
   run.number = ++reads_;
-  if (known != nullptr && file.id < run.next) return;  // the reader was faster than we are
+  if (known != nullptr && file.id < run.next) return;  // the reader was faster than us
   run.next = file.id + 1;
   if (known != nullptr) {
     confidence_ = std::min(confidence_ + 1, max_confidence);
@@ -90,7 +90,7 @@ void Prefetcher::note_read(const File& file) noexcept {
   try {
     observe(file);
   } catch (const std::exception&) {
-    // A file before it is broken: whoever reads that one is told.
+    // A file before it is broken. Whoever reads that one gets the error.
   }
 }
 
@@ -100,8 +100,8 @@ void Prefetcher::give_up_for_now() {
   pending_.clear();
 }
 
-// Takes it that files from `end` on are not sent after all. Returns false, and does not, if the
-// reader has come there meanwhile: note_read() has left what follows to us.
+// Gives up sending the files from `end` on. Returns false and changes nothing if the reader has got
+// there meanwhile: note_read() relies on us to send the rest.
 bool Prefetcher::end_early(const Range& range, FileId end) {
   const std::lock_guard lock(mutex_);
   const FileId last_read = range.run->last_read;
@@ -110,7 +110,8 @@ bool Prefetcher::end_early(const Range& range, FileId end) {
   return true;
 }
 
-// So that the disk is not waited for file by file. Shortens the range to what may be sent at once.
+// Reads the files ahead, so as not to wait for the disk file by file. Shortens the range to what
+// may be sent at once.
 void Prefetcher::read_ahead(Range& range) {
   std::uint64_t bytes = 0;
   for (FileId id = range.first; id <= range.last; ++id) {
@@ -125,7 +126,7 @@ void Prefetcher::read_ahead(Range& range) {
   }
 }
 
-// Returns false if the kernel does not want more of the kind.
+// Returns false if the kernel does not want the file.
 bool Prefetcher::send(fuse_session* session, const File& file) {
   buffer_.resize(file.stream.length);
   if (image_.read(file.stream, 0, buffer_) == 0) return true;
@@ -134,7 +135,7 @@ bool Prefetcher::send(fuse_session* session, const File& file) {
   data.buf[0].size = buffer_.size();
   data.buf[0].mem = buffer_.data();
   data.buf[0].fd = -1;
-  // Fails for an inode that nobody has looked up, which nobody is about to read either.
+  // Fails for an inode that nobody has looked up, and that nobody is about to read.
   return fuse_lowlevel_notify_store(session, inode_of(file.id, image_.root()), 0, &data,
                                     fuse_buf_copy_flags{}) == 0;
 }
@@ -147,13 +148,13 @@ void Prefetcher::send(fuse_session* session, Range range, const std::stop_token&
     if (id <= last_read && last_read <= range.last) continue;
     const File file = image_.file(id);
     if (!is_small(file) || send(session, file)) continue;
-    // Nobody has listed its directory yet, or the one that is being read was not listed.
+    // The file's directory has not been listed. If it is the one being read, stop sending.
     if (file.parent == directory) return give_up_for_now();
     if (end_early(range, id)) return;
   }
 }
 
-// Returns false if it is to stop.
+// Returns false if asked to stop.
 bool Prefetcher::wait_for_use(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   return work_.wait(lock, stop, [this] { return has_descended_ || !pending_.empty(); });
@@ -172,7 +173,7 @@ void Prefetcher::run(fuse_session* session, std::stop_token stop) {
     try {
       send(session, range, stop);
     } catch (const std::exception&) {
-      // One of the next files is broken, likewise.
+      // One of the files is broken, likewise.
     }
   }
 }

@@ -16,37 +16,37 @@
 
 namespace cim {
 
-// Watches which files are read. While they are read in the order of their ids, the files that come
-// next are stored in the page cache, so that reading those takes no request at all. How far ahead
-// follows from how well that went: it doubles while reads go on where the last push ended, and
-// halves with each read that comes from elsewhere, down to nothing.
+// Watches which files are read. While they are read in the order of their ids, it stores the next
+// files in the page cache, so that reading those takes no request at all. How many depends on
+// success: the number doubles while reads continue where the last batch ended, and halves with each
+// read elsewhere, down to none.
 //
-// That the ids of files follow the walk of the tree is a habit of writers, not a rule of the
-// format. An image that is numbered otherwise is served without prefetching.
+// Writers usually number files in the order of a walk, but the format does not require it. An image
+// that is numbered otherwise is served without prefetching.
 class Prefetcher {
  public:
-  // At most `max_files` files are sent ahead of a reader; 0: none ever. The others must outlive it.
+  // Sends at most `max_files` files ahead of a reader; 0: none. The others must outlive it.
   Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files);
 
-  // To be told when somebody looks into a directory below the root. Thread-safe.
+  // Call when somebody looks into a directory below the root. Thread-safe.
   void note_descent() noexcept;
 
-  // To be told when the first byte of `file` has been read. Does not wait: what comes while another
-  // thread is here is not looked at. Thread-safe.
+  // Call when the first byte of `file` has been read. Does not wait: ignores the read while another
+  // thread is in here. Thread-safe.
   void note_read(const File& file) noexcept;
 
-  // Once one of these has been noted, reads the metadata ahead; not before, as the disk may be slow
-  // and whoever mounts waits for it. Then sends what note_read() finds worth it, until `stop`.
-  // Needs a thread that answers no requests: storing a page waits for a read of it that is under
-  // way.
+  // Once somebody has descended or there are files to send, reads the metadata ahead; not earlier,
+  // since the disk may be slow and whoever mounts would wait for it. Then sends what note_read()
+  // finds worth sending, until `stop`. Needs a thread that answers no requests: storing a page
+  // waits for a read of it in progress.
   void run(fuse_session* session, std::stop_token stop);
 
  private:
-  // How far somebody's reading has come.
+  // How far one reader has come.
   struct Run {
     std::atomic<FileId> last_read = 0;
-    FileId next = 0;           // the first id that is not to be sent yet
-    std::uint64_t number = 0;  // of the read that was seen last
+    FileId next = 0;           // the first id that is not yet queued
+    std::uint64_t number = 0;  // of its last read
   };
 
   // Files with the ids `first` to `last`, for a run.

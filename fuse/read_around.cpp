@@ -7,13 +7,13 @@
 namespace cim {
 namespace {
 
-// Each level's blocks are eight of the level below.
+// A block of one level is eight blocks of the level below.
 constexpr std::uint64_t small_block_size = 128 * 1024;
 constexpr unsigned level_shift = 3;
 
 constexpr std::uint64_t next_block_size = 4 << 20;
 
-// An executable of more parts than this is not asked for as a whole.
+// Of an executable with more parts than this, only the first are asked for.
 constexpr int max_parts = 64;
 
 std::uint64_t block_size(unsigned level) noexcept {
@@ -25,7 +25,7 @@ void ask_for(int fd, std::uint64_t begin, std::uint64_t end) noexcept {
                 POSIX_FADV_WILLNEED);
 }
 
-// Of a block of a file; never 0, which is that of an empty slot.
+// The key of a block of a file; never 0, the key of an empty slot.
 std::uint64_t key_of(int fd, std::uint64_t number) noexcept {
   constexpr unsigned fd_shift = 48;
   return (static_cast<std::uint64_t>(fd) << fd_shift) + number + 1;
@@ -33,7 +33,7 @@ std::uint64_t key_of(int fd, std::uint64_t number) noexcept {
 
 }  // namespace
 
-// Not the same for the same block of each file: reads go back and forth between files.
+// Differs between files: reads alternate between them, often at equal positions.
 std::size_t ReadAround::Blocks::slot_of(int fd, std::uint64_t number) noexcept {
   return (number + static_cast<unsigned>(fd)) % slot_count;
 }
@@ -47,7 +47,7 @@ bool ReadAround::Blocks::insert(int fd, std::uint64_t number) noexcept {
   return slots_[slot_of(fd, number)].exchange(key, std::memory_order_relaxed) != key;
 }
 
-// Returns whether there was something to ask for.
+// Returns whether it asked for anything.
 bool ReadAround::ask_around(int fd, std::uint64_t small_block) noexcept {
   const auto number = [small_block](unsigned level) { return small_block >> level * level_shift; };
   for (unsigned level = 0; level < levels; ++level) {

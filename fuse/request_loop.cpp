@@ -18,19 +18,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long to look for the next request of somebody who lists directories, or opens file after
-// file. Most come within this time, and waking up for each would take about as long as answering
-// it.
+// How long to poll for the next request of somebody who lists directories or opens file after file.
+// Most come within this time, and waking up takes about as long as answering.
 constexpr std::chrono::microseconds patience(100);
 
-// A request that takes longer than this, or at most twice as long, no longer holds up others.
+// A request that takes this long, or at most twice as long, no longer holds up others.
 constexpr std::chrono::milliseconds minding_interval(5);
 
-// After so many requests that were there before they were looked for, another thread helps.
+// After this many requests that were already waiting, another thread helps.
 constexpr unsigned max_backlog = 4;
 
-// Whether the next request may come that soon. Reads that no lookup precedes are those of files
-// that have been listed; there, the prefetcher has better use for the processor.
+// Whether the next request may come that soon. A read without a lookup before it is of a file that
+// has been listed; then the prefetcher has better use for the processor.
 bool is_soon_followed(std::uint32_t opcode, std::uint32_t previous) noexcept {
   return opcode == FUSE_READDIRPLUS || opcode == FUSE_READDIR || opcode == FUSE_LOOKUP ||
          (opcode == FUSE_READ && previous == FUSE_LOOKUP);
@@ -64,7 +63,7 @@ RequestLoop::RequestLoop(fuse_session* session)
 
 void RequestLoop::end() noexcept { eventfd_write(ended_.get(), 1); }
 
-// Waits until nobody watches, or `stop`.
+// Waits until nobody watches, or until `stop`.
 void RequestLoop::take_watch(const Request& request, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   if (unwatched_.wait(lock, stop, [this] { return watcher_ == nullptr; })) watcher_ = &request;
@@ -114,11 +113,11 @@ void RequestLoop::mind(std::stop_token stop) {
       continue;
     }
     is_minded_ = false;
-    if (taken_ != taken) is_minded_ = true;  // looked at last, as note_begin() does the reverse
+    if (taken_ != taken) is_minded_ = true;  // checked last; note_begin() goes in reverse
   }
 }
 
-// Until there is a request, or the end.
+// Sleeps until there is a request or the loop ends.
 void RequestLoop::sleep() const noexcept {
   pollfd sources[] = {{.fd = fuse_session_fd(session_), .events = POLLIN, .revents = 0},
                       {.fd = ended_.get(), .events = POLLIN, .revents = 0}};

@@ -13,23 +13,23 @@
 
 namespace cim {
 
-// What the threads share that answer the requests of a session. Unlike libfuse's own loop, it stops
-// its threads only between two requests: none is lost. All functions may be called from many
-// threads at once.
+// What the threads that answer a session's requests share. Unlike libfuse's own loop, it stops
+// threads only between requests, so none is lost. All functions may be called from many threads at
+// once.
 //
-// One thread watches the connection, and answers what it takes by itself: so the kernel never wakes
-// a thread for a request that another is about to take. It leaves the watch to another before what
-// may take long, and when requests come faster than it answers them.
+// One thread watches the connection and answers the requests that it takes, so the kernel never
+// wakes a thread for a request that another is about to take. It hands over the watch before
+// anything that may take long, and when requests come faster than it answers them.
 class RequestLoop {
  public:
   // Throws Error.
   explicit RequestLoop(fuse_session* session);
 
-  // Answers requests in the calling thread, until `stop` and end(), or the end of the connection.
-  // Returns 0, or the errno that ended it.
+  // Answers requests in the calling thread, until `stop` is requested and end() is called, or the
+  // connection ends. Returns 0, or the errno that ended it.
   int serve(const std::stop_token& stop);
 
-  // Sees to it, until `stop`, that others go on when the thread that watches is held up.
+  // Until `stop`, hands over the watch whenever the watching thread is held up.
   void mind(std::stop_token stop);
 
   // Wakes everybody who waits for a request or on ended().
@@ -38,8 +38,8 @@ class RequestLoop {
   // Readable once end() was called or a serve() has returned.
   int ended() const noexcept { return ended_.get(); }
 
-  // To be called before the request that the calling thread answers waits for a disk or moves much
-  // data. Nothing happens in a thread that does not watch.
+  // Call before the calling thread's answer waits for a disk or moves much data. Does nothing in a
+  // thread that does not watch.
   static void let_others_watch() noexcept;
 
  private:
@@ -52,7 +52,7 @@ class RequestLoop {
   void note_end(const Request& request) noexcept;
   void sleep() const noexcept;
 
-  static thread_local const Request* current_;  // what the thread answers
+  static thread_local const Request* current_;  // what the thread is answering
 
   fuse_session* session_;
   FileDescriptor ended_;  // eventfd(2)
@@ -61,8 +61,8 @@ class RequestLoop {
   std::condition_variable_any unwatched_;
   std::condition_variable_any busy_;
   std::atomic<const Request*> watcher_ = nullptr;   // changed with the mutex held
-  std::atomic<const Request*> answered_ = nullptr;  // by the thread that watches
-  std::atomic<std::uint64_t> taken_ = 0;            // requests, by threads that watched
+  std::atomic<const Request*> answered_ = nullptr;  // by the watching thread
+  std::atomic<std::uint64_t> taken_ = 0;            // requests, by watching threads
   std::atomic<bool> is_minded_ = false;             // changed with the mutex held
 };
 

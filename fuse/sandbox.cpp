@@ -29,7 +29,7 @@ void forbid_new_privileges() {
 }
 
 void drop_capabilities() {
-  // The bounding set is for root to drop; nobody else gets anything by it any more.
+  // Only root can drop the bounding set; nobody else can gain anything by it any more.
   for (int i = 0; prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0; ++i) continue;
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -37,14 +37,14 @@ void drop_capabilities() {
   if (syscall(SYS_capset, &header, none.data()) != 0) throw_failed(errno);
 }
 
-// The rights to files that version `abi` of Landlock knows: bits 0 and up.
+// All file rights that version `abi` of Landlock knows: bits 0 and up.
 std::uint64_t all_file_rights(long abi) {
   constexpr std::array bits = {13, 14, 15, 15, 16};  // of versions 1 to 5
   const auto version = std::min<std::size_t>(static_cast<std::size_t>(abi), bits.size());
   return (std::uint64_t{1} << bits[version - 1]) - 1;
 }
 
-// Everything is open already, so no path need be within reach.
+// Everything is open already, so no path is needed.
 void forbid_paths() {
   const long abi =
       syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -56,13 +56,13 @@ void forbid_paths() {
   if (!ruleset || syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) throw_failed(errno);
 }
 
-// What libfuse, the C library and we use between the mount and the exit.
+// The calls that libfuse, the C library and we make between the mount and the exit.
 constexpr std::array allowed_calls = {
     // requests and their answers
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(write),
     SCMP_SYS(writev), SCMP_SYS(splice), SCMP_SYS(vmsplice), SCMP_SYS(pipe2), SCMP_SYS(fcntl),
     SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(fadvise64), SCMP_SYS(close),
-    // what perror(3) in libfuse takes
+    // perror(3) in libfuse
     SCMP_SYS(dup),
     // waiting
     SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(futex), SCMP_SYS(nanosleep),
@@ -76,11 +76,10 @@ constexpr std::array allowed_calls = {
     SCMP_SYS(rt_sigtimedwait), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
     SCMP_SYS(geteuid), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
-// What the C library tries on its own account, and does without.
+// Calls that the C library tries of its own accord and can do without.
 constexpr std::array refused_calls = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(socket),
                                       SCMP_SYS(ioctl), SCMP_SYS(prctl)};
 
-// The list of allowed system calls, and its way into the kernel.
 class SystemCallFilter {
  public:
   SystemCallFilter() : context_(seccomp_init(SCMP_ACT_KILL_PROCESS), seccomp_release) {
@@ -105,7 +104,7 @@ class SystemCallFilter {
   std::unique_ptr<void, decltype(&seccomp_release)> context_;
 };
 
-// Whether argument `index` has the bits `bits` of `mask`.
+// The condition that argument `index`, masked with `mask`, is `bits`.
 scmp_arg_cmp has_bits(unsigned index, scmp_datum_t mask, scmp_datum_t bits) {
   return {.arg = index, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = bits};
 }
@@ -117,12 +116,12 @@ void filter_system_calls() {
   // Data, never code.
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(mmap), has_bits(2, PROT_EXEC, 0));
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), has_bits(2, PROT_EXEC, 0));
-  // Threads, never processes. The flags of clone3(2) are out of sight, so there is none.
+  // Threads, never processes. The filter cannot see the flags of clone3(2), so that is hidden.
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(clone), has_bits(0, CLONE_THREAD, CLONE_THREAD));
   filter.add(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
-  // fstat(3) of some C libraries.
+  // Some C libraries' fstat(3).
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), has_bits(3, AT_EMPTY_PATH, AT_EMPTY_PATH));
-  // Messages to the log that is open, to nobody else.
+  // Messages to the log, which is open; no other destination.
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(sendto), has_bits(4, ~scmp_datum_t{0}, 0));
   filter.load();
 }

@@ -31,10 +31,10 @@
 namespace cim {
 namespace {
 
-// More do not help: a request that waits for the disk is rare once read-ahead works.
+// More do not help: requests rarely wait for the disk once read-ahead works.
 constexpr unsigned thread_count = 8;
 
-// One of libfuse's messages. They come from C, so that none of this may throw.
+// A message of libfuse. C code calls this, so nothing here may throw.
 struct Message {
   Message() = default;
   Message(const char* format, std::va_list arguments) noexcept {
@@ -47,7 +47,7 @@ struct Message {
   char text[1024] = "";
 };
 
-// What libfuse complained about while it set up the session. It says why only in its log.
+// libfuse's complaint while it set up the session: it gives the reason only in its log.
 Message setup_complaint;
 
 void keep_complaint(fuse_log_level level, const char* format, std::va_list arguments) noexcept {
@@ -59,7 +59,7 @@ void log_message(fuse_log_level level, const char* format, std::va_list argument
   level <= FUSE_LOG_ERR ? log_error_once(message.text) : log_error(message.text);
 }
 
-// `error` is what errno was left at.
+// `error` is the errno that the failure left.
 [[noreturn]] void throw_cannot_mount(const MountRequest& request, int error) {
   std::string reason = setup_complaint.text;
   if (!reason.empty()) reason.insert(0, ": ");
@@ -69,7 +69,7 @@ void log_message(fuse_log_level level, const char* format, std::va_list argument
       .with_image(request.image);
 }
 
-// `value` as part of a list of mount options.
+// `value`, escaped for a list of mount options.
 std::string escape(const std::string& value) {
   std::string escaped;
   for (const char c : value) {
@@ -79,9 +79,9 @@ std::string escape(const std::string& value) {
   return escaped;
 }
 
-// The flag `ro` is more than a promise: without it the kernel forgets a file's attributes on each
-// read, for the access time's sake, and asks for them again. The permissions that the image says
-// hold for everybody, whoever is let in.
+// Without `ro`, the kernel forgets a file's attributes on each read, as the access time may have
+// changed, and asks for them again. With `default_permissions`, the image's permissions hold for
+// everybody.
 std::string mount_options(const MountRequest& request) {
   std::string options =
       fmt::format("ro,nosuid,nodev,default_permissions,max_read={},subtype=cimfs,fsname={}",
@@ -103,8 +103,8 @@ fuse_session* new_session(FileSystem& file_system, const MountRequest& request) 
   return session;
 }
 
-// Keeps signals from the calling thread, and from those that it starts, while it exists; but for
-// the one that says that a page of a file cannot be had, which is for the thread that reads it.
+// While it exists, blocks signals in the calling thread and the threads that it starts; but for
+// SIGBUS, which tells a thread that a mapped page cannot be read.
 class SignalBlock {
  public:
   SignalBlock() {
@@ -123,8 +123,7 @@ class SignalBlock {
   sigset_t before_;
 };
 
-// Lets threads that wait for a request see that they are to stop, also when not all could be
-// started.
+// Wakes the threads that wait for requests, so that they stop, also if not all could be started.
 class EndOfLoop {
  public:
   explicit EndOfLoop(RequestLoop& loop) : loop_(loop) {}
@@ -136,8 +135,8 @@ class EndOfLoop {
   RequestLoop& loop_;
 };
 
-// What was mounted last at `mount_point`; nothing if somebody has unmounted it. Does not look at
-// the mount point itself, which whoever has seen the mount may want to unmount at once.
+// The topmost mount at `mount_point`; nothing if it has been unmounted. Does not look at the mount
+// point itself: somebody may already be unmounting it, and would find it busy.
 std::optional<MountedImage> find_mount(const std::string& mount_point) {
   std::optional<MountedImage> found;
   for (MountedImage& mount : mounted_images()) {
@@ -146,28 +145,28 @@ std::optional<MountedImage> find_mount(const std::string& mount_point) {
   return found;
 }
 
-// Lets the kernel read a large file ahead by as much as one request holds, which is more than its
-// default. Only root may, and nothing fails without it.
+// Lets the kernel read large files ahead by as much as one request holds, more than its default.
+// Only root may do that, and nothing depends on it.
 void set_read_ahead(const MountedImage& mount) {
   std::ofstream("/sys/class/bdi/" + mount.device + "/read_ahead_kb") << max_read_size / 1024;
 }
 
-// Whether nobody has unmounted what the connection `fd` serves.
+// Whether the mount that the connection `fd` serves is still there.
 bool is_connected(int fd) {
   pollfd connection = {.fd = fd, .events = 0, .revents = 0};
   return poll(&connection, 1, 0) != 1 || (connection.revents & POLLERR) == 0;
 }
 
-// A directory of the control files of all connections (fusectl), mounted nowhere: not every system
-// has it at its usual place. Only for root.
+// The control files of all connections (fusectl), mounted nowhere: not every system has them at the
+// usual place. Only for root.
 FileDescriptor open_connections() noexcept {
   const FileDescriptor context(fsopen("fusectl", FSOPEN_CLOEXEC));
   fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
   return FileDescriptor(fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
 }
 
-// The number that the kernel has given to the mount on top at `path`; nothing if it cannot be told.
-// Asks the mounted file system nothing, and allocates nothing.
+// The kernel's number of the topmost mount at `path`; nothing if it cannot be found out. Sends the
+// mounted file system no request, and allocates nothing.
 std::optional<int> mount_id_at(const std::string& path) noexcept {
   const FileDescriptor fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   char text[1024] = "";
@@ -218,15 +217,16 @@ void Session::confine() {
   enter_sandbox();
 }
 
-// libfuse unmounts by path, which would hit what has been mounted over ours. And merely to look at
-// what has been mounted in its place could keep that from being unmounted.
+// libfuse unmounts by path, which would hit a mount on top of ours. If ours is gone, even looking
+// at the mount in its place could keep that one from being unmounted.
 void Session::unmount() noexcept {
   if (!is_connected(fuse_session_fd(session_))) return;
   if (mount_ && mount_id_at(mount_point_) == mount_->id) fuse_session_unmount(session_);
 }
 
-// Ends all requests. A killed prefetcher may wait for a page that a reader has just asked the
-// killed process for, and so keep the connection, on which that reader waits.
+// Ends all requests. When the daemon is killed, its prefetcher may be waiting for a page that a
+// reader has just asked the daemon for: it keeps the connection open, and the reader waits for
+// ever.
 void Session::abort() noexcept {
   if (!mount_ || !is_connected(fuse_session_fd(session_))) return;
   char file[64];
@@ -259,7 +259,7 @@ void Session::serve() {
                    {.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
   while (ppoll(ends, std::size(ends), nullptr, &signals.before()) <= 0) {
   }
-  // The prefetcher may wait for a page that a request, still to be answered, has locked.
+  // The prefetcher may be waiting for a page that is locked until a request is answered.
   prefetcher.request_stop();
   prefetcher.join();
   for (std::jthread& thread : threads) thread.request_stop();

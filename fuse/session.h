@@ -22,9 +22,9 @@ struct MountRequest {
   bool debug = false;
 };
 
-// Mounts on construction and unmounts on destruction, unless somebody else has by then, or has
-// mounted something over it. From the one to the other SIGINT, SIGTERM and SIGHUP make serve()
-// return. For the thread that made it.
+// Mounts on construction and unmounts on destruction, unless the mount is gone or mounted over by
+// then. In between, SIGINT, SIGTERM and SIGHUP make serve() return. Use it only in the thread that
+// made it.
 class Session {
  public:
   // `file_system` must outlive the session. Throws Error if the mount fails.
@@ -33,9 +33,9 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  // Gives up all rights that serve() does not need (see sandbox.h). A process that keeps them is
-  // left to unmount, and to end the connection if this process is killed. Call it in the main
-  // thread, while there is no other. Throws Error.
+  // Gives up all rights that serve() does not need (see sandbox.h). Another process keeps them, to
+  // unmount, and to end the connection if this process is killed. Call it in the main thread, while
+  // there is no other. Throws Error.
   void confine();
 
   // Answers requests, in several threads, until a signal or an unmount ends it. Throws Error if the

@@ -9,11 +9,11 @@ namespace {
 
 constexpr std::uint64_t page_size = 4096;
 
-// Of the largest pipe that needs no privilege.
+// The size of the largest pipe that needs no privilege.
 constexpr std::uint64_t max_pipe_pages = 256;
 
-// libfuse makes its pipes so large that there is room for the header and the data, and for as many
-// pages more, besides one for each piece.
+// libfuse makes its pipes large enough for the header, the data, these spare pages, and one page
+// for each piece.
 constexpr std::uint64_t header_size = sizeof(fuse_out_header);
 constexpr std::uint64_t spare_pages = 2;
 

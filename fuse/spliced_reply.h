@@ -10,20 +10,20 @@
 
 namespace cim {
 
-// The answer to a read, which the kernel moves from the region files through a pipe. An executable
-// may be stored in several pieces.
+// The answer to a read, which the kernel moves from the region files through a pipe. The data of an
+// executable may be in several pieces.
 class SplicedReply {
  public:
   SplicedReply() = default;
   SplicedReply(const SplicedReply&) = delete;
   SplicedReply& operator=(const SplicedReply&) = delete;
 
-  // Finds the `length` bytes of `stream` from `position` on, all of which must be there. To be
-  // called once. Returns false if they are not to be sent like this: they are in no file, or in so
-  // many pieces that libfuse would not find a pipe for them. Throws Error.
+  // Finds the `length` bytes of `stream` from `position` on, all of which must exist. Call it once.
+  // Returns false if they cannot be sent like this: they are in no file, or in too many pieces for
+  // libfuse's pipe. Throws Error.
   bool find(const Image& image, const Stream& stream, std::uint64_t position, std::uint64_t length);
 
-  // Of the last of the bytes.
+  // The extent of the last bytes.
   const Extent& last_extent() const noexcept { return last_extent_; }
 
   void send(fuse_req_t request) noexcept;
