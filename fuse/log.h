@@ -11,8 +11,8 @@ void log_to_syslog();
 // Writes `message`, one line without a newline. Thread-safe.
 void log_error(std::string_view message) noexcept;
 
-// Like log_error(), but writes each message once, and a thousand at most, so that a broken file that is read over and over
-// does not fill the log. Repeats a message only if there was no memory to remember it. Thread-safe.
+// Like log_error(), but writes each message only once, and a thousand at most, so that broken files
+// do not fill the log. Repeats a message only if there was no memory to remember it. Thread-safe.
 void log_error_once(std::string_view message) noexcept;
 
 }  // namespace cim

@@ -36,7 +36,7 @@ bool is_octal_escape(std::string_view text) {
          is_octal(text[3]);
 }
 
-// Undoes the \ooo that the kernel writes for blanks, newlines and backslashes.
+// Decodes the \ooo that the kernel writes for blanks, newlines and backslashes.
 std::string decode_octal(std::string_view text) {
   std::string result;
   while (!text.empty()) {
@@ -51,7 +51,7 @@ std::string decode_octal(std::string_view text) {
   return result;
 }
 
-// The mount of a line of mountinfo; nothing if it is not one of an image.
+// The mount that a line of mountinfo describes; nothing if it is not of an image.
 //
 //   36 35 0:42 / /mnt ro,nosuid shared:1 - fuse.cimfs /images/app.cim ro,user_id=0
 // ^ the 1st ^ the 3rd  ^ the 5th          ^ after any number of fields
@@ -76,7 +76,7 @@ std::string join(const std::vector<std::string>& parts) {
   return joined;
 }
 
-// What is mounted at the canonical path `mount_point`; of several, the topmost.
+// The topmost mount at the canonical path `mount_point`.
 std::optional<MountedImage> mount_at(const std::string& mount_point) {
   const std::vector<MountedImage> mounts = mounted_images();
   const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountedImage& mount) {
@@ -133,8 +133,8 @@ void unmount_as_user(const MountedImage& mount) {
   throw Error(busy ? Errc::sharing_violation : Errc::access_denied, result->message);
 }
 
-// The daemon lets go of the image a moment after the kernel has let go of the mount. Waits for it,
-// so that the image can be replaced as soon as unmount_image() has returned.
+// The daemon closes the image a moment after the kernel has removed the mount. Waits for that, so
+// that the image can be replaced as soon as unmount_image() has returned.
 void wait_until_released(const std::string& image) {
   constexpr auto patience = std::chrono::seconds(5);
   constexpr auto pause = std::chrono::milliseconds(2);
@@ -153,7 +153,7 @@ std::vector<MountedImage> mounted_images() {
   const char* const table = "/proc/self/mountinfo";
   std::ifstream mounts(table);
   if (!mounts) throw system_error(errno, table);
-  mounts.exceptions(std::ios::badbit);  // or a lack of memory would be an end of the table
+  mounts.exceptions(std::ios::badbit);  // or a lack of memory would look like the end
   std::vector<MountedImage> images;
   for (std::string line; std::getline(mounts, line);) {
     if (auto image = parse_mount(line)) images.push_back(*std::move(image));

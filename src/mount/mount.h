@@ -1,5 +1,5 @@
-// Mounting images through the cimfs daemon, and what the kernel says is mounted. May be called from
-// many threads at once.
+// Mounts images through the cimfs daemon, and lists what is mounted. May be called from many
+// threads at once.
 #pragma once
 
 #include <string>
@@ -18,9 +18,9 @@ struct MountedImage {
 std::vector<MountedImage> mounted_images();
 
 // Starts the daemon for `image` on the existing directory `mount_point` and returns once the mount
-// answers. The daemon is `cimfs` as run_program() finds it, or else the installed one. Throws Error
-// with what the daemon printed: file_not_found, corrupt, version_not_supported or unsupported of
-// the image, access_denied (to it, or to mounting), out_of_memory, io_error.
+// answers. The daemon is the `cimfs` that run_program() finds, or else the installed one. Throws
+// Error with what the daemon printed: file_not_found, corrupt, version_not_supported or unsupported
+// for a bad image, access_denied (to the image, or to mounting), out_of_memory, io_error.
 void mount_image(const std::string& image, const std::string& mount_point,
                  const std::vector<std::string>& options);
 

@@ -17,7 +17,7 @@
 namespace cim {
 namespace {
 
-// What posix_spawn(3) is to do in the child.
+// What posix_spawn(3) does in the child.
 class SpawnSetup {
  public:
   explicit SpawnSetup(int stderr_fd) {
@@ -47,14 +47,14 @@ class SpawnSetup {
   posix_spawnattr_t attributes_;
 };
 
-// Whether who started this process could make use of its privileges by what it runs.
+// Whether this process has privileges that its caller lacks, and could use through what it runs.
 bool is_privileged() { return getauxval(AT_SECURE) != 0; }
 
-// The environment of the programs that it runs then.
+// The environment of the programs that a privileged process runs.
 char trusted_path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 char* trusted_environment[] = {trusted_path, nullptr};
 
-// The path of the program `name`, as it is looked up then; nothing if there is none.
+// The path at which a privileged process finds the program `name`; nothing if there is none.
 std::optional<std::string> find_trusted(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   for (const char* directory : {CIMFS_BINDIR, "/usr/sbin", "/usr/bin", "/sbin", "/bin"}) {
@@ -64,7 +64,7 @@ std::optional<std::string> find_trusted(const std::string& name) {
   return std::nullopt;
 }
 
-// The process, or nothing if there is no such program.
+// Nothing if there is no such program.
 std::optional<pid_t> spawn(std::vector<std::string> arguments, int stderr_fd) {
   const std::optional<std::string> program =
       is_privileged() ? find_trusted(arguments.front()) : arguments.front();
@@ -122,7 +122,7 @@ std::optional<ProgramResult> run_program(const std::vector<std::string>& argumen
 
   const std::optional<pid_t> pid = spawn(arguments, write_end.get());
   if (!pid) return std::nullopt;
-  // The end of what it writes is only seen once no writer is left, ourselves included.
+  // The pipe ends only when no writer is left, and we are one.
   { const FileDescriptor closed = std::move(write_end); }
 
   const std::string program = base_name(arguments.front());

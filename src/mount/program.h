@@ -1,4 +1,4 @@
-// Running another program and hearing what it has to say.
+// Runs another program and collects its messages.
 #pragma once
 
 #include <optional>
@@ -8,19 +8,19 @@
 namespace cim {
 
 struct ProgramResult {
-  // 128 + the signal's number if one ended it, as in a shell. Nothing if it cannot be known: this
-  // process ignores SIGCHLD, or waits for all of its children by itself.
+  // 128 plus the signal's number if a signal ended it, as in a shell. Nothing if it cannot be
+  // known: this process ignores SIGCHLD, or reaps all its children elsewhere.
   std::optional<int> exit_status;
-  std::string message;  // what it wrote to standard error, on one line, without its own name
+  std::string message;  // its standard error on one line, without the program's name
 };
 
-// Runs `arguments`, whose first is the program: a path, or a name to look up in $PATH. Waits until
-// it has exited and nobody holds its standard error any more. It inherits standard input and
-// output, a clean signal state and no other descriptors. Returns nothing if there is no such
-// program. Throws Error if it cannot be started. May be called from many threads at once.
+// Runs `arguments`, the first of which is the program: a path, or a name to look up in $PATH. Waits
+// until it has exited and no process has its standard error open any more. It inherits standard
+// input and output, a clean signal state and no other descriptors. Returns nothing if there is no
+// such program. Throws Error if it cannot be started. May be called from many threads at once.
 //
-// A process that has privileges which whoever started it lacks (AT_SECURE, getauxval(3)) looks up
-// names where this project and the system have their programs, and passes no environment on.
+// A process with privileges that its caller lacks (AT_SECURE, getauxval(3)) looks up names only
+// where this project and the system install programs, and passes on no environment.
 std::optional<ProgramResult> run_program(const std::vector<std::string>& arguments);
 
 }  // namespace cim

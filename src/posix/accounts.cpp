@@ -13,8 +13,8 @@
 namespace cim::posix {
 namespace {
 
-// The number in NUMBER or NAME:NUMBER. Throws Error if it is none that an id can have; nothing if
-// `text` is a name alone.
+// The number in NUMBER or NAME:NUMBER; nothing if `text` is only a name. Throws Error if the number
+// cannot be an id.
 std::optional<std::uint32_t> number_in(const std::string& text) {
   const std::size_t colon = text.find(':');
   const std::string number = colon == std::string::npos ? text : text.substr(colon + 1);
@@ -24,7 +24,7 @@ std::optional<std::uint32_t> number_in(const std::string& text) {
   std::uint32_t id = 0;
   const char* const end = number.data() + number.size();
   const bool fits = is_number && std::from_chars(number.data(), end, id).ec == std::errc();
-  // chown(2) takes the last one for "unchanged".
+  // chown(2) takes the highest number for "unchanged".
   if (!fits || id == std::numeric_limits<std::uint32_t>::max()) {
     throw Error(Errc::invalid_argument, "'" + text + "' has no number from 0 to 4294967294");
   }

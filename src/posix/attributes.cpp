@@ -26,10 +26,10 @@ constexpr mode_t write_bits = 0222;
 constexpr blksize_t block_size = 4096;      // what stat(2) advises for I/O
 constexpr std::uint64_t sector_size = 512;  // the unit of st_blocks
 
-// What is up to this long has no holes, or none worth asking the system for.
+// Data of up to this length has no holes, or none worth asking the system for.
 constexpr std::uint64_t max_length_without_holes = 16 * 1024;
 
-// The rest of a file with more holes than this counts as data, so that stat(2) takes no long time.
+// The rest of a file with more holes than this counts as data, so that stat(2) does not take long.
 constexpr int max_counted_holes = 64;
 
 constexpr std::string_view xattr_value_prefix = "lxea";
@@ -43,7 +43,8 @@ Error about_file(const Error& error, const Image& image, const File& file) {
   return error.with_object(fmt::format("file {}", file.id)).with_image(image.path());
 }
 
-// decode(bytes), for `bytes` that belong to `file`; an Error from it is made to say so.
+// decode(bytes), for `bytes` that belong to `file`; adds the image and the file to an Error from
+// it.
 template <typename Decode>
 auto decode_for(const Image& image, const File& file, ByteView bytes, Decode&& decode) {
   try {
@@ -92,7 +93,7 @@ RecordedAttributes recorded_attributes(ByteView ea_list) {
   return result;
 }
 
-// The type is what the file is, never what $LXMOD claims: a plain file must not turn into a device.
+// The type comes from the file itself, not from $LXMOD: a plain file must not turn into a device.
 mode_t file_type(const File& file) {
   if (is_symlink(file)) return S_IFLNK;
   switch (file.reparse_tag) {
@@ -144,7 +145,7 @@ std::uint64_t data_length(const Image& image, const Stream& stream) {
   return length;
 }
 
-// What is wrong with data is for those to know who read it.
+// Errors in the data are for those who read it.
 std::uint64_t data_length_or_all(const Image& image, const Stream& stream) {
   try {
     return data_length(image, stream);
@@ -178,7 +179,7 @@ void set_size(const Image& image, const File& file, struct stat& status) {
 // The number of directories between the root and `file`.
 std::size_t depth_of(const Image& image, const File& file) {
   std::size_t depth = 0;
-  // 0: not to be reached from the root.
+  // 0: it cannot be reached from the root.
   for (FileId id = image.parent(file); id != image.root() && id != 0;
        id = image.parent(image.file(id))) {
     if (++depth > max_path_units) {
@@ -200,8 +201,8 @@ std::u16string_view take_component(std::u16string_view& path) {
   return component;
 }
 
-// Takes the part of `target` off that stands for the volume's root: `\??\C:\`,
-// `\??\Volume{GUID}\`, `C:\` or `\`. Returns whether there was one.
+// Removes the part of `target` that stands for the volume's root: `\??\C:\`, `\??\Volume{GUID}\`,
+// `C:\` or `\`. Returns whether there was one.
 bool take_volume_root(std::u16string_view& target) {
   bool absolute = false;
   for (const std::u16string_view prefix : {u"\\??\\", u"\\\\?\\", u"\\"}) {
@@ -236,7 +237,7 @@ std::string windows_symlink_target(const Image& image, const File& file) {
   return target;
 }
 
-// The name of the Linux xattr that `ea` stores; nothing if it does not store one.
+// The name of the Linux xattr stored in `ea`; nothing if it does not store one.
 std::optional<std::string_view> xattr_name(const format::ExtendedAttribute& ea) {
   if (!ea.name.starts_with(format::linux_xattr_prefix)) return std::nullopt;
   if (!as_text(ea.value).starts_with(xattr_value_prefix)) return std::nullopt;
@@ -291,7 +292,7 @@ std::optional<std::string> stream_xattr(const Image& image, const File& file,
   return read_all(image, *stream);
 }
 
-// The value that stands for an object of the image: nothing if the file has none.
+// An object of the image as a value; nothing if the file has no such object.
 std::optional<std::string> as_value(ByteView bytes) {
   if (bytes.empty()) return std::nullopt;
   return std::string(as_text(bytes));

@@ -1,4 +1,4 @@
-// Linux metadata in the terms of Windows, by the conventions of the Windows Subsystem for Linux.
+// Encodes Linux metadata for Windows, by the conventions of the Windows Subsystem for Linux.
 #include "posix/linux_metadata.h"
 
 #include <algorithm>
@@ -63,8 +63,8 @@ std::string read_link(int fd, const std::string& subject) {
   return {target.data(), static_cast<std::size_t>(length)};
 }
 
-// The extended attributes of a descriptor. The f*xattr calls refuse O_PATH descriptors; for those
-// the file is reached through its name in /proc, which for a symbolic link is the link itself.
+// The extended attributes of a descriptor. The f*xattr calls refuse O_PATH descriptors; such a file
+// is reached through its name in /proc, which for a symbolic link means the link itself.
 class XattrReader {
  public:
   XattrReader(int fd, const std::string& subject) : fd_(fd), subject_(subject) {}
@@ -84,7 +84,7 @@ class XattrReader {
 
  private:
   ssize_t list() {
-    // Most files have none, and asking only that takes no kernel memory.
+    // Most files have none, and asking for the length alone takes no kernel memory.
     ssize_t length = list_into(nullptr, 0);
     if (length < 0 && errno == EBADF) {
       proc_path_ = "/proc/self/fd/" + std::to_string(fd_);
@@ -142,8 +142,8 @@ EncodedMetadata::EncodedMetadata(const LinuxMetadata& source)
 
 LinuxMetadata read_metadata(int fd, const std::string& subject) {
   LinuxMetadata metadata;
-  metadata.xattrs =
-      XattrReader(fd, subject).read();  // sysfs stamps a file when first asked for them
+  // Before fstat(2): sysfs changes a file's times when first asked for these.
+  metadata.xattrs = XattrReader(fd, subject).read();
   if (fstat(fd, &metadata.status) != 0) throw system_error(errno, subject);
   if (S_ISLNK(metadata.status.st_mode)) metadata.symlink_target = read_link(fd, subject);
   return metadata;

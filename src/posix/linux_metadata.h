@@ -1,5 +1,5 @@
-// What a Linux file is to an image: the other direction of posix/attributes.h. May be called from
-// many threads at once; values may be shared while none changes them.
+// How an image stores a Linux file: the reverse of posix/attributes.h. May be called from many
+// threads at once; values may be shared while no thread changes them.
 #pragma once
 
 #include <string>
@@ -13,17 +13,17 @@
 
 namespace cim::posix {
 
-// What the image's Metadata of a file is made from.
+// The source of an image's Metadata of a file.
 struct LinuxMetadata {
   struct stat status = {};                                  // mode, uid, gid, rdev, st_mtim
   std::string symlink_target;                               // of a symbolic link
   std::vector<std::pair<std::string, std::string>> xattrs;  // sorted by name
 };
 
-// Metadata that owns its buffers. Pinned: the views in it point into it.
+// Metadata that owns its buffers. It cannot be moved, as its views point into it.
 //
-// All four FILETIMEs are the modification time: reading a file changes its access time, and a copy
-// has another change and birth time, but equal trees are to make equal images.
+// All four FILETIMEs are the modification time: equal trees shall make equal images, but reading a
+// file changes its access time, and a copy has other change and birth times.
 class EncodedMetadata {
  public:
   // Throws Error: limit_exceeded if the extended attributes or the target do not fit the format;
@@ -40,8 +40,8 @@ class EncodedMetadata {
   Metadata metadata_;
 };
 
-// Reads the metadata of the file that `fd` is open on, which may be an O_PATH descriptor. `subject`
-// names it in errors. Throws Error with the errno of the failed call.
+// Reads the metadata of the open file `fd`, which may be an O_PATH descriptor. `subject` names the
+// file in errors. Throws Error with the errno of the failed call.
 LinuxMetadata read_metadata(int fd, const std::string& subject);
 
 }  // namespace cim::posix

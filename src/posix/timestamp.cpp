@@ -16,7 +16,7 @@ namespace {
 
 constexpr long nanoseconds_per_second = 1000000000;
 
-// The number that `digits` are; nothing if it does not fit.
+// The value of `digits`; nothing if it does not fit.
 std::optional<std::int64_t> to_number(const std::string& digits) {
   std::int64_t number = 0;
   const char* const end = digits.data() + digits.size();
@@ -38,7 +38,7 @@ std::optional<timespec> parse_seconds(const std::string& text) {
   const auto seconds = to_number(parts[1]);
   if (!seconds) return std::nullopt;
   timespec time = {*seconds, to_nanoseconds(parts[2])};
-  // What is behind the point of a negative number leads away from 1970, but tv_nsec counts forward.
+  // The fraction of a negative number leads away from 1970, but tv_nsec counts forward.
   if (text[1] == '-' && time.tv_nsec > 0) {
     --time.tv_sec;
     time.tv_nsec = nanoseconds_per_second - time.tv_nsec;
@@ -46,7 +46,7 @@ std::optional<timespec> parse_seconds(const std::string& text) {
   return time;
 }
 
-// What is ahead of UTC in `zone`, as +01:30, in seconds.
+// How many seconds `zone`, such as +01:30, is ahead of UTC.
 std::optional<long> parse_offset(const std::string& zone) {
   if (zone == "Z") return 0;
   const int hours = std::stoi(zone.substr(1, 2));
@@ -79,7 +79,7 @@ std::optional<timespec> parse_calendar(const std::string& text) {
   time.tm_hour = field(4);
   time.tm_min = field(5);
   time.tm_sec = field(6);
-  time.tm_isdst = -1;  // to be found out
+  time.tm_isdst = -1;  // mktime() finds it out
   if (!is_valid(time)) return std::nullopt;
   const long nanoseconds = to_nanoseconds(parts[7]);
   if (!parts[8].matched) return timespec{mktime(&time), nanoseconds};
@@ -106,7 +106,7 @@ timespec parse_time(const std::string& text) {
 timespec parse_source_date_epoch(const std::string& text) {
   const auto seconds = to_number(text);
   if (!seconds || !fits_an_image({*seconds, 0})) {
-    throw Error(Errc::invalid_argument, "'" + text + "' is not a number of seconds from 1970");
+    throw Error(Errc::invalid_argument, "'" + text + "' is not a number of seconds since 1970");
   }
   return {*seconds, 0};
 }

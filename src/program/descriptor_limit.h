@@ -3,8 +3,8 @@
 
 namespace cim {
 
-// Lets the program open as many files as the system allows it. The customary limit of 1024 is for
-// programs that use select(2); images of many region files are faster without it.
+// Raises the limit to what the system allows. The customary 1024 is for programs that use
+// select(2); images of many region files are faster with more.
 void raise_descriptor_limit() noexcept;
 
 }  // namespace cim

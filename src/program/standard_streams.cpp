@@ -15,7 +15,7 @@ namespace cim {
 void open_missing_standard_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
-    // The lowest number that is free is that of `fd`.
+    // open(2) returns the lowest free number, which is `fd`.
     const int wrong_way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (open("/dev/null", wrong_way) != fd) throw system_error(errno, "/dev/null");
   }

@@ -6,21 +6,20 @@
 
 namespace cim {
 
-// Puts /dev/null on those of the descriptors 0 to 2 that the program was started without: otherwise
-// the next file that it opens would get their numbers, and with these what is meant for them. As on
-// a closed descriptor, reading from them and writing to them fails. To be called first of all in
-// main(). Throws Error.
+// Opens /dev/null on each of the descriptors 0 to 2 that the program was started without: otherwise
+// the next file that it opens would get that number, and the output meant for it. Reading from and
+// writing to them fails, as on a closed descriptor. Call it first of all in main(). Throws Error.
 void open_missing_standard_streams();
 
 // Writes `text` to standard output. Throws Error with the errno of a failed write.
 void print(std::string_view text);
 
-// Makes sure that all that was printed has been written. Throws Error if not.
+// Makes sure that everything printed has been written. Throws Error if not.
 void finish_printing();
 
-// Writes `parts` to standard error, at once. If that cannot be, because it is closed, full, or a
-// pipe that nobody reads, they are lost: no message is worth the work that it is about. Allocates
-// nothing. May be called from many threads at once, and by signal handlers.
+// Writes `parts` to standard error in one call. If that is closed, full, or a pipe that nobody
+// reads, they are lost: no message is worth failing the work that it is about. Allocates nothing.
+// May be called from many threads at once, and by signal handlers.
 void write_message(std::initializer_list<std::string_view> parts) noexcept;
 
 }  // namespace cim
