@@ -27,8 +27,8 @@ class AccessTest : public MountTest {
   }
 };
 
-// What `action(directory)`, which returns a bool, says when the user `uid` calls it, with a
-// descriptor of the directory at `path`: who has that needs no permission for what is above it.
+// What `action` returns when the user `uid` calls it with a descriptor of the directory at `path`.
+// With that, the user needs no permission for the directories above it.
 template <typename Action>
 bool as_user(uid_t uid, const std::string& path, Action&& action) {
   const FileDescriptor directory(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -48,7 +48,7 @@ bool may_read(uid_t uid, const std::string& directory, const char* name) {
   return as_user(uid, directory, [name](int fd) { return openat(fd, name, O_RDONLY) >= 0; });
 }
 
-// A file that belongs to root, with an access control list that says what `named_user` may.
+// A file of root's with an access control list that says what `named_user` may do.
 void put_with_acl(Writer& writer, std::u16string_view path, mode_t mode,
                   std::uint16_t named_permissions) {
   posix::LinuxMetadata source;

@@ -1,4 +1,4 @@
-// What the daemon says to what it cannot mount, and what a mount does with what is broken.
+// What the daemon says about what it cannot mount, and how a mount treats what is broken.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -181,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Usage{"MaskTooLarge", {"-o", "fmask=1000", "a.cim", "b"}, "fmask=1000"}),
     [](const auto& test) { return test.param.name; });
 
-// Where the record of the file `id` is in the metadata region of a small image.
+// The offset of the record of the file `id` in the metadata region of a small image.
 std::uint64_t record_offset(const std::string& image, const std::string& metadata, FileId id) {
   const auto header = read_value<format::FilesystemHeader>(image, 0);
   const auto filesystem =
@@ -191,7 +191,7 @@ std::uint64_t record_offset(const std::string& image, const std::string& metadat
   return format::byte_offset(table.table) + (id - 1) * std::uint64_t{table.entry_size};
 }
 
-// Makes the extended attributes of the file `broken` lie where nothing is.
+// Makes the extended attributes of the file `broken` point to nothing.
 void break_file(const std::string& image, const std::string& metadata) {
   const FileId id = Image(image).resolve(u"broken").value();
   const std::uint64_t record = record_offset(image, metadata, id);
@@ -210,7 +210,7 @@ TEST_F(BadInputTest, ABrokenFileFailsAloneAndTheDirectoryIsStillListed) {
   EXPECT_TRUE(read_file(mount_point + "/sound") == random_content(100000));
 }
 
-// Daemons one of whose allocations fails.
+// Daemons in which an allocation fails.
 class MemoryTest : public BadInputTest {
  protected:
   void SetUp() override {
@@ -222,7 +222,7 @@ class MemoryTest : public BadInputTest {
     setenv("FAILING_ALLOCATIONS", counter().c_str(), 1);
   }
 
-  // Calls `test` again and again, while another allocation fails each time, until none does.
+  // Calls `test` again and again, with another failing allocation each time, until none fails.
   template <typename Test>
   void with_each_allocation_failing(Test&& test) {
     long number = 0;
@@ -241,7 +241,7 @@ class MemoryTest : public BadInputTest {
     auto daemon = std::make_unique<ForegroundDaemon>(image_path(), mount_point_,
                                                      std::vector<std::string>{}, true);
     unsetenv("LD_PRELOAD");
-    // All that answer, the one that minds them, the prefetcher, and the main one.
+    // The threads that answer, the one that minds them, the prefetcher, and the main thread.
     constexpr std::size_t threads = 11;
     const std::string tasks = "/proc/" + std::to_string(daemon->pid()) + "/task";
     EXPECT_TRUE(
@@ -249,13 +249,13 @@ class MemoryTest : public BadInputTest {
     return daemon;
   }
 
-  // The `number`th allocation from now on is to fail; 0: none.
+  // Makes the `number`th allocation from now on fail; 0: none.
   void starve(long number) const {
     std::ofstream(counter(), std::ios::binary)
         .write(reinterpret_cast<const char*>(&number), sizeof(number));
   }
 
-  // The errno of all that can be wrong with what is mounted.
+  // Every errno that using the mount can give.
   std::set<int> errors() const {
     std::set<int> errors;
     const auto note = [&](long result) { errors.insert(result < 0 ? errno : 0); };

@@ -1,4 +1,4 @@
-// Images with a broken field: the daemon refuses to mount them, or serves what it can and lives.
+// Images with a broken field: the daemon refuses to mount them, or serves what it can.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/statvfs.h>
@@ -22,10 +22,10 @@ class BrokenImagesTest : public MountTest, public testing::WithParamInterface<Br
     GetParam().make(fresh().directory);
   }
 
-  // Has ordinary tools look at all that is there. It does not matter what they fail with, as long
-  // as they come to an end and a daemon has answered.
+  // Has ordinary tools look at everything. Their errors do not matter, as long as they end and the
+  // daemon still answers.
   static void look_at_everything(const std::string& mount_point) {
-    // A broken file may claim 2^48 bytes, which are too many zeros for cat.
+    // A broken file may claim 2^48 bytes, which are too many zeros for cat(1).
     const std::string tools =
         "find . -ls >/dev/null;"
         "getfattr --recursive --physical --dump --match=- . >/dev/null;"

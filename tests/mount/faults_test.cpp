@@ -1,4 +1,4 @@
-// Mounts whose image is damaged, whose daemon is killed, and that are loaded heavily.
+// Mounts with a damaged image, a killed daemon, or a heavy load.
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -37,7 +37,7 @@ constexpr std::size_t large_size = 4 << 20;
 std::string name_of(int file) { return fmt::format("file{:04}", file); }
 std::string content_of(int file) { return fmt::format("content of {}\n", file); }
 
-// Of an image with small files in `d`, and one that takes several spliced answers.
+// Fills an image with small files in `d` and one that takes several spliced answers.
 void fill(Writer& writer) {
   writer.create_directory(u"d", {});
   for (int i = 0; i < file_count; ++i) {
@@ -68,12 +68,12 @@ class FaultsTest : public MountTest {
     writer.commit();
   }
 
-  // The region files of a type.
+  // The region files of the given type.
   std::vector<std::string> regions(RegionType type) const {
     return region_paths(image_path(), type);
   }
 
-  // Cuts the region files of a type off behind their first page.
+  // Cuts off the region files of the given type after their first page.
   void truncate(RegionType type) const {
     for (const std::string& path : regions(type)) fs::resize_file(path, 4096);
   }
@@ -91,7 +91,7 @@ class FaultsTest : public MountTest {
   }
 };
 
-// What the process, and those that it starts, write to standard error.
+// What this process, and those that it starts, write to standard error.
 class CapturedErrors {
  public:
   explicit CapturedErrors(const std::string& path) : path_(path), before_(dup(STDERR_FILENO)) {
@@ -123,8 +123,8 @@ bool ends(const std::function<void()>& action, const std::function<void()>& othe
   return in_time;
 }
 
-// The image lies on a mount whose daemon is stopped: a disk that does not answer for a while.
-// Whoever needs it waits; all others are served.
+// The image is on a mount whose daemon is stopped, like a disk that does not answer for a while.
+// Only those who need it wait.
 TEST_F(FaultsTest, ADiskThatDoesNotAnswerHoldsUpNobodyElse) {
   Writer writer(fresh("disk.cim"));
   for (const auto& entry : fs::directory_iterator(fs::path(image_path()).parent_path())) {
@@ -142,7 +142,7 @@ TEST_F(FaultsTest, ADiskThatDoesNotAnswerHoldsUpNobodyElse) {
   };
   for (int i = 0; i < file_count; ++i) status_of(file_in(mount_point, i));  // all of the metadata
 
-  // The first file has its neighbours read with it; then they are forgotten.
+  // Reading the first file also reads its neighbours, which are then dropped.
   EXPECT_EQ(content_of(0), read_file(file_in(mount_point, 0)));
   for (const RegionType type : {RegionType::data, RegionType::small_data}) {
     for (const std::string& path : region_paths(disk_directory + "/a.cim", type)) drop_cached(path);
@@ -208,12 +208,12 @@ TEST_F(FaultsTest, MetadataThatComesBackIsServedAgain) {
   expect_served(mount_point);
 }
 
-// Half of the readers read what is lost all the time: the others must not notice.
+// Half of the readers keep reading what is lost; the others must not notice.
 TEST_F(FaultsTest, FaultsDisturbNobodyElse) {
   const std::string metadata = regions(RegionType::metadata).at(0);
   const std::string mount_point = mount();
-  // The names and records at the start are there, most of the rest is not; what is known by now
-  // would not be asked for.
+  // Only the names and records at the start are left. What the kernel already knows it would not
+  // ask for.
   std::atomic<int> lost = 0;
   std::atomic<int> wrong = 0;
   fs::resize_file(metadata, fs::file_size(metadata) / 2);
@@ -269,7 +269,7 @@ TEST_F(FaultsTest, ReplacedFilesAreServedAsTheyWere) {
   expect_served(mount_point);
 }
 
-// A file system on a disk of which nothing can be read any more.
+// A file system on a disk from which nothing can be read any more.
 TEST_F(FaultsTest, AFailingDiskIsAnError) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can make a file system on a loop device";
   const std::string on_disk = make_directory("disk");
@@ -362,7 +362,7 @@ TEST_F(FaultsTest, AKilledDaemonLeavesAMountPointThatCanBeUsedAgain) {
     daemon.signal(SIGKILL);
     EXPECT_EQ(128 + SIGKILL, daemon.wait());
   }
-  // The other: of a request that the kernel has taken before it sees the end of the connection.
+  // ECONNABORTED: the kernel took the request before it saw the end of the connection.
   EXPECT_THAT(error_of_reading(file_in(mount_point, 2)), testing::AnyOf(ENOTCONN, ECONNABORTED));
   unmount_image(mount_point);
   mount_image(image_path(), mount_point, {});
@@ -385,7 +385,7 @@ TEST_F(FaultsTest, TheDaemonOutlivesItsTerminal) {
   expect_served(mount_point);
 }
 
-// A group of processes that may use only so much memory.
+// A group of processes with a limit on their memory.
 class MemoryLimit {
  public:
   MemoryLimit() {
@@ -421,7 +421,7 @@ class MemoryLimit {
 
 TEST_F(FaultsTest, ServesWithHardlyAnyMemory) {
   if (!CIMFS_SANDBOX) GTEST_SKIP() << "a sanitizer needs more";
-  // Meson has malloc fill what it gives out: then each thread's buffer of 1 MiB takes all of that.
+  // Meson has malloc fill what it returns, so the buffers of 1 MiB of all threads would count.
   unsetenv("MALLOC_PERTURB_");
   const std::string mount_point = make_directory();
   const MemoryLimit limit;
@@ -438,7 +438,7 @@ TEST_F(FaultsTest, ServesWithHardlyAnyMemory) {
   EXPECT_EQ(0, daemon.wait());
 }
 
-// Each fork has three region files: most are no more than mapped.
+// Each fork has three region files; most of them can only be mapped.
 TEST_F(FaultsTest, ServesMoreRegionFilesThanItMayHaveDescriptors) {
   constexpr int forks = 40;
   const auto content = [](int fork) { return fmt::format("{:020000}", fork); };

@@ -34,7 +34,7 @@ namespace {
 struct Thread {
   std::string id;
   char state = '?';                   // S: sleeps, D: waits for a disk, see proc_pid_status(5)
-  std::vector<std::string> switches;  // how often it has gone to sleep, and been sent to
+  std::vector<std::string> switches;  // how often it has slept, and been preempted
 
   bool operator==(const Thread&) const = default;
 };
@@ -49,7 +49,7 @@ Thread thread_at(const boost::filesystem::path& directory) {
   return thread;
 }
 
-// All but the caller's.
+// Except the caller's.
 std::vector<Thread> threads_of(pid_t process) {
   const std::string caller = std::to_string(gettid());
   std::vector<Thread> threads;

@@ -1,4 +1,4 @@
-// Mounts of what other writers may make: each choice that they have, in each version.
+// Mounts of what other writers may make: each choice that the format leaves them, by version.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

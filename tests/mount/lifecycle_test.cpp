@@ -29,7 +29,7 @@ class LifecycleTest : public MountTest {
     writer.commit();
   }
 
-  // The image mounted at `mount_point`, as the kernel's table has it; "" for none.
+  // The image mounted at `mount_point` according to the kernel's table; "" for none.
   static std::string mounted_at(const std::string& mount_point) {
     for (const MountedImage& mount : mounted_images()) {
       if (mount.mount_point == mount_point) return mount.image;
@@ -120,8 +120,7 @@ TEST_F(LifecycleTest, TheDaemonEndsWellWhenUnmountedByOthers) {
   EXPECT_EQ(0, daemon.wait());
 }
 
-// Often enough that the daemon would be met at whatever it does on its mount point before it
-// serves.
+// Often enough to meet the daemon at everything that it does on its mount point before it serves.
 TEST_F(LifecycleTest, TheMountCanBeUnmountedAsSoonAsItIsThere) {
   make_image();
   const std::string mount_point = make_directory();
@@ -218,8 +217,7 @@ TEST_F(LifecycleTest, TheMountHelpersFakeModeChecksAndDoesNotMount) {
   EXPECT_EQ(32, run_daemon({image_path("b.cim"), mount_point, "-f"}, "mount.cimfs").exit_status);
 }
 
-// mount(8) looks for helpers in /sbin only, so this puts ours there: in a mount namespace of its
-// own.
+// mount(8) looks for helpers only in /sbin, so this puts ours there, in its own mount namespace.
 TEST_F(LifecycleTest, MountAndFstabFindTheHelper) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can make a mount namespace with another /sbin";
   make_image();

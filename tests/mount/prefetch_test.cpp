@@ -25,8 +25,7 @@ std::string content_of(int number) { return std::string(100 + number, static_cas
 
 class PrefetchTest : public MountTest {
  protected:
-  // Mounts `file_count` files, and lists them, as prefetching is only for files that the kernel
-  // knows of.
+  // Mounts `file_count` files and lists them: only files that the kernel knows can be prefetched.
   std::string mount_files(const std::vector<std::string>& options = {}) {
     Writer writer(fresh());
     for (int i = 0; i < file_count; ++i)
@@ -95,8 +94,8 @@ TEST_F(PrefetchTest, SmallDirectoriesAreReadAheadAcross) {
   }
 }
 
-// What cannot be sent yet, as its directory has not been listed, does not end it. A read that comes
-// while another thread has the notes is not looked at, which may happen now and then.
+// Files of unlisted directories cannot be sent yet, which must not end prefetching. Now and then a
+// read may be ignored, because another thread is noting one.
 TEST_F(PrefetchTest, DirectoriesThatAreListedOneByOneAreReadAhead) {
   const std::string root = mount_of(put_directories);
   int sent = 0;
@@ -131,8 +130,7 @@ TEST_F(PrefetchTest, NothingIsSentIfNoneIsWanted) {
   EXPECT_THAT(cached_files(directory), testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
 }
 
-// So far from each other that they are not in order either where the daemon sees two of them in the
-// other order.
+// So far apart that they are not in order even where the daemon sees two of them swapped.
 TEST_F(PrefetchTest, ReadsAgainstTheOrderSendNothing) {
   const std::string directory = mount_files();
   std::vector<int> read;
@@ -149,8 +147,8 @@ TEST_F(PrefetchTest, AWalkThatReadsNothingSendsNothing) {
   EXPECT_THAT(cached_files(directory), testing::IsEmpty());
 }
 
-// Each round the daemon gets the signal while files are read in order, often enough that it comes
-// while one is being sent that is being read.
+// In each round the daemon gets the signal while files are read in order: often enough to hit the
+// moment at which it sends a file that is being read.
 class SignalWhileReadingTest : public PrefetchTest {
  protected:
   void expect_end(int signal, int exit_status) {
@@ -186,8 +184,8 @@ TEST_F(SignalWhileReadingTest, EndsTheDaemon) { expect_end(SIGTERM, 0); }
 
 TEST_F(SignalWhileReadingTest, CanKillTheDaemon) { expect_end(SIGKILL, 128 + SIGKILL); }
 
-// Whether a process that has mapped the file at `path` reads its pages one by one, as it may have
-// asked for: see VmFlags in proc_pid_smaps(5).
+// Whether a process that has mapped the file at `path` has asked for no read-ahead of it (VmFlags
+// in proc_pid_smaps(5)).
 bool reads_pages_alone(pid_t process, const std::string& path) {
   std::ifstream mappings("/proc/" + std::to_string(process) + "/smaps");
   bool of_file = false;
@@ -199,7 +197,7 @@ bool reads_pages_alone(pid_t process, const std::string& path) {
   return false;
 }
 
-// A cold image is small work for the disk until somebody looks at more than the root.
+// A cold image costs the disk little until somebody looks beyond the root.
 TEST_F(PrefetchTest, MetadataIsReadAheadOnceADirectoryIsLookedInto) {
   {
     Writer writer(fresh());

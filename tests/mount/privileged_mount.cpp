@@ -1,5 +1,5 @@
 // privileged_mount IMAGE DIRECTORY: mounts an image as a set-user-id program would. Exits with 77
-// if it is none.
+// if it is not one.
 #include <cstdio>
 
 #include <cim/error.h>

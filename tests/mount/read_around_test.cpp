@@ -1,4 +1,4 @@
-// What a daemon has read from the disk with what it was asked for.
+// What a daemon reads from the disk besides what it was asked for.
 #include <boost/filesystem.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -35,18 +35,18 @@ class ReadAroundTest : public MountTest {
     ASSERT_EQ(cached(), 0);
   }
 
-  // Reads the first file that lies wholly behind so many bytes of the others.
+  // Reads the first file that begins after this many bytes of others.
   void read_behind(std::size_t bytes) const {
     const std::string name = name_of(bytes / file_size + 1);
     EXPECT_EQ(read_file(root_ + name).substr(0, name.size()), name);
   }
 
-  // Of the data of all files.
+  // How much of the data of all files is in the page cache.
   std::size_t cached() const {
     return cached_bytes(region_, boost::filesystem::file_size(region_));
   }
 
-  // The same, once it is as much or some time has passed.
+  // The same, once it is at least `bytes` or some time has passed.
   std::size_t wait_for_cached(std::size_t bytes) const {
     wait_until([&] { return cached() >= bytes; });
     return cached();

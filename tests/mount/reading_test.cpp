@@ -146,14 +146,14 @@ TEST_F(ReadingTest, AnyImageNameIsListedAndFound) {
   for (const std::u16string& name : odd_names()) names.insert(image_to_linux_name(name));
   ASSERT_EQ(odd_names().size(), names.size());
 
-  // The kernel knows what it has listed, so they are looked up first.
+  // Looked up before they are listed: what the kernel has listed it need not look up.
   const std::string root = mount("forged.cim") + "/";
   for (const std::string& name : names) EXPECT_EQ(name, read_file(root + name));
   EXPECT_THAT(list_directory(root), testing::ElementsAreArray(names));
 }
 
 TEST_F(ReadingTest, NamesThatOnlyLinuxCouldNotHaveAreListedAndFound) {
-  // 255 units of 3 bytes in UTF-8, and those that need an escape besides.
+  // 255 units of 3 bytes each in UTF-8, and names that also need an escape.
   const std::vector<std::string> names = {
       image_to_linux_name(std::u16string(max_name_units, u'\u20ac')),
       image_to_linux_name(std::u16string(max_name_units, u'\xD800'))};
@@ -234,7 +234,7 @@ TEST_F(ReadingTest, WhatIsNotWrittenReadsAsZerosAndTakesNoSpace) {
   EXPECT_EQ(std::string(size, '\0'), read_file(root + "never"));
   EXPECT_EQ(size, status_of(root + "never").st_size);
   EXPECT_EQ(0, status_of(root + "never").st_blocks);
-  // Tools look for holes in what takes less space than its size.
+  // Tools look for holes in files that take less space than their size.
   EXPECT_EQ(4096 / 512, status_of(root + "partly").st_blocks);
 }
 
@@ -403,7 +403,7 @@ TEST_F(ReadingTest, StatfsTellsTheImagesSize) {
   EXPECT_EQ(255, statistics.f_namemax);
 }
 
-// A handle outlives what the kernel remembers: an NFS client holds it over a restart of the server.
+// A handle outlives the kernel's memory of the file: NFS clients keep it over a server restart.
 TEST_F(ReadingTest, HandlesStayGoodOnAnotherMount) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can open by handle";
   const std::string root = mount_of([](Writer& writer) {

@@ -1,5 +1,5 @@
-// Images that Windows made, all below the directory $CIMFS_WINDOWS_IMAGES: opened, walked, checked,
-// mounted and built upon. None are part of the project.
+// Images that Windows made, found below the directory $CIMFS_WINDOWS_IMAGES: opened, walked,
+// checked, mounted and built upon. None is part of the project.
 #include <cstdlib>
 
 #include <boost/filesystem.hpp>
@@ -75,7 +75,7 @@ TEST_F(RealImagesTest, AreMountedAsTheyAre) {
   }
 }
 
-// A fork has what it is made of, and finds data that it is given again.
+// A fork has what its base has, and finds data in the base that it is given again.
 TEST_F(RealImagesTest, AreForked) {
   for (const fs::path& path : images_) {
     SCOPED_TRACE(path);

@@ -1,4 +1,4 @@
-// What a mount, and the daemon behind it, may do.
+// What a mount and its daemon may do.
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -44,7 +44,7 @@ class RightsTest : public MountTest {
   }
 };
 
-// The fields `name` of /proc/PID/status, of each thread of the process.
+// The field `name` of /proc/PID/status for each thread of the process.
 std::vector<std::string> status_of_threads(pid_t pid, const std::string& name) {
   std::vector<std::string> values;
   for (const std::string& thread : list_directory(fmt::format("/proc/{}/task", pid))) {
@@ -86,7 +86,7 @@ bool open_fuse_to_all(const std::string& directory) {
          ::mount(own.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
 }
 
-// Runs `action` as an ordinary user, in a process of its own. A failure there is one here.
+// Runs `action` as an ordinary user in another process. Its failures are failures of the test.
 template <typename Action>
 void as_nobody(const std::string& home, Action&& action) {
   const pid_t child = fork();
@@ -136,7 +136,7 @@ TEST_F(RightsTest, TheDaemonServesInASandbox) {
   EXPECT_THAT(status_of_threads(daemon.pid(), "NoNewPrivs"), AllOf(Not(IsEmpty()), Each("1")));
   EXPECT_THAT(status_of_threads(daemon.pid(), "Seccomp"), AllOf(Not(IsEmpty()), Each("2")));
   for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
-    if (std::string_view(set) == "CapBnd" && geteuid() != 0) continue;  // for root to drop
+    if (std::string_view(set) == "CapBnd" && geteuid() != 0) continue;  // only root can drop it
     EXPECT_THAT(status_of_threads(daemon.pid(), set),
                 AllOf(Not(IsEmpty()), Each("0000000000000000")))
         << set;
@@ -163,7 +163,7 @@ TEST_F(RightsTest, WhatIsMountedOverAMountStays) {
   EXPECT_EQ("content", read_file(mount_point + "/file"));
 }
 
-// A program that runs with the rights of another than its caller, who says what its $PATH is.
+// A program that runs with another user's rights and whose caller chooses its $PATH.
 class PrivilegedTest : public RightsTest {
  protected:
   void SetUp() override {
@@ -191,7 +191,7 @@ class PrivilegedTest : public RightsTest {
         .value();
   }
 
-  // Where a daemon has left its environment when it was run.
+  // The file to which the daemon there, if run, writes its environment.
   std::string environment_in(const std::string& place) const {
     return home_ / (place + "-was-run");
   }

@@ -1,4 +1,4 @@
-// What the mount of an image that was made on Windows looks like.
+// What a mount of an image made on Windows looks like.
 #include <cerrno>
 
 #include <gmock/gmock.h>
@@ -71,7 +71,7 @@ TEST_F(WindowsImageTest, AbsoluteLinksLeadToFilesOfTheImageInEachVersion) {
     const std::string image = make_directory("images" + std::to_string(version));
     const std::string root = make_directory("version" + std::to_string(version));
     const ForegroundDaemon daemon(forge_absolute_links(image, version), root);
-    // What is asked first has nothing else to go by.
+    // The link is read first, when nothing else is known yet.
     char target[64] = "";
     EXPECT_EQ(12, readlink((root + "/d/e/link").c_str(), target, sizeof(target))) << version;
     EXPECT_STREQ("../../d/file", target);

@@ -1,4 +1,4 @@
-// Digests that tests know by heart.
+// Digests to compare with those in tests.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// What a call fails with, in tests.
+// The error that a call fails with.
 #pragma once
 
 #include <optional>

@@ -14,7 +14,7 @@
 
 namespace cim::test {
 
-// A file system on a loop device. Only root can have one. Unmounted when destroyed.
+// A file system on a loop device, for root only. Unmounted when destroyed.
 class FailingDisk {
  public:
   // Keeps the disk in the new file `disk` and mounts it at the directory `mount_point`.
@@ -33,7 +33,7 @@ class FailingDisk {
 
   bool mounted() const { return mounted_; }
 
-  // From here on only what is in memory can be read, of `files` no more than their headers. Returns
+  // From now on only what is in memory can be read, and of `files` only the headers. Returns
   // whether that worked.
   bool fail(const std::vector<std::string>& files) const {
     if (!succeeds({"mount", "-o", "remount,ro", mount_point_})) return false;

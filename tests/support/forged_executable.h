@@ -9,8 +9,8 @@
 
 namespace cim::test {
 
-// A PE image that no program could run, but whose headers say where its sections are. Change what
-// is to be different, then take bytes().
+// A PE image that cannot run, but whose headers say where its sections are. Change its fields as
+// needed, then take bytes().
 struct ForgedExecutable {
   struct Section {
     std::uint32_t address;
@@ -19,8 +19,8 @@ struct ForgedExecutable {
     std::uint32_t size;
   };
 
-  // One without `overlay` bytes after the last section has three sections with data: at 0x400,
-  // 0x600 bytes; at 0xA00, 0x1200 bytes; at 0x1C00, 0x200 bytes. A fourth is only in memory.
+  // Three sections have data: 0x600 bytes at 0x400, 0x1200 at 0xA00, 0x200 at 0x1C00. A fourth is
+  // only in memory. `overlay` bytes follow the last section.
   explicit ForgedExecutable(std::size_t overlay = 0) : length(0x1E00 + overlay) {}
 
   std::string bytes() const {
@@ -53,7 +53,7 @@ struct ForgedExecutable {
     return text;
   }
 
-  // Of the headers, with the section table.
+  // The length of the headers, including the section table.
   std::size_t head_length() const {
     return pe_header + 24 + optional_header_size + 40 * sections.size();
   }

@@ -1,4 +1,4 @@
-// Images whose every byte is known, so that no change of what is written goes unseen.
+// Images whose every byte is known, so that no change in what is written goes unnoticed.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@
 
 namespace cim::test {
 
-// SHA-256 of the files of an image: "image" for that of its name, "region_0", "objectid_0" and so
-// on for those of its last region set.
+// SHA-256 of the files of an image: "image" is the filesystem file; "region_0", "objectid_0" and
+// so on are those of its last region set.
 using GoldenDigests = std::map<std::string, std::string>;
 
 inline GoldenDigests digests_of(const std::string& directory, const std::string& image) {
@@ -30,7 +30,7 @@ inline GoldenDigests digests_of(const std::string& directory, const std::string&
   return digests;
 }
 
-// A failure names the files that differ, and has the new digests to put into the test.
+// A failure names the files that differ, and prints the new digests for the test.
 inline void expect_golden(const GoldenDigests& expected, const GoldenDigests& actual) {
   if (expected == actual) return;
   std::string differing;
@@ -44,8 +44,8 @@ inline void expect_golden(const GoldenDigests& expected, const GoldenDigests& ac
     if (found != expected.end() && found->second != digest) differing += " " + name;
     renewed += "      {\"" + name + "\", \"" + digest + "\"},\n";
   }
-  ADD_FAILURE() << "An image is made of other bytes than before. Files that differ:" << differing
-                << "\nIf that is meant, say so in the commit, and put these into the test:\n"
+  ADD_FAILURE() << "The bytes of an image have changed. Files that differ:" << differing
+                << "\nIf that is intended, say so in the commit, and put these into the test:\n"
                 << renewed;
 }
 

@@ -1,4 +1,4 @@
-// Writing and reading small images in tests.
+// Writes and reads small images.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Comparing directories of files in tests.
+// Compares directories of files.
 #pragma once
 
 #include <filesystem>
@@ -25,7 +25,7 @@ inline std::string bytes_of_file(const std::string& path) {
   return bytes;
 }
 
-// The directories have the same files, and have any.
+// Expects the directories to have the same files, at least one.
 inline void expect_same_files(const std::string& a, const std::string& b) {
   const std::set<std::string> names = names_in(a);
   EXPECT_FALSE(names.empty()) << a;

@@ -7,7 +7,7 @@
 
 namespace cim::test {
 
-// Created empty, removed with all that is in it when destroyed.
+// Created empty, and removed with its contents when destroyed.
 class TemporaryDirectory {
  public:
   TemporaryDirectory()

@@ -1,4 +1,4 @@
-// Symbolic links as Windows makes them, in tests.
+// Symbolic links as Windows makes them.
 #pragma once
 
 #include <string>
@@ -11,14 +11,14 @@
 
 namespace cim::test {
 
-// A REPARSE_DATA_BUFFER: `flags` only where a link is a symbolic one.
+// A REPARSE_DATA_BUFFER, which has flags only if `tag` is that of a symbolic link.
 inline std::vector<std::byte> windows_link(std::uint32_t tag, std::u16string_view target) {
   const auto length = static_cast<std::uint16_t>(target.size() * sizeof(char16_t));
   std::string payload;
   const auto append = [&payload](const auto& value) {
     payload.append(reinterpret_cast<const char*>(&value), sizeof(value));
   };
-  // Where in what follows the substitute name and the print name are.
+  // Offset and length of the substitute name, then of the print name.
   for (const std::uint16_t field : {std::uint16_t{0}, length, length, std::uint16_t{0}}) {
     append(field);
   }
@@ -28,8 +28,8 @@ inline std::vector<std::byte> windows_link(std::uint32_t tag, std::u16string_vie
 }
 
 // Writes an image of version `major` into `directory`: the file `d/file`, and the links `d/e/link`
-// and `top` to `C:\d\file`. Returns its path. Before version 2 no record tells where a file is,
-// which the Linux target of such a link depends on.
+// and `top` to `C:\d\file`. Returns its path. Before version 2 no record names the
+// file's directory, on which the Linux target of such a link depends.
 inline std::string forge_absolute_links(const std::string& directory, std::uint32_t major) {
   ForgedImage forged;
   forged.header.common.version_major = major;
