@@ -14,7 +14,7 @@ FILES_BEFORE_ADD = 1_000_000
 
 
 class Creating:
-    """Measures how long `builders` take for `tree`. What they make is below `work` for a while."""
+    """Measures how long `builders` take for `tree`. Their output is kept in `work` only briefly."""
 
     def __init__(self, work: Path, tree: Path, builders: list[Builder], results: Results) -> None:
         self.output = work / "created"
@@ -39,7 +39,7 @@ class Creating:
 
 class Adding:
     """
-    Measures `cim add` of one file to a large image. The rebuild that it is compared with is that of
+    Measures `cim add` of one file to a large image, compared with a rebuild of that image by
     `make_image`, which has no sources to read.
     """
 

@@ -50,8 +50,8 @@ class Generator {
   }
 
  private:
-  // Creates files `first` up to `last` in directories below `parent` (with its trailing `\`), each
-  // of which leads to `width` directories of files.
+  // Creates the files from `first` up to but not including `last` in directories below `parent`
+  // (with a trailing `\`), each of which holds `width` directories of files.
   void nested_directories(const std::u16string& parent, std::uint64_t width, std::uint64_t first,
                           std::uint64_t last) {
     const std::uint64_t files = width * files_per_directory;

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-# Run by the rows. Only images and trees are to be cold, not these.
+# The programs that are measured. Only images and trees are cold, not these.
 PROGRAMS = (
     "bash", "cat", "cim", "cimfs", "dd", "erofsfuse", "find", "fio", "ls", "mount", "squashfuse_ll",
     "umount", "wimmount", "xargs",
@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 class Failure(Exception):
-    """What ends a benchmark, in words for its user."""
+    """The reason why a benchmark ends early, in words for the user."""
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> str:
@@ -36,7 +36,7 @@ def run(command: Sequence[str], cwd: Path | None = None) -> str:
 
 
 def timed(command: Sequence[str], cwd: Path | None = None) -> float:
-    """Runs `command`, whose output is thrown away, and returns its seconds."""
+    """Runs `command`, discards its output, and returns the seconds that it took."""
     start = time.perf_counter()
     done = subprocess.run(
         command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
@@ -63,7 +63,7 @@ def files_of_programs() -> frozenset[Path]:
 
 
 def drop_caches() -> None:
-    """Makes everything cold but the programs."""
+    """Makes everything cold except the programs."""
     os.sync()
     Path("/proc/sys/vm/drop_caches").write_text("3\n")
     for file in files_of_programs():
@@ -71,7 +71,7 @@ def drop_caches() -> None:
 
 
 def use_build(build: Path) -> None:
-    """Makes the programs of the build directory `build` those that are run."""
+    """Puts the programs of the build directory `build` first in $PATH."""
     cim, cimfs = build / "src/cli/cim", build / "fuse/cimfs"
     for program in (cim, cimfs):
         if not program.exists():

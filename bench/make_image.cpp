@@ -1,6 +1,6 @@
 // bench_make_image IMAGE COUNT [--flat | --deep]
 //
-// Makes an image of COUNT generated files. Prints the most memory that this took, in KiB.
+// Makes an image of COUNT generated files. Prints the peak of its memory use in KiB.
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace {
 
-// Not getrusage(2): its figure starts with that of the process that executed this program.
+// Not getrusage(2): its peak includes that of the process that executed this program.
 std::uint64_t peak_memory_kib() {
   const char* const path = "/proc/self/status";
   std::ifstream status(path);

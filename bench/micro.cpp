@@ -25,7 +25,7 @@ constexpr std::int64_t small = 10;
 constexpr std::int64_t middle = 1'000;
 constexpr std::int64_t large = 100'000;
 
-// Where images are made: in memory, so that the disk is not what is measured.
+// Where images are made: in memory, so as not to measure the disk.
 class ImageDirectory {
  public:
   ImageDirectory() : path_("/dev/shm" / fs::unique_path("cimfs-bench-%%%%-%%%%-%%%%")) {
@@ -48,7 +48,7 @@ class ImageDirectory {
     return path;
   }
 
-  // For a Writer whose image replaces that of the one before.
+  // For a Writer whose image replaces the previous one.
   Writer::Options new_image() const {
     Writer::Options options;
     options.directory = path_.string();
@@ -85,7 +85,7 @@ void open_image(benchmark::State& state) {
 }
 
 void find(benchmark::State& state) {
-  constexpr std::size_t stride = 7919;  // a prime: hops about the directory, meets every name
+  constexpr std::size_t stride = 7919;  // a prime: jumps around the directory and meets every name
   const Image image(images().flat_image(state.range()));
   const File directory = flat_directory(image);
   const std::vector<std::u16string> names = generated_names(state.range());
@@ -112,7 +112,7 @@ void list_directory(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range());
 }
 
-// Only the commit, which writes the link table of the directory and the file table, is timed.
+// Times only the commit, which writes the link table of the directory and the file table.
 void commit_directory(benchmark::State& state) {
   const std::vector<std::u16string> names = generated_names(state.range());
   for (auto _ : state) {

@@ -1,11 +1,11 @@
-"""What cimfs is measured against: image formats with what makes them, and what mounts them."""
+"""What cimfs is compared with: image formats, and the programs that make and mount them."""
 
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-CIMFS = "cimfs"  # its name among the peers and among the tools that build
+CIMFS = "cimfs"  # its name as a peer and as a builder
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Builder:
     command: tuple[str, ...]  # with {source} and {image}
 
     def missing(self) -> str | None:
-        """What has to be installed first."""
+        """What must be installed first."""
         return None if shutil.which(self.command[0]) else f"Debian package {self.package}"
 
     def command_for(self, source: Path, image: Path) -> list[str]:
@@ -32,10 +32,10 @@ class Peer:
     package: str
     builder: Builder | None = None
     command: tuple[str, ...] = ()  # with {image} and {mount}
-    kernel_file_system: str | None = None  # what the kernel must know
+    kernel_file_system: str | None = None  # that the kernel must support
 
     def missing(self) -> str | None:
-        """What it lacks here."""
+        """What this machine lacks for it."""
         if self.builder is None:
             return None
         if shutil.which(self.command[0]) is None:
@@ -57,7 +57,7 @@ def kernel_knows(file_system: str) -> bool:
 
 CIM = Builder(CIMFS, "cimfs", ("cim", "create", "{image}", "{source}"))
 TAR = Builder("tar", "tar", ("tar", "-cf", "{image}", "-C", "{source}", "."))
-# As cim does: not done before the disk has it.
+# Like cim, ends only when the data is on the disk.
 TAR_SYNCED = Builder(
     "tar, synced", "tar", ("bash", "-c", "tar -cf {image} -C {source} . && sync {image}")
 )

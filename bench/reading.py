@@ -23,7 +23,7 @@ Step = Callable[[Path], float]  # does its work below a root directory, returns 
 
 @dataclass(frozen=True)
 class Phase:
-    """What is done in one mount, made with cold caches. Each step finds what the last one left."""
+    """Steps within one mount, made with cold caches. Each finds what the last one cached."""
 
     source: Path
     steps: tuple[tuple[str, Step], ...]  # row, work
@@ -81,7 +81,7 @@ def read_randomly(threads: int) -> Step:
 
 
 def write_shuffled_list(tree: Path, file_list: Path) -> None:
-    """The paths of the files of `tree`, each ended by a NUL, always in the same random order."""
+    """Lists the files of `tree`, each with a NUL at the end, always in the same random order."""
     listed = run(["find", ".", "-type", "f", "-print0"], cwd=tree).split("\0")[:-1]
     paths = sorted(listed)
     random.Random(SEED).shuffle(paths)
@@ -102,7 +102,7 @@ def make_phases(tree: Path, large: Path, file_list: Path) -> list[Phase]:
 
 
 def digest(root: Path) -> str:
-    """Of the names and contents of all files."""
+    """A digest of the names and contents of all files."""
     return run(
         pipeline("find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum -- | sha256sum"),
         cwd=root,
@@ -111,7 +111,7 @@ def digest(root: Path) -> str:
 
 class Reading:
     """
-    Measures `peers`, whose images it makes in `work`, in `phases`. Notes the rows `wanted` in
+    Makes images for `peers` in `work`, measures them in `phases`, and notes the rows `wanted` in
     `results`.
     """
 

@@ -12,12 +12,12 @@ from targets import ROWS, TABLES, Row, Samples, format_ratio, medians_of
 
 
 def format_seconds(seconds: float) -> str:
-    """With three digits that count."""
+    """With three significant digits."""
     return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:#.3g}"
 
 
 def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """All columns but the first are numbers, on the right."""
+    """All columns but the first are numbers, aligned to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(header, *lines)]
     rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
 
@@ -30,7 +30,7 @@ def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str
 
 
 def cell(peer: str, medians: dict[str, float]) -> str:
-    """The seconds of a peer, and in brackets those of cimfs divided by them."""
+    """The seconds of a peer, and in brackets the ratio of cimfs to them."""
     if peer not in medians:
         return "–"
     if peer == CIMFS or CIMFS not in medians:
@@ -39,7 +39,7 @@ def cell(peer: str, medians: dict[str, float]) -> str:
 
 
 def spread(samples: dict[str, list[float]]) -> str:
-    """The slowest round divided by the fastest, of the peer where that is the most."""
+    """The slowest round divided by the fastest, for the peer where this is largest."""
     return f"{max(max(seconds) / min(seconds) for seconds in samples.values()):.2f}"
 
 
@@ -66,7 +66,7 @@ def tables(samples: Samples) -> str:
 
 
 class Results:
-    """All samples so far. Whatever ends the run, they are in the JSON `file`, if one is wanted."""
+    """All samples so far. The JSON `file`, if any, has them whatever ends the run."""
 
     def __init__(self, facts: dict[str, object], file: Path | None) -> None:
         self.facts = facts
@@ -79,7 +79,7 @@ class Results:
         self.write()
 
     def finish(self) -> None:
-        """To be called when nothing is left to measure."""
+        """Call when nothing is left to measure."""
         self.finished = True
         self.write()
 
@@ -115,8 +115,8 @@ def require_chart_library() -> None:
 
 
 def write_chart(file: Path, samples: Samples) -> None:
-    """A small bar chart for each row, of the medians."""
-    from matplotlib import pyplot  # large, and needed for this only
+    """A small bar chart of the medians for each row."""
+    from matplotlib import pyplot  # large, and needed only here
 
     columns = 3
     rows = [row for row in ROWS if row.name in samples]

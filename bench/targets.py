@@ -1,4 +1,4 @@
-"""The rows of the tables, and what each is to reach."""
+"""The rows of the tables, and the target of each."""
 
 from dataclasses import dataclass
 from statistics import median

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from machine import Failure, run
 
-PATIENCE = 10.0  # seconds, with daemons that start or end
+PATIENCE = 10.0  # seconds to wait for daemons to start or end
 POLL = 0.0005
 
 
@@ -31,7 +31,7 @@ def workspace(parent: Path) -> Iterator[Path]:
 @contextmanager
 def mounted(command: Sequence[str], mount_point: Path) -> Iterator[float]:
     """
-    Mounts something on `mount_point` with `command`. Yields the seconds from there until the root
+    Mounts something on `mount_point` with `command`. Yields the seconds that passed until the root
     had been listed.
     """
     mount_point.mkdir(exist_ok=True)
@@ -50,8 +50,8 @@ def mounted(command: Sequence[str], mount_point: Path) -> Iterator[float]:
 
 def unmount(mount_point: Path) -> None:
     """
-    Unmounts what is mounted and waits for its daemon to end: what a process has mapped stays in
-    memory when caches are dropped. What is still busy, as after an interrupt, is detached.
+    Unmounts what is mounted and waits for its daemon to end: dropping caches does not drop what a
+    process has mapped. A mount that is still busy, as after an interrupt, is detached.
     """
     if not os.path.ismount(mount_point):
         return
@@ -79,5 +79,5 @@ def daemons(mount_point: Path) -> list[Path]:
 
 
 def directory_bytes(directory: Path) -> int:
-    """The sizes of the files of `directory`, added up."""
+    """The total size of the files in `directory`."""
     return sum(path.lstat().st_size for path in directory.rglob("*") if path.is_file())
