@@ -6,10 +6,10 @@
  * learn.microsoft.com), so that a program written for Windows compiles. What differs:
  *   - PCWSTR is UTF-16 in char16_t, as on Windows; Linux's wchar_t is 32 bits wide. Write u"a\\b".
  *   - A containing path is a Linux path, with `/`, and names a directory that this process sees. It
- *     and the names of images are turned to UTF-8; a lone surrogate U+DC80 to U+DCFF stands for the
- *     byte 80 to FF, so that every Linux path can be given.
+ *     and the names of images are converted to UTF-8; a lone surrogate U+DC80 to U+DCFF stands for
+ * the byte 80 to FF, so that every Linux path can be given.
  *   - Two functions are our additions: CimGetVolumePath() tells where an image is mounted, and
- *     CimGetLastErrorMessage() why a call has failed.
+ *     CimGetLastErrorMessage() why a call failed.
  *
  * A path inside an image is relative to its root: names of up to 255 units with `\` between them,
  * up to 32,767 units in all, a leading `\` allowed. `\` alone is the root directory, which every
@@ -50,7 +50,7 @@
 /*
  * Types of <windows.h>: those of the functions below, and those that programs use together with
  * them. A program that has its own defines CIMFS_NO_WINDOWS_TYPES, or includes its <windef.h>
- * first; they must be laid out as here.
+ * first; its types must be laid out as these.
  */
 #if !defined(CIMFS_NO_WINDOWS_TYPES) && !defined(_WINDEF_)
 
@@ -278,13 +278,13 @@ typedef enum CIM_CREATE_IMAGE_FLAGS
 #endif
 { CIM_CREATE_IMAGE_NONE = 0x0,
   CIM_CREATE_DO_NOT_EXPAND_PE_IMAGES = 0x1, /* see CimCreateImage() */
-  CIM_CREATE_FIXED_SIZE_CHUNKS = 0x2,       /* not supported, as the next two and the last */
+  CIM_CREATE_FIXED_SIZE_CHUNKS = 0x2,       /* not supported, nor are the next two and the last */
   CIM_CREATE_IMAGE_BLOCK_CIM = 0x4,
   CIM_CREATE_IMAGE_SINGLE_FILE_CIM = 0x8,
   CIM_CREATE_IMAGE_CONSISTENT_CIM = 0x10, /* changes nothing: equal calls always make equal files */
   CIM_CREATE_IMAGE_VERIFIED_CIM = 0x40 } CIM_CREATE_IMAGE_FLAGS;
 
-/* The names of the last two are ours, likewise. */
+/* The names of the last two are ours too. */
 typedef enum CIM_MOUNT_IMAGE_FLAGS
 #ifdef __cplusplus
     : UINT32
@@ -294,7 +294,7 @@ typedef enum CIM_MOUNT_IMAGE_FLAGS
   CIM_MOUNT_ENABLE_DAX = 0x2, /* this and the next two change nothing: Linux caches anyway */
   CIM_MOUNT_CACHE_FILES = 0x4,
   CIM_MOUNT_CACHE_REGIONS = 0x8,
-  CIM_MOUNT_BLOCK_CIM = 0x10, /* not supported, as the next two */
+  CIM_MOUNT_BLOCK_CIM = 0x10, /* not supported, nor are the next two */
   CIM_MOUNT_SINGLE_FILE_CIM = 0x20,
   CIM_MOUNT_VERIFIED_CIM = 0x80 } CIM_MOUNT_IMAGE_FLAGS;
 
@@ -303,8 +303,8 @@ typedef enum CIM_MOUNT_IMAGE_FLAGS
  * of the three buffers is optional: NULL and size 0, sizes in bytes, at most 65,535.
  */
 typedef struct _CIMFS_FILE_METADATA {
-  UINT32 Attributes; /* FILE_ATTRIBUTE_*. Others than those above are ignored; _REPARSE_POINT
-                        follows from ReparseDataBuffer. */
+  UINT32 Attributes; /* FILE_ATTRIBUTE_*. All but those above are ignored; _REPARSE_POINT follows
+                        from ReparseDataBuffer. */
   INT64 FileSize;    /* bytes, below 2^48; ignored for a directory */
   LARGE_INTEGER CreationTime;
   LARGE_INTEGER LastWriteTime;
@@ -323,15 +323,15 @@ typedef struct _CIMFS_FILE_METADATA {
  * Opens an image for writing. Nothing is visible to others before CimCommitImage().
  *
  * Executables (PE images) are stored as on Windows, with their sections moved apart, so that each
- * can be mapped from where it is in the region file. They read as before. CimCreateImage2() can
- * store them plainly.
+ * can be mapped straight from the region file. They read as before. CimCreateImage2() can store
+ * them plainly.
  *
  * imageContainingPath: the existing directory that holds the image's files.
  * existingImageName: the image to build on, such as u"app.cim"; NULL: start empty. A symbolic link
- *     stands for the image that it leads to, in the directory of that one.
+ *     stands for the image that it leads to, in that image's directory.
  * newImageName: the image that the commit makes. NULL or the same as existingImageName: the commit
  *     replaces that image. Another name: the commit makes a fork, and the existing image stays.
- * cimImageHandle: receives the handle, NULL on failure; to be closed with CimCloseImage().
+ * cimImageHandle: receives the handle, NULL on failure; close it with CimCloseImage().
  *
  * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`,
  * or a fork whose existing image is behind a link to another directory. E_ACCESSDENIED: no
@@ -365,14 +365,14 @@ CIMFS_API HRESULT CimCreateImage2(PCWSTR imageContainingPath,
  * Creates a file or, with FILE_ATTRIBUTE_DIRECTORY, a directory, and opens its primary stream.
  *
  * Replaces whatever is at the path, with everything below it; but a directory created over a
- * directory only replaces its metadata, and the contents stay. A file has exactly FileSize bytes:
- * it can be written up to that, and what is never written reads as zero.
+ * directory only replaces its metadata and keeps the contents. A file has exactly FileSize bytes:
+ * it cannot be written past that, and what is never written reads as zero.
  *
- * fileMetadata: see there; its buffers are checked and copied.
- * cimStreamHandle: receives the handle, NULL on failure; to be closed with CimCloseStream() before
- *     anything else is done with the image. A directory's can only be closed.
+ * fileMetadata: see CIMFS_FILE_METADATA; the buffers are checked and copied.
+ * cimStreamHandle: receives the handle, NULL on failure; close it with CimCloseStream() before
+ * doing anything else with the image. A directory's handle can only be closed.
  *
- * E_INVALIDARG: invalid path, or malformed metadata: a negative size or one of 2^48 and more, a
+ * E_INVALIDARG: invalid path, or malformed metadata: a negative size or one of 2^48 or more, a
  *     buffer that is NULL but has a size or the reverse, or one that does not parse.
  * ERROR_PATH_NOT_FOUND: the parent is not an existing directory.
  * ERROR_SHARING_VIOLATION: a stream of the image is open.
@@ -384,13 +384,13 @@ CIMFS_API HRESULT CimCreateFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageR
                                 CIMFS_STREAM_HANDLE* cimStreamHandle);
 
 /*
- * Creates a named stream of an existing file or directory, and opens it. Replaces one of that name.
+ * Creates a named stream of an existing file or directory, and opens it. Replaces one by that name.
  *
  * imageRelativePath: `path:name` or `path:name:$DATA`.
- * streamSize: in bytes, below 2^48; as FileSize of CimCreateFile().
+ * streamSize: in bytes, below 2^48; works as FileSize of CimCreateFile() does.
  * cimStreamHandle: as for CimCreateFile().
  *
- * E_INVALIDARG: invalid path, or one that names no stream; a size of 2^48 and more.
+ * E_INVALIDARG: invalid path, or one that names no stream; a size of 2^48 or more.
  * ERROR_PATH_NOT_FOUND: no such file or directory.
  * ERROR_SHARING_VIOLATION: a stream of the image is open.
  *
@@ -405,7 +405,7 @@ CIMFS_API HRESULT CimCreateAlternateStream(CIMFS_IMAGE_HANDLE cimImageHandle,
  * imageRelativePath.
  *
  * E_INVALIDARG: an invalid path, or one that names a stream.
- * E_ACCESSDENIED: existingImageRelativePath is a directory, or there is one at imageRelativePath.
+ * E_ACCESSDENIED: existingImageRelativePath or imageRelativePath is a directory.
  * ERROR_PATH_NOT_FOUND: no such existing file, or no parent directory for the new name.
  * ERROR_SHARING_VIOLATION: a stream of the image is open.
  *
@@ -444,10 +444,10 @@ CIMFS_API HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageR
 /*
  * Appends bufferSize bytes of `buffer` to a stream, at its write position.
  *
- * E_INVALIDARG: the handle, or the handle of a directory.
+ * E_INVALIDARG: an invalid handle, or that of a directory.
  * E_POINTER: `buffer` is NULL.
  * ERROR_HANDLE_EOF: the data reaches past the size that the stream was created with. What fits has
- *     been written.
+ *     then been written.
  *
  * Microsoft: "CimWriteStream function (cimfs.h)".
  */
@@ -464,10 +464,10 @@ CIMFS_API void CimCloseStream(CIMFS_STREAM_HANDLE cimStreamHandle);
 /*
  * Makes the image durable and visible, all at once. The handle can then only be closed.
  *
- * E_INVALIDARG: the handle, or an image that is committed already.
- * ERROR_SHARING_VIOLATION: a stream of the image is open, or the image to replace is mounted. It
- * can be committed again later. After another failure the image can only be closed; an existing
- * image is unchanged.
+ * E_INVALIDARG: an invalid handle, or an image that is already committed.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open, or the image to replace is mounted. The
+ * commit can be tried again later. After any other failure the image can only be closed; an
+ * existing image is unchanged.
  *
  * Microsoft: "CimCommitImage function (cimfs.h)".
  */
@@ -485,10 +485,10 @@ CIMFS_API void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 /*
  * Reads a file of a committed image, which need not be mounted.
  *
- * imagePath: a Linux path, of the filesystem file.
+ * imagePath: the Linux path of the filesystem file.
  * filePath: the file, as a path inside the image. Reparse points are not followed.
  * offset: where to start, in bytes.
- * buffer, bufferSize: receives the bytes from `offset` on, as many as there are and fit.
+ * buffer, bufferSize: receives the bytes from `offset` on, as many as exist and fit.
  * bytesRead: receives their number; 0 at and past the end of the file, and on failure.
  * bytesRemaining: receives the number of bytes after those; 0 on failure.
  *
@@ -503,15 +503,15 @@ CIMFS_API HRESULT CimReadFile(PCWSTR imagePath, PCWSTR filePath, UINT64 offset, 
                               UINT64 bufferSize, UINT64* bytesRead, UINT64* bytesRemaining);
 
 /*
- * Tells about a file or directory of a committed image, which need not be mounted.
+ * Describes a file or directory of a committed image, which need not be mounted.
  *
  * imagePath, filePath: as for CimReadFile().
- * statInfo: receives what NTFS would tell. FileId is the number of the file in this image;
+ * statInfo: receives what NTFS would report. FileId is the number of the file in this image;
  *     AllocationSize is EndOfFile in whole pages of 4,096 bytes, 0 for a directory or a file that
  *     is one hole; DeviceType is FILE_DEVICE_DISK. DeviceCharacteristics and VolumeSerialNumber are
  *     0: there is no volume. All 0 on failure.
  *
- * As CimReadFile(), but a directory is no error.
+ * Fails as CimReadFile() does, but not for a directory.
  *
  * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
  */
@@ -525,8 +525,8 @@ CIMFS_API HRESULT CimGetFileStatBasicInformation(PCWSTR imagePath, PCWSTR filePa
  *
  * The mount point is the directory Volume{GUID} under $CIMFS_MOUNT_ROOT or, if that is not set,
  * /run/cimfs for root and $XDG_RUNTIME_DIR/cimfs for others; all directories are made as needed.
- * The `cimfs` daemon of $PATH serves it, or else the installed one. In a process with privileges
- * that its caller lacks (AT_SECURE, getauxval(3)) no environment variable counts.
+ * The `cimfs` daemon found in $PATH serves it, or else the installed one. In a process with
+ * privileges that its caller lacks (AT_SECURE, getauxval(3)) environment variables are ignored.
  *
  * imageContainingPath, imageName: as for CimCreateImage().
  * mountImageFlags: CIM_MOUNT_* combined. CIM_MOUNT_CHILD_ONLY shows the files that the last fork of
@@ -568,19 +568,19 @@ CIMFS_API HRESULT CimDismountImage(const GUID* volumeId);
 CIMFS_API HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t size);
 
 /*
- * Stores in `buffer`, with a NUL at its end, why the last call on this thread that failed has done
- * so: one line for a user, that names the image, the file and the reason, as far as each is known.
- * The empty string if none has failed yet. An addition for Linux.
+ * Stores in `buffer`, with a NUL at its end, why the last failed call on this thread failed: one
+ * line for a user that names the image, the file and the reason, as far as each is known. The empty
+ * string if no call has failed yet. An addition for Linux.
  *
- * Functions that succeed, those that return nothing and this one leave the message as it is, so
- * that it means something only after a call that has failed. It is in English and in UTF-8, but for
- * names of files: those are as they are, whatever bytes they have.
+ * Calls that succeed, functions that return nothing and this one leave the message as it is, so ask
+ * for it only after a call that failed. It is in English and in UTF-8, except that file names keep
+ * whatever bytes they have.
  *
  * size: of `buffer` in bytes; 1,024 is enough unless paths are very long.
  *
  * E_POINTER: `buffer` is NULL.
- * ERROR_MORE_DATA: the message and its NUL do not fit; `buffer` has as many whole characters of it
- *     as do, and a NUL, or nothing if size is 0. A larger buffer gets all of it.
+ * ERROR_MORE_DATA: the message and its NUL do not fit; `buffer` then has as many whole characters
+ *     as fit and a NUL, or nothing if size is 0. Try again with a larger buffer.
  */
 CIMFS_API HRESULT CimGetLastErrorMessage(char* buffer, size_t size);
 

@@ -1,5 +1,4 @@
-// The one exception type that the library throws. The functions may be called from many threads at
-// once.
+// The library's one exception type. The functions may be called from many threads at once.
 #pragma once
 
 #include <exception>
@@ -33,43 +32,43 @@ enum class Errc {
   io_error,               // EIO        ERROR_IO_DEVICE
 };
 
-// Thrown by every function of the library that fails: what went wrong, and with what. Where it is
-// thrown little may be known of the latter; callers that know more add it with the functions
-// with_...(), each of which returns a new Error. A copy never fails and has the same strings.
+// Thrown by every function of the library that fails: what went wrong, and with what. The code that
+// throws it may know little of the latter; callers that know more add it with with_...(), each of
+// which returns a new Error. Copying never fails; a copy shares the strings.
 class CIM_API Error : public std::exception {
  public:
-  // `reason` does not name what it is about: "is truncated".
+  // `reason` does not name its subject: "is truncated".
   Error(Errc code, std::string reason);
   Error(const Error& other) noexcept = default;
   Error& operator=(const Error& other) noexcept = default;
 
   Errc code() const noexcept;
 
-  // The image that it is about, as the caller called it; empty if it is about none, as a directory
-  // that is imported, or if whoever threw it did not know.
+  // The image that the error is about, as the caller named it. Empty if it is about none (a
+  // directory being imported, say), or if the code that threw it did not know the image.
   const std::string& image() const noexcept;
 
-  // The file that it is about: of image(), one of the files that image() consists of, or one that
-  // has nothing to do with an image. Where a system call failed on something that has no path, what
-  // that is. Empty if it is about image() as a whole.
+  // The file that the error is about: a file in image(), one of the files that make up image(), or
+  // one unrelated to any image. If a system call failed on something without a path, a description
+  // of that. Empty if the error is about image() as a whole.
   const std::string& path() const noexcept;
 
-  // The part of it that it is about: "file 7", "extended attribute user.x", a member of an archive.
-  // Empty if it is about no part of it.
+  // The part of path(), or else of image(), that the error is about: "file 7", "extended attribute
+  // user.x", a member of an archive. Empty if it is about no particular part.
   const std::string& object() const noexcept;
 
   const std::string& reason() const noexcept;
 
-  // All of this in words for a user: "IMAGE: PATH: OBJECT: REASON", without what is empty. One
-  // line, but for control characters that names have. Lives as long as this or a copy of it.
+  // The error in words for a user: "IMAGE: PATH: OBJECT: REASON", without the empty parts. One
+  // line, except for control characters in names. Valid as long as this or a copy of it lives.
   const char* what() const noexcept override;
 
-  // These change only what is empty. The path of the image itself is then no path(): what is
-  // wrong is the image.
+  // These set only what is empty. with_image() clears a path() that is the image's own: the error
+  // is then about the image as a whole.
   Error with_image(std::string_view image) const;
   Error with_path(std::string_view path) const;
 
-  // If there is an object(), it becomes a part of `object`: "OBJECT: FORMER OBJECT".
+  // An existing object() becomes a part of `object`: "OBJECT: FORMER OBJECT".
   Error with_object(std::string_view object) const;
 
  private:
@@ -85,8 +84,8 @@ CIM_API int to_errno(Errc code) noexcept;
 // The Windows HRESULT for `code`, as listed at Errc.
 CIM_API int to_hresult(Errc code) noexcept;
 
-// An Error for a failed system call: `error_number` is its errno, `path` names what it was done to,
-// see Error. The reason is the text of strerror(3).
+// An Error for a failed system call: `error_number` is its errno, `path` is for Error::path(). The
+// reason is the text of strerror(3).
 CIM_API Error system_error(int error_number, std::string_view path = {});
 
 }  // namespace cim

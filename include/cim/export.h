@@ -1,4 +1,4 @@
-// CIM_API marks what the shared library exports, CIM_HIDDEN what of a class marked so it does not.
+// CIM_API marks what the shared library exports, CIM_HIDDEN the parts of a class that it does not.
 #pragma once
 
 #define CIM_API __attribute__((visibility("default")))

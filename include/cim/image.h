@@ -1,4 +1,4 @@
-// Reading composite images. Everything but Image is a value, which threads may share while none
+// Reading composite images. Everything but Image is a value: threads may share it while none
 // changes it.
 #pragma once
 
@@ -85,7 +85,8 @@ struct NamedStream {
 };
 
 // A contiguous part of a stream: `length` bytes at `position` of the file `fd`. If `fd` is -1, the
-// bytes are at `bytes`, or, if that is null, all zero. The Image owns descriptor and memory.
+// bytes are at `bytes`, or, if that is null, all zero. The Image owns the descriptor and the
+// memory.
 struct Extent {
   int fd = -1;
   std::uint64_t position = 0;
@@ -93,13 +94,13 @@ struct Extent {
   const std::byte* bytes = nullptr;
 };
 
-// A st_nlink that differs from the common one (1 for a file, 2 for a directory).
+// An st_nlink that differs from the usual one (1 for a file, 2 for a directory).
 struct LinkCount {
   FileId id;
   std::uint32_t count;
 };
 
-// What one region file of an image is.
+// What a region file holds.
 enum class RegionType : std::uint8_t { metadata = 0, data = 1, small_data = 2 };
 
 struct RegionInfo {
@@ -116,20 +117,20 @@ struct RegionSetInfo {
 
 // An image opened for reading.
 //
-// Metadata is mapped, not parsed: opening takes the same time whatever the image's size. Nothing
-// of the image is trusted; every function throws Error (corrupt) with a message that names the
-// image, the object and the reason when what it needs breaks the format.
+// Metadata is mapped, not parsed: opening takes the same time whatever the image's size. The image
+// is not trusted: if what a function needs breaks the format, it throws Error (corrupt) with a
+// message that names the image, the object and the reason.
 //
-// The region files are opened at construction and stay open or mapped, so that replacing or
-// removing the image does not disturb it. Descriptors are kept for the largest of those with data,
-// as many as a quarter of what the process may have (RLIMIT_NOFILE). All functions but the
-// constructor, the move operations and the destructor may be called from many threads at once.
+// The region files are opened at construction and stay open or mapped, so replacing or removing the
+// image does no harm. The Image keeps descriptors for the largest region files with data, up to a
+// quarter of the process's limit (RLIMIT_NOFILE). All functions but the constructor, the move
+// operations and the destructor may be called from many threads at once.
 class CIM_API Image {
  public:
   // Opens the image whose filesystem file is `path`. Symbolic links are followed; the region files
-  // are beside the file that they lead to. Throws Error: file_not_found (the file, or a region file
-  // that it needs), access_denied, corrupt, version_not_supported (a major version other than 1, 2
-  // and 3).
+  // are next to the file that they lead to. Throws Error: file_not_found (the file, or a region
+  // file that it needs), access_denied, corrupt, version_not_supported (a major version other than
+  // 1, 2 and 3).
   explicit Image(const std::string& path);
   Image(Image&& other) noexcept;
   Image& operator=(Image&& other) noexcept;
@@ -143,8 +144,8 @@ class CIM_API Image {
   std::uint32_t version_major() const noexcept;
   std::uint32_t version_minor() const noexcept;
 
-  // Whether names that differ only by case are different names: whether the image's upcase table
-  // is the identity.
+  // Whether names that differ only by case are different names, that is, whether the image's upcase
+  // table is the identity.
   bool case_sensitive() const;
 
   // The image's upcase table: 65,536 entries, the upper case of each UTF-16 code unit.
@@ -194,22 +195,22 @@ class CIM_API Image {
   std::optional<std::uint32_t> find_named_stream_index(const File& file,
                                                        std::u16string_view name) const;
 
-  // The alternate data stream at `index` of the table of `file`. Throws Error (file_not_found) if
+  // The alternate data stream at `index` in the table of `file`. Throws Error (file_not_found) if
   // there is none.
   Stream named_stream(const File& file, std::uint32_t index) const;
 
   // st_nlink of `file`: for a file, the number of its names; for a directory, two more than the
-  // number of its subdirectories. Files of version 3 record their names. Other counts are found at
-  // the first call, unless the image records them, too: that call reads all file records, and
-  // before version 3 all directories.
+  // number of its subdirectories. Files of version 3 record their names. Unless the image records
+  // the other counts too, the first call finds them: it reads all file records and, before version
+  // 3, all directories.
   std::uint32_t link_count(const File& file) const;
 
-  // The link counts that are not the common ones, sorted by id: of all directories, and of the
-  // files that do not record their names.
+  // The link counts that differ from the usual ones, sorted by id: those of all directories, and of
+  // the files that do not record their names.
   std::span<const LinkCount> link_counts() const;
 
-  // The directory that holds `file`, or one of them; for the root, the root; 0 if none holds it.
-  // Files of version 1 do not record it, so the first call walks all directories.
+  // A directory that holds `file`; for the root, the root; 0 if none holds it. Files of version 1
+  // do not record it, so the first call walks all directories.
   FileId parent(const File& file) const;
 
   // The ids, sorted, of the files that the last fork added, and of the directories that lead to
@@ -224,16 +225,16 @@ class CIM_API Image {
 
   // Call this before reading most of the image's metadata. It starts reading up to 32 MiB of the
   // newest metadata into memory and turns on read-ahead, so that a walk does not wait for one page
-  // after the other. Before the call pages are read one by one, which suits a look at a few files.
+  // after another. Before the call pages are read one by one, which suits a look at a few files.
   // Returns at once (madvise(2)).
   void read_metadata_ahead() const noexcept;
 
-  // The extent of `stream` that starts at `offset`: its first at most `length` contiguous bytes;
-  // length 0 at or past the end of the stream. Does not allocate. Throws Error: is_a_directory for
-  // a link table, corrupt.
+  // The extent of `stream` that starts at `offset`, at most `length` bytes long; its length is 0 at
+  // or past the end of the stream. Does not allocate. Throws Error: is_a_directory for a link
+  // table, corrupt.
   Extent extent(const Stream& stream, std::uint64_t offset, std::uint64_t length) const;
 
-  // Whether seek() may find holes: false if the region file of `stream` had blocks for all of its
+  // Whether seek() may find holes: false if the region file of `stream` had blocks for its whole
   // size when the image was opened. Makes no system call.
   bool may_have_holes(const Stream& stream) const noexcept;
 

@@ -1,5 +1,5 @@
-// The Windows metadata of a file, as cimfs.h and the image format know it. Values, which threads
-// may share while none changes them.
+// The Windows metadata of a file, as cimfs.h and the image format know it. Values: threads may
+// share them while none changes them.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace cim {
 
-// Bytes owned by someone else. What a function does with them, and how long they must live, is
-// said at the function.
+// Bytes owned by someone else. Each function says what it does with them and how long they must
+// live.
 using ByteView = std::span<const std::byte>;
 
 // FILE_ATTRIBUTE_* of the Windows documentation. An image keeps these, no others; `directory` and

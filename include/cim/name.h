@@ -1,18 +1,18 @@
 // Names of files: bytes on Linux, UTF-16 in an image.
 //
-// Each Linux name of up to 255 bytes has one image name of up to 255 units, each image name one
-// Linux name, and each comes back the same:
+// Each Linux name of up to 255 bytes has one image name of up to 255 units, each image name has one
+// Linux name, and converting a name there and back never changes it:
 //   - valid UTF-8 is converted to UTF-16;
 //   - a byte that Windows forbids in names (1-31, " * : < > ? \ |) becomes U+F000 + byte, as WSL
 //     and Cygwin do;
 //   - a byte that is not part of valid UTF-8 becomes the lone surrogate U+DC00 + byte;
-//   - a character that is itself one of those U+F000 + byte is written as its UTF-8 bytes, each
-//     as U+DC00 + byte.
-// These rules do not reach the image names that hold a forbidden character itself, or surrogates
-// that stand for no byte. On Linux such a name is escaped: the noncharacter U+FDD0, then the name
-// in WTF-8, that is UTF-8 with lone surrogates. Of a Linux name that looks the same already, the
-// image name is escaped in turn, so that no two names ever become one. Other Linux names with
-// U+FDD0 follow the rules.
+//   - a character that already is one of those U+F000 + byte becomes its UTF-8 bytes, each as
+//     U+DC00 + byte.
+// These rules never make an image name that holds a forbidden character itself, or surrogates that
+// stand for no byte. On Linux such a name is escaped: the noncharacter U+FDD0, then the name in
+// WTF-8, that is UTF-8 with lone surrogates. If the rules would give an image name a Linux name
+// that is the escaped form of another, that image name is escaped too, so no two names ever become
+// one. Other Linux names with U+FDD0 follow the rules.
 //
 // All functions may be called from many threads at once.
 //
@@ -41,8 +41,8 @@ CIM_API std::size_t linux_to_image_name(std::string_view name, char16_t* out,
                                         std::size_t capacity) noexcept;
 
 // Converts the image name `name` into `out`, which must have room for 3 bytes per unit and 3 more.
-// Returns the number of bytes. Does not allocate. A string that is too long for a name is converted
-// by the rules alone.
+// Returns the number of bytes. Does not allocate. A string that is too long for a name is never
+// escaped.
 CIM_API std::size_t image_to_linux_name(std::u16string_view name, char* out) noexcept;
 
 // The same for whole strings.

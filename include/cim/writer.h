@@ -19,19 +19,19 @@ class Writer;
 
 // An open stream of a file being written. At most one per Writer is open at a time.
 //
-// A stream has the size that it was created with: it can be written up to that, not past it, and
-// whatever is never written reads as zero and takes no space. Closing it early is fine.
+// A stream has the size that it was created with. It cannot be written past that; what is never
+// written reads as zero and takes no space. Closing it early is fine.
 //
-// Move-only; the destructor closes it. Must not outlive its Writer. It and its Writer are for one
-// thread at a time.
+// Move-only; the destructor closes it. Must not outlive its Writer. A stream and its Writer are for
+// one thread at a time.
 class CIM_API WriteStream {
  public:
   WriteStream(WriteStream&& other) noexcept;
   WriteStream& operator=(WriteStream&& other) noexcept;
   ~WriteStream();  // closes; an error while closing makes commit() fail with it
 
-  // Appends `data` at the write position and moves that. Throws Error (end_of_file) if the data
-  // reaches past the size of the stream: what fits has then been written.
+  // Writes `data` at the write position and advances that. Throws Error (end_of_file) if the data
+  // reaches past the size of the stream; what fits has then been written.
   void write(ByteView data);
 
   // Writes `data` at byte `offset` of the stream and leaves the write position just after it.
@@ -41,8 +41,8 @@ class CIM_API WriteStream {
   // Makes the stream share the blocks of the file that `fd` is open on, which must be as long as
   // the stream, so that its data takes no space of its own (ioctl_ficlonerange(2): on btrfs and
   // XFS, within one file system). Returns whether that worked; it does not for an executable that
-  // Options::expand_executables moves apart. Call it before the first write; the data must be
-  // written all the same, exactly as it is in the file. Throws Error.
+  // Options::expand_executables moves apart. Call it before the first write; the data must still be
+  // written, exactly as it is in the file. Throws Error.
   bool share(int fd);
 
   std::uint64_t size() const noexcept;
@@ -59,17 +59,17 @@ class CIM_API WriteStream {
 
 // Builds an image: from scratch, on top of an existing one, or as a fork of one.
 //
-// A thread of the Writer hashes and writes the data. If that fails, a later call throws the Error,
-// at the latest commit().
+// A thread of the Writer's own hashes and writes the data. If that fails, a later call throws the
+// Error, commit() at the latest.
 //
-// Until commit() nothing is visible; without it, everything is discarded, by the destructor or by
-// the kernel if the process dies. One Writer may exist per directory at a time, across processes.
-// Paths are image paths as in cim/name.h. A Writer is for one thread at a time; each thread may
-// have one of its own, for another directory.
+// Nothing is visible until commit(); without it, everything is discarded, by the destructor or, if
+// the process dies, by the kernel. Only one Writer at a time may exist for a directory, in all
+// processes. Paths are image paths as in cim/name.h. A Writer is for one thread at a time; each
+// thread may have one of its own, for another directory.
 //
 // If a call that names a path throws an Error, the image is as it was before the call. After an
 // io_error, disk_full, corrupt (of the existing image) or std::bad_alloc the Writer can only be
-// destroyed: all calls that would change the image throw, commit() too.
+// destroyed: all calls that would change the image throw, and so does commit().
 class CIM_API Writer {
  public:
   struct Options {
@@ -77,29 +77,29 @@ class CIM_API Writer {
     std::string directory;
 
     // The image to build on: its name without directory, such as `app.cim`. None: start empty. A
-    // symbolic link is followed; the image that it leads to is replaced or forked where that is.
+    // symbolic link is followed; its target is replaced or forked in the target's own directory.
     std::optional<std::string> existing;
 
     // The image that commit() makes; the same as `existing` to replace that. None: `existing`.
     std::optional<std::string> name;
 
     // For a new image: treat names that differ only by case as one name, using Windows' upcase
-    // table. An image built on another keeps the table of that one.
+    // table. An image built on another keeps that one's table.
     bool case_insensitive = false;
 
     // Give every file a security descriptor, the root directory too: a file that is created without
     // one gets that of the file it replaces, or else one that lets everybody do everything. Windows
-    // does not expect files without.
+    // does not expect files without one.
     bool complete_descriptors = false;
 
     // Store executables (PE images) as Windows does: with their sections moved apart, so that each
-    // can be mapped from where it is in the region file. They read as before and take up to 4 KiB
-    // more for each section. Alternate data streams are stored plainly, and so are files that are
-    // not written from their first byte on.
+    // can be mapped straight from the region file. They read as before and take up to 4 KiB more
+    // for each section. Alternate data streams are stored plainly, and so are files that are not
+    // written from their first byte on.
     bool expand_executables = false;
 
     // Let commit() replace an image `name` that is not `existing`. Its region files are removed
-    // where no other image in the directory uses them.
+    // unless another image in the directory uses them.
     bool replace = false;
   };
 
@@ -114,8 +114,8 @@ class CIM_API Writer {
 
   // All of the following throw Error (sharing_violation) while a stream is open, and
   // invalid_argument for a malformed path (empty, `.` or `..` components, NULs, `/`, over-long
-  // names) or after commit(). Other characters that NTFS forbids are allowed, as Linux names have
-  // them.
+  // names) or after commit(). Other characters that NTFS forbids are allowed, because Linux names
+  // have them.
 
   // Creates a file of `size` bytes (below 2^48) and opens its data for writing. Replaces whatever
   // is at `path`, with everything below it. Throws Error: path_not_found (no parent directory),
@@ -146,10 +146,10 @@ class CIM_API Writer {
   enum class Kind { none, file, directory };
   Kind find(std::u16string_view path) const;
 
-  // Makes everything durable and visible at once: region files, object ids and the filesystem
-  // file are synced, then renamed into place, then the directory is synced. The Writer can then
-  // only be destroyed. Throws Error: sharing_violation (a stream is open, or the image to replace
-  // is mounted), disk_full, io_error; the existing image is then unchanged and nothing is left.
+  // Makes everything durable and visible at once: region files, object ids and the filesystem file
+  // are synced, then renamed into place, then the directory is synced. The Writer can then only be
+  // destroyed. Throws Error: sharing_violation (a stream is open, or the image to replace is
+  // mounted), disk_full, io_error; the existing image is then unchanged and nothing is left behind.
   void commit();
 
  private:
