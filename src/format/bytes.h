@@ -1,5 +1,5 @@
-// Taking values out of bytes that nobody has checked, and putting them into buffers. May be called
-// from many threads at once, for different buffers.
+// Reads values from unchecked bytes, and appends bytes to buffers. May be called from many threads
+// at once, for different buffers.
 #pragma once
 
 #include <cstring>
@@ -45,7 +45,7 @@ inline bool is_zero(ByteView bytes) {
                            std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
-// Adds `bytes` to the end of `buffer`, of which they must not be a part.
+// Appends `bytes`, which must not be a part of `buffer`.
 inline void append(std::vector<std::byte>& buffer, ByteView bytes) {
   buffer.insert(buffer.end(), bytes.begin(), bytes.end());
 }

@@ -1,4 +1,4 @@
-// What the library's error codes are on Linux and on Windows, and what errors are in words.
+// The library's error codes as Linux and Windows know them, and errors in words.
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -9,7 +9,7 @@
 namespace cim {
 namespace {
 
-// HRESULTs, and the Win32 codes that HRESULT_FROM_WIN32 makes some of them from.
+// HRESULTs, and the Win32 codes from which HRESULT_FROM_WIN32 makes some of them.
 constexpr int hresult(std::uint32_t value) { return static_cast<int>(value); }
 constexpr int from_win32(std::uint32_t error) { return hresult(0x80070000U | error); }
 
@@ -161,7 +161,7 @@ Error::Error(Errc code, std::string reason)
     : Error(Fields{.code = code, .reason = std::move(reason)}) {}
 
 Error::Error(Fields&& fields) {
-  fields.words.clear();  // of the Error that this one was made of
+  fields.words.clear();  // of the Error that this one was made from
   for (const std::string* subject : {&fields.image, &fields.path, &fields.object}) {
     if (!subject->empty()) fields.words += *subject + ": ";
   }
@@ -201,7 +201,7 @@ Error Error::with_object(std::string_view object) const {
 
 Error system_error(int error_number, std::string_view path) {
   char buffer[256];
-  // The GNU form of strerror_r, which may return another string than the buffer.
+  // The GNU form of strerror_r, which may return a string other than the buffer.
   const char* reason = strerror_r(error_number, buffer, sizeof(buffer));
   return Error(from_errno(error_number), reason).with_path(path);
 }

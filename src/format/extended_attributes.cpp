@@ -41,7 +41,7 @@ std::optional<ExtendedAttribute> EaReader::next() {
   if (next_offset != 0 &&
       (next_offset % ea_alignment != 0 || next_offset < size || next_offset >= rest.size())) {
     throw Error(Errc::corrupt,
-                fmt::format("extended attribute at {} of {} bytes has its next at {}", offset_,
+                fmt::format("extended attribute at {} of {} bytes: the next is at {}", offset_,
                             list_.size(), std::uint64_t{offset_} + next_offset));
   }
   offset_ += next_offset;

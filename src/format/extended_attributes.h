@@ -1,5 +1,5 @@
 // Lists of FILE_FULL_EA_INFORMATION. A reader or builder is for one thread at a time; the function
-// may be called from many.
+// may be called from many at once.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ namespace cim::format {
 inline constexpr std::size_t max_ea_name_length = 254;
 inline constexpr std::size_t max_ea_list_length = 65535;
 
-// In front of the name of a Linux xattr.
+// Stored in front of the name of a Linux xattr.
 inline constexpr std::string_view linux_xattr_prefix = "LX.";
 
 struct ExtendedAttribute {
@@ -27,8 +27,8 @@ struct ExtendedAttribute {
 //   EaReader reader(list);
 //   while (auto ea = reader.next()) ...
 //
-// next() throws Error (corrupt) at an entry that does not fit the list, has an empty or
-// unterminated name, or is not aligned. It always ends: each entry is behind the one before.
+// next() throws Error (corrupt) at an entry that does not fit in the list, has an empty or
+// unterminated name, or is not aligned. The walk always ends: each entry lies after the one before.
 class EaReader {
  public:
   explicit EaReader(ByteView list) : list_(list), done_(list.empty()) {}
@@ -41,7 +41,7 @@ class EaReader {
   bool done_;
 };
 
-// The value of the attribute `name`, compared without regard to ASCII case as Windows does.
+// The value of the attribute `name`, ignoring ASCII case as Windows does.
 std::optional<ByteView> find_extended_attribute(ByteView list, std::string_view name);
 
 // Builds a list.

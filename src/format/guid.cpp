@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t text_length = 36;  // xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx
 
-// The number that all of `digits` spell in base 16; nothing if one is not a digit.
+// The value of the hexadecimal `digits`; nothing if one of them is not a digit.
 template <typename T>
 std::optional<T> parse_hex(std::string_view digits) {
   T value = 0;
@@ -25,7 +25,7 @@ std::optional<T> parse_hex(std::string_view digits) {
 }  // namespace
 
 std::string to_string(const Guid& guid) {
-  // fmt takes its arguments by reference, which members of a packed structure cannot be.
+  // Copied because fmt takes references, which cannot bind to members of a packed structure.
   const std::uint32_t data1 = guid.data1;
   const std::uint16_t data2 = guid.data2;
   const std::uint16_t data3 = guid.data3;

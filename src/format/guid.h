@@ -1,4 +1,4 @@
-// GUIDs in the Windows order. May be called from many threads at once.
+// GUIDs as text. May be called from many threads at once.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace cim::format {
 // `guid` in lower case with dashes and without braces, as in the names of region files.
 std::string to_string(const Guid& guid);
 
-// The GUID that `text` spells in that form, in either case; nothing if it does not.
+// The GUID that `text` spells in that form, in either case; nothing if it spells none.
 std::optional<Guid> parse_guid(std::string_view text);
 
 }  // namespace cim::format

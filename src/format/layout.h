@@ -2,8 +2,8 @@
 // file knows an offset. docs/format.md describes them in prose.
 //
 // All integers are little-endian and all structures packed, so on the little-endian machines that
-// we build for a structure is copied from the image as it is. They are values, which threads may
-// share while none changes them.
+// we build for, a structure is copied from the image as it is. They are values: threads may share
+// them while none changes them.
 #pragma once
 
 #include <bit>
@@ -46,7 +46,7 @@ static_assert(sizeof(Guid) == 16);
 inline constexpr char magic[8] = {'c', 'i', 'm', 'f', 'i', 'l', 'e', '0'};
 inline constexpr std::uint32_t version_major = 3;  // what we write
 inline constexpr std::uint32_t version_minor = 0;
-inline constexpr std::uint32_t oldest_version_major = 1;  // of those that we read
+inline constexpr std::uint32_t oldest_version_major = 1;  // that we read
 
 enum class FileType : std::uint8_t { image = 0, region = 1, object_id = 2 };
 
@@ -169,7 +169,7 @@ struct File {
   RegionOffset reparse_data;         // u16 byte count, then a REPARSE_DATA_BUFFER
   RegionOffset stream_table;         // link table of Streams
   std::uint32_t parent;              // FileId of the directory, or one of them
-  std::uint16_t base_region_index;   // 0: nobody has published what another value means
+  std::uint16_t base_region_index;   // 0; what other values mean is not published
   std::uint16_t reserved;
   RegionOffset name_table;  // link table of FileIds: from each name to the directory that has it
 };
@@ -192,7 +192,7 @@ static_assert(sizeof(LinkTableHeader) == 8);
 // PeImage::flags. Windows sets it; what it means to Windows is not known.
 inline constexpr std::uint16_t pe_image_valid = 1;
 
-// What a stream of type pe_image points at; followed by `mapping_count` PeImageMappings. Byte x of
+// A stream of type pe_image points at this; followed by `mapping_count` PeImageMappings. Byte x of
 // the file is stored at `data` + x + the delta of the last mapping whose file offset is not past x.
 struct PeImage {
   RegionOffset data;

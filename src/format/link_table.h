@@ -33,8 +33,8 @@ class LinkTable {
   std::size_t byte_size() const noexcept { return table_.size(); }
 
   // Copies the name of entry `index` (< size()) to `out`, which has room for max_name_units.
-  // Returns its units. Throws Error (corrupt) for a name that is not within the table, is empty
-  // or too long, or is one that no file may have: `.`, `..`, or with NUL, `/` or `\`.
+  // Returns its length in units. Throws Error (corrupt) for a name that is not within the table, is
+  // empty or too long, or is one that no file may have: `.`, `..`, or with NUL, `/` or `\`.
   std::size_t name(std::uint32_t index, char16_t* out) const;
 
   // The value of entry `index`; T has the table's value size.
@@ -61,20 +61,20 @@ class LinkTable {
   std::uint32_t count_ = 0;
 };
 
-// The bytes that an entry with a name of `units` has in a link table to itself.
+// The bytes that an entry with a name of `units` takes in a link table, shared with no other entry.
 constexpr std::uint64_t link_table_entry_size(std::size_t value_size, std::size_t units) {
   return value_size + sizeof(std::uint32_t) + sizeof(std::uint16_t) + units * sizeof(char16_t);
 }
 
-// Sees to it that the names of a table have bytes of their own, so that what is made of them is no
-// larger than the table. For one thread at a time.
+// Checks that no two names of a table share bytes, so that a copy of all names is no larger than
+// the table. For one thread at a time.
 class NameBudget {
  public:
   NameBudget(const LinkTable& table, std::size_t value_size)
       : value_size_(value_size), unclaimed_(table.byte_size()) {}
 
   // Counts an entry with a name of `units`. Throws Error (corrupt) if the table is too small for
-  // all that were counted.
+  // all entries counted.
   void add_entry(std::size_t units) {
     const std::uint64_t size = link_table_entry_size(value_size_, units);
     if (size > unclaimed_) throw Error(Errc::corrupt, "names overlap");
@@ -86,12 +86,12 @@ class NameBudget {
   std::uint64_t unclaimed_;
 };
 
-// Builds link tables, one after the other. Entries are added in order. For one thread at a time.
+// Builds link tables, one after another. For one thread at a time.
 class LinkTableBuilder {
  public:
   explicit LinkTableBuilder(std::size_t value_size) : value_size_(value_size) {}
 
-  // `value` has value_size bytes. The caller keeps the order of names.
+  // `value` has value_size bytes. The caller must add names in order.
   void add(std::u16string_view name, ByteView value);
 
   std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(name_offsets_.size()); }

@@ -24,7 +24,7 @@ using format::units_of;
 constexpr char16_t forbidden_base = 0xF000;  // + a byte that Windows forbids in names
 constexpr char16_t raw_byte_base = 0xDC00;   // + a byte that is not part of valid UTF-8
 
-// U+FDD0 in UTF-8, which a name starts with if the rest of it is WTF-8 for an image name.
+// U+FDD0 in UTF-8. A Linux name that starts with it may go on with an image name in WTF-8.
 constexpr std::string_view escape_mark = "\xEF\xB7\x90";
 
 constexpr bool is_forbidden_on_windows(unsigned byte) {
@@ -33,7 +33,7 @@ constexpr bool is_forbidden_on_windows(unsigned byte) {
          (byte < 0x80 && punctuation.find(static_cast<char>(byte)) != std::string_view::npos);
 }
 
-// The unit of each ASCII character: the one lookup that most of a name takes.
+// The unit for each ASCII character: this one lookup does for most of a name.
 constexpr auto ascii_units = [] {
   std::array<char16_t, 0x80> units{};
   for (unsigned byte = 0; byte < units.size(); ++byte) {
@@ -64,7 +64,7 @@ char16_t* encode_utf16(char32_t c, char16_t* out) {
 }
 
 // linux_to_image_name() by the rules for single bytes and characters, which give every Linux name
-// an image name of its own, but do not reach every image name.
+// an image name of its own, but do not make every image name.
 std::size_t to_image_by_rules(std::string_view name, char16_t* out, std::size_t capacity) {
   std::size_t size = 0;
   std::size_t position = 0;
@@ -95,7 +95,7 @@ std::size_t to_image_by_rules(std::string_view name, char16_t* out, std::size_t 
   return size;
 }
 
-// The reverse of to_image_by_rules() on what that makes. Returns the number of bytes.
+// The reverse of to_image_by_rules(), for names that it makes. Returns the number of bytes.
 std::size_t to_linux_by_rules(std::u16string_view name, char* out) {
   char* const start = out;
   while (!name.empty()) {
@@ -132,8 +132,7 @@ struct NameUnits {
   std::u16string_view view() const { return {units.data(), size}; }
 };
 
-// The image name that to_wtf8() makes `text` of; nothing if there is none, or it is too long for
-// one.
+// The image name that to_wtf8() turns into `text`; nothing if there is none, or if it is too long.
 std::optional<NameUnits> from_wtf8(std::string_view text) {
   NameUnits name;
   while (!text.empty()) {
@@ -150,8 +149,8 @@ std::optional<NameUnits> from_wtf8(std::string_view text) {
   return name;
 }
 
-// The Linux name of `name` if that has only characters that are the same there, as nearly all names
-// do. Returns the number of bytes; nothing if there are others.
+// The Linux name of `name` if all its characters stay the same, as they do in nearly all names.
+// Returns the number of bytes; nothing if a character changes.
 std::optional<std::size_t> to_linux_unchanged(std::u16string_view name, char* out) {
   char* const start = out;
   for (std::size_t i = 0; i < name.size();) {
@@ -175,9 +174,8 @@ bool is_image_name_of(std::u16string_view name, std::string_view linux_name) {
   return by_rules.size <= max_name_units && by_rules.view() == name;
 }
 
-// Whether the rules lead from no Linux name to the image name `name`, or from one that is the
-// escaped form of another image name. Each round is about a shorter name, and few names take more
-// than one.
+// Whether the rules give no Linux name the image name `name`, or only one that is the escaped form
+// of another image name. Each round looks at a shorter name, and few names take more than one.
 bool needs_escape(std::u16string_view name) {
   if (name.size() > max_name_units) return false;  // nothing has such a name
   std::optional<NameUnits> inner;
@@ -193,7 +191,7 @@ bool needs_escape(std::u16string_view name) {
   return false;
 }
 
-// The image name that `name` is the escaped form of; nothing if it is none.
+// The image name whose escaped form is `name`; nothing if there is none.
 std::optional<NameUnits> unescape(std::string_view name) {
   if (!name.starts_with(escape_mark)) return std::nullopt;
   const auto image_name = from_wtf8(name.substr(escape_mark.size()));

@@ -10,7 +10,7 @@ namespace cim::format {
 
 namespace {
 
-// What of the headers says where the sections are, as in "PE Format" on learn.microsoft.com.
+// The headers that say where the sections are; see "PE Format" on learn.microsoft.com.
 #pragma pack(push, 1)
 
 struct DosHeader {
@@ -31,7 +31,7 @@ struct PeHeader {
 static_assert(sizeof(PeHeader) == 24);
 static_assert(offsetof(PeHeader, optional_header_size) == 20);
 
-// What PE32 and PE32+ have in common of the optional header, which executables have all.
+// What PE32 and PE32+ share of the optional header. Every executable has one.
 struct OptionalHeader {
   std::uint16_t magic;
   std::uint8_t unused[30];
@@ -63,14 +63,14 @@ constexpr std::uint32_t pe_magic = 0x00004550;  // "PE", 0, 0
 constexpr std::uint16_t pe32_magic = 0x10B;
 constexpr std::uint16_t pe32_plus_magic = 0x20B;
 
-// Of the optional header, without the data directories after it.
+// The size of the optional header without the data directories at its end.
 constexpr std::uint16_t min_pe32_size = 96;
 constexpr std::uint16_t min_pe32_plus_size = 112;
 
 constexpr std::uint32_t sector_size = 512;
 constexpr std::uint32_t max_file_alignment = 64 * 1024;
 
-// Windows maps no executable that is longer.
+// Windows maps no longer executable.
 constexpr std::uint64_t max_file_length = UINT32_MAX;
 
 // Bytes [begin, end) of the file or of memory.
@@ -93,8 +93,9 @@ bool is_sound(const OptionalHeader& header, std::uint16_t size) noexcept {
          in_file >= sector_size && in_file <= std::min(max_file_alignment, in_memory);
 }
 
-// Nothing if the optional header is not one, or the sections cannot be mapped by the page: where
-// they are aligned to less in memory, Windows maps the file as it is. All of it is in `head`.
+// Loads headers that are all in `head`. Nothing if the optional header is invalid or the sections
+// cannot be mapped page by page: if they are aligned to less than a page in memory, Windows maps
+// the file as it is.
 std::optional<Headers> load_headers(ByteView head) {
   std::uint64_t offset = load<DosHeader>(head, 0, "DOS header").pe_header;
   const auto pe = load<PeHeader>(head, offset, "PE header");
@@ -121,7 +122,7 @@ bool fit_in_memory(const Headers& headers) noexcept {
   return end <= headers.optional.image_size;
 }
 
-// Where the sections that have data in the file have it, in order.
+// Where the data of the sections is in the file, in order; not all sections have some.
 std::vector<Range> raw_data(const std::vector<SectionHeader>& sections) {
   std::vector<Range> ranges;
   for (const SectionHeader& section : sections) {

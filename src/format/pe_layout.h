@@ -1,5 +1,6 @@
 // Executables (PE images) as Windows stores them: their sections moved apart, so that each starts
-// at a page and can be mapped from where it is. May be called from many threads at once.
+// at a page and can be mapped straight from the region file. May be called from many threads at
+// once.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,11 @@
 
 namespace cim::format {
 
-// The headers of an executable, with its section table, are looked for in as many bytes at the
-// beginning of a file.
+// An executable's headers, section table included, must be within this many bytes from its start.
 inline constexpr std::size_t max_pe_head = 64 * 1024;
 
-// How many bytes at the beginning of a file pe_layout() needs, at most max_pe_head, as far as
-// `head`, the first of them, tells: ask again once there are as many. Nothing if no executable
-// starts like this.
+// How many bytes from the start of a file pe_layout() needs, at most max_pe_head, as far as the
+// first few, `head`, tell: ask again with that many. Nothing if no executable starts like this.
 std::optional<std::size_t> pe_head_length(ByteView head);
 
 // How an executable is stored.
@@ -28,10 +27,10 @@ struct PeLayout {
   std::vector<PeImageMapping> mappings;  // by file offset
 };
 
-// How to store the file of `file_length` bytes that starts with `head`, of which there must be as
-// many bytes as pe_head_length() says, or all of the file. Nothing if it is not a sound executable
-// for Windows to map, or if it would be stored as it is. Takes time by the number of sections, of
-// which a head can hold about 1,600.
+// How to store the file of `file_length` bytes that starts with `head`, which must have as many
+// bytes as pe_head_length() says, or be the whole file. Nothing if it is not a sound executable
+// that Windows can map, or if it would be stored unchanged. Takes time proportional to the number
+// of sections; a head can hold about 1,600.
 std::optional<PeLayout> pe_layout(ByteView head, std::uint64_t file_length);
 
 // A part of an executable that is stored without a gap.
@@ -40,9 +39,9 @@ struct PePart {
   std::uint64_t length;    // bytes
 };
 
-// Where the bytes of the file from `offset` on are, the first of them, at most `length`, which is 1
-// or more; `mappings` are the bytes of an array of PeImageMapping. Whatever those hold, the part
-// has between 1 and `length` bytes.
+// Where the bytes of the file from `offset` on are stored: the first contiguous part of them, at
+// most `length` (1 or more) bytes. `mappings` are the bytes of an array of PeImageMapping; whatever
+// they hold, the part has 1 to `length` bytes.
 PePart find_pe_part(ByteView mappings, std::uint64_t offset, std::uint64_t length);
 
 }  // namespace cim::format

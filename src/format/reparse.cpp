@@ -20,7 +20,7 @@ constexpr std::uint32_t symlink_flag_relative = 1;
 
 #pragma pack(push, 1)
 // What the payload of a Windows symbolic link or junction starts with. A symbolic link has u32
-// flags after it. Then follows a buffer of UTF-16 names.
+// flags after it. A buffer of UTF-16 names follows.
 struct LinkNames {
   std::uint16_t substitute_offset;  // in bytes, from the start of the buffer
   std::uint16_t substitute_length;  // in bytes

@@ -57,7 +57,7 @@ struct AceHeader {
 static_assert(sizeof(AceHeader) == 4);
 #pragma pack(pop)
 
-// The T at the start of `bytes`; nothing if they are too few.
+// The T at the start of `bytes`; nothing if there are too few.
 template <typename T>
 std::optional<T> read(ByteView bytes) noexcept {
   if (bytes.size() < sizeof(T)) {
@@ -92,7 +92,7 @@ bool is_valid_acl(ByteView bytes) noexcept {
   return true;
 }
 
-// Whether `offset` is that of a part of `descriptor` for which `is_valid` holds, or 0: none.
+// Whether `offset` is 0 (no such part) or leads to a part of `descriptor` that `is_valid` accepts.
 template <typename IsValid>
 bool is_valid_part(ByteView descriptor, std::uint32_t offset, IsValid is_valid) noexcept {
   if (offset == 0) {

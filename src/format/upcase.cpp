@@ -9,7 +9,7 @@
 namespace cim::format {
 namespace {
 
-// Every `step`th character from `first` to `last` has its upper case `delta` after itself.
+// The upper case of every `step`th character from `first` to `last` is `delta` after it.
 struct CaseRange {
   char16_t first;
   char16_t last;
@@ -19,10 +19,10 @@ struct CaseRange {
 
 // Generated from the Unicode character database: the simple upper-case mappings as of Unicode 5.1
 // (that is, between characters of age 5.1 or less) whose simple lower-case mapping leads back. That
-// leaves out the characters that are only compatible with another one's lower case: U+00B5 micro
-// sign, U+0131 dotless i, U+017F long s, the title-case digraphs U+01C5, U+01C8, U+01CB and U+01F2,
-// U+03C2 final sigma, the Greek symbols such as U+03D0, U+0345, U+1E9B and U+1FBE. The result is
-// the $UpCase of Windows 7 and later, bit for bit.
+// leaves out the characters whose upper case has another lower case: U+00B5 micro sign, U+0131
+// dotless i, U+017F long s, the title-case digraphs U+01C5, U+01C8, U+01CB and U+01F2, U+03C2 final
+// sigma, the Greek symbols such as U+03D0, U+0345, U+1E9B and U+1FBE. The result is the $UpCase of
+// Windows 7 and later, bit for bit.
 constexpr CaseRange windows_case_ranges[] = {
     {0x0061, 0x007A, 1, -32},   {0x00E0, 0x00F6, 1, -32},    {0x00F8, 0x00FE, 1, -32},
     {0x00FF, 0x00FF, 1, 121},   {0x0101, 0x012F, 2, -1},     {0x0133, 0x0137, 2, -1},
@@ -120,7 +120,7 @@ char32_t comparison_key(const Units& units, std::size_t index, std::span<const c
 template <typename Units>
 std::strong_ordering compare(std::u16string_view a, const Units& b,
                              std::span<const char16_t> upcase) {
-  std::size_t i = 0;  // in both: characters that are the same take as many units
+  std::size_t i = 0;  // in both: equal characters take equally many units
   while (i < a.size() && i < b.size()) {
     if (a[i] == b[i] && !is_surrogate(a[i])) {
       ++i;
