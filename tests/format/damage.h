@@ -15,7 +15,7 @@ using Bytes = std::vector<std::byte>;
 
 inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
 
-// Whether `decode` throws Error (corrupt). Any other exception goes on to the caller.
+// Whether `decode` throws Error (corrupt). Any other exception passes on to the caller.
 template <typename Decode>
 bool is_corrupt(Decode decode) {
   try {
@@ -29,8 +29,8 @@ bool is_corrupt(Decode decode) {
   return false;
 }
 
-// Calls `use` with each proper prefix of `bytes`, in memory of just its size, so that a sanitizer
-// sees every read past the end.
+// Calls `use` with each proper prefix of `bytes`, in memory of exactly its size, so that a
+// sanitizer sees every read past the end.
 template <typename Use>
 void for_each_prefix(ByteView bytes, Use use) {
   for (std::size_t size = 0; size < bytes.size(); ++size) {

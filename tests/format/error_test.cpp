@@ -1,4 +1,4 @@
-// Error codes against what Linux and Windows call them, and errors in words.
+// Error codes as Linux and Windows know them, and errors in words.
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -58,7 +58,7 @@ TEST(ErrorTest, NamesWhatIsKnownFromTheWholeToThePart) {
   EXPECT_EQ(of_file.path(), "d/x");
   EXPECT_EQ(of_file.object(), "file 7");
   EXPECT_EQ(of_file.reason(), "is too short");
-  EXPECT_STREQ(error.what(), "is too short") << "those that it was made of stay as they are";
+  EXPECT_STREQ(error.what(), "is too short") << "the Errors that it was made from stay as they are";
 }
 
 TEST(ErrorTest, KeepsWhatIsKnownAlready) {

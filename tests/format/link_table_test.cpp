@@ -31,7 +31,7 @@ std::u16string name_of(const LinkTable& table, std::uint32_t index) {
   return std::u16string(units, table.name(index, units));
 }
 
-// A table of one entry whose name is `name`, which no writer would let in.
+// Whether a table whose one entry is called `name` is refused; no writer would make it.
 bool is_refused(const std::u16string& name) {
   const Bytes bytes = build({{name, 1}});
   return is_corrupt([&] { name_of(open(bytes), 0); });

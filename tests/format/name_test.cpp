@@ -93,7 +93,7 @@ TEST(NameTest, ImageNamesThatTheRulesDoNotReachAreEscaped) {
   // Together these bytes would be U+00E9, and after U+D800 the first is half of a pair.
   expect_mapping("\ufdd0\xed\xb3\x83\xed\xb2\xa9", {0xDCC3, 0xDCA9});
   expect_mapping("\U000100C3\xa9", {0xD800, 0xDCC3, 0xDCA9});
-  // One character that the rules know does not need it.
+  // A single character that the rules make does not need it.
   expect_mapping("\ufdd0\uf03a:", u"\uf03a:");
   expect_mapping("\ufdd0:\xf0\x9f\x98\x80", u":\U0001F600");
 }
@@ -117,7 +117,7 @@ TEST(NameTest, NamesWhoseLinuxNameIsTakenByAnotherAreEscapedInTurn) {
   expect_mapping("\ufdd0\ufdd0\ufdd0\uf03a", u"\ufdd0\ufdd0\uf03a");
 }
 
-// What means something to the mapping, alone or beside another.
+// Units that the mapping treats in a special way, alone or next to another.
 constexpr char16_t units_of_interest[] = {
     u'.',   u'a',   u'\x01', u':',   u'|',   0x7F,   0x80,   0xE9,   0xD7FF, 0xD800, 0xD83D, 0xDBFF,
     0xDC00, 0xDC01, 0xDC7F,  0xDC80, 0xDC9C, 0xDCA9, 0xDCBA, 0xDCBF, 0xDCC3, 0xDCED, 0xDCEF, 0xDCF0,
@@ -165,7 +165,7 @@ TEST(NameTest, TheLongestImageNamesComeBackTheSame) {
   EXPECT_EQ(to_linux(std::u16string(max_name_units, u'\xD800')).size(), max_name_bytes);
 }
 
-// Names of random bytes, most of them from where encodings and escapes meet.
+// Names of random bytes, most of them where encodings and escapes meet.
 class RandomNames {
  public:
   explicit RandomNames(std::string start = {}) : start_(std::move(start)) {}
@@ -204,7 +204,7 @@ TEST(NameTest, EveryStringOfBytesComesBackTheSame) {
   }
 }
 
-// Escaped names have pieces of WTF-8 that random bytes seldom are.
+// Escaped names have pieces of WTF-8, which random bytes seldom form.
 TEST(NameTest, EveryEscapedNameAndWhatIsLikeOneComesBackTheSame) {
   static constexpr std::string_view pieces[] = {"\ufdd0",
                                                 ":",

@@ -1,4 +1,4 @@
-// How executables are to be stored: sound ones, and all that is none.
+// How sound executables are stored, and what does not count as one.
 #include "format/pe_layout.h"
 
 #include <functional>
@@ -66,7 +66,7 @@ TEST(PeLayoutTest, Pe32IsLaidOutAlike) {
 TEST(PeLayoutTest, AMappingIsOnlyWhereTheDeltaChanges) {
   ForgedExecutable executable;
   executable.length = 0x3400;
-  // The second starts a page after the first, so it stays as far from it.
+  // The second already starts a page after the first, so it keeps its distance.
   executable.sections = {{0x1000, 0x1000, 0x400, 0x1000},
                          {0x2000, 0x1000, 0x1400, 0x1000},
                          {0x3000, 0xE00, 0x2400, 0xE00},
@@ -89,7 +89,7 @@ TEST(PeLayoutTest, SectionsAreStoredInTheOrderOfTheFile) {
 
 TEST(PeLayoutTest, WhatIsBetweenSectionsStaysWithTheOneBefore) {
   ForgedExecutable executable;
-  executable.sections[0].size = 0x200;  // 0x600 to 0xA00 belong to none
+  executable.sections[0].size = 0x200;  // 0x600 to 0xA00 belong to no section
   const auto layout = layout_of(executable);
   ASSERT_TRUE(layout);
   EXPECT_THAT(layout->mappings,
@@ -102,7 +102,7 @@ TEST(PeLayoutTest, AnExecutableThatIsAlignedAlreadyHasNothingToGain) {
   executable.headers_size = 0x1000;
   executable.sections = {{0x1000, 0x1000, 0x1000, 0x1000}, {0x2000, 0x1000, 0x2000, 0x1000}};
   EXPECT_FALSE(layout_of(executable));
-  executable.length += 1;  // an overlay, aligned as well
+  executable.length += 1;  // an overlay, aligned too
   EXPECT_FALSE(layout_of(executable));
 }
 
@@ -137,7 +137,7 @@ TEST(PeLayoutTest, WhatWindowsWouldNotMapIsNone) {
       [](ForgedExecutable& e) { e.file_alignment = 0x2000; },  // more than in memory
       [](ForgedExecutable& e) { e.section_alignment = e.file_alignment = 0x20000; },
       [](ForgedExecutable& e) { e.headers_size = 0x200; },  // less than the section table
-      [](ForgedExecutable& e) { e.headers_size = 0x401; },  // into the first section
+      [](ForgedExecutable& e) { e.headers_size = 0x401; },  // reaches into the first section
       [](ForgedExecutable& e) { e.headers_size = 0xFFFFFFFF; },
       [](ForgedExecutable& e) { e.image_size = 0x51F7; },
       [](ForgedExecutable& e) { e.image_size = 0; },
@@ -146,7 +146,7 @@ TEST(PeLayoutTest, WhatWindowsWouldNotMapIsNone) {
       [](ForgedExecutable& e) { e.sections[1].memory_size = 0x2001; },
       [](ForgedExecutable& e) { e.sections[3].memory_size = 0xFFFFFFFF; },
       [](ForgedExecutable& e) { e.sections[3].address = 0xFFFFF000; },
-      [](ForgedExecutable& e) { e.sections[1].offset = 0x800; },  // into the one before
+      [](ForgedExecutable& e) { e.sections[1].offset = 0x800; },  // overlaps the one before
       [](ForgedExecutable& e) { e.sections[1].offset = 0xA01; },
       [](ForgedExecutable& e) { e.sections[0].size = 0x601; },
       [](ForgedExecutable& e) { e.sections[3].size = 0x200 + 101; },  // past the end
@@ -203,7 +203,7 @@ TEST(PeLayoutTest, ASectionTableMayNotBeLongerThanTheHead) {
   executable.image_size = UINT32_MAX;
   const auto layout = layout_of(executable);
   ASSERT_TRUE(layout);
-  EXPECT_EQ(count - 1, layout->mappings.size()) << "the first is where a page starts already";
+  EXPECT_EQ(count - 1, layout->mappings.size()) << "the first already starts at a page";
   EXPECT_EQ(max_pe_head + (count - 1) * 0x1000 + 0x200, layout->stored_length);
   executable.sections.push_back({0x10000 + static_cast<std::uint32_t>(count) * 0x1000, 1, 0, 0});
   EXPECT_FALSE(pe_head_length(view(executable.bytes())));

@@ -41,7 +41,7 @@ Bytes junction(std::u16string_view substitute) {
   return make_reparse_buffer(tag_mount_point, payload);
 }
 
-// A Linux symbolic link with that payload after the header.
+// A Linux symbolic link with this payload after the header.
 Bytes lx_symlink_of(std::uint32_t version, std::string_view target) {
   Bytes payload;
   append(payload, bytes_of(version));

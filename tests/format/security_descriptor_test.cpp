@@ -24,7 +24,7 @@ constexpr std::size_t ace_count = acl + 4;
 constexpr std::size_t ace = 56;
 constexpr std::size_t ace_size = ace + 2;
 
-// O:SY G:BA D:(A;;FA;;;SY), each part right behind the one before.
+// O:SY G:BA D:(A;;FA;;;SY), each part right after the one before.
 const Bytes descriptor = [] {
   const std::uint8_t bytes[] = {
       1,  0, 0x04, 0x80,  // DACL present, self-relative
@@ -137,7 +137,7 @@ TEST(SecurityDescriptorTest, AnAclCountsOnlyIfItIsSaidToBePresent) {
 }
 
 // Nothing is claimed about the answer: some of these are well-formed. What counts is that no read
-// leaves the bytes, which a sanitizer sees.
+// leaves the bytes; a sanitizer sees those that do.
 TEST(SecurityDescriptorTest, NoChangedFieldLeadsOutOfTheDescriptor) {
   std::size_t refused = 0;
   for_each_changed_field(descriptor, [&](const Bytes& bytes) {

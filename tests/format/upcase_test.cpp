@@ -33,7 +33,7 @@ TEST(UpcaseTest, IdentityMapsNothing) {
   }
 }
 
-// The MD5 of the $UpCase file of NTFS volumes that Windows 7 to 11 have formatted.
+// The MD5 of the $UpCase file of NTFS volumes formatted by Windows 7 to 11.
 TEST(UpcaseTest, TheWindowsTableIsThatOfWindows) {
   const auto* const bytes = reinterpret_cast<const char*>(windows_upcase_table().data());
   EXPECT_EQ(test::hex_digest({bytes, sizeof(UpcaseTable)}, EVP_md5()),
@@ -102,7 +102,7 @@ TEST(CompareNamesTest, APairIsNotLookedForBehindTheEnd) {
             greater);
 }
 
-// The code points of `name` as it is compared, decoded in the plainest way.
+// The code points as which `name` is compared, decoded in the plainest way.
 std::u32string decode(std::u16string_view name, const UpcaseTable& upcase) {
   std::u32string keys;
   for (std::size_t i = 0; i < name.size(); ++i) {
