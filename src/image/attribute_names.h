@@ -11,10 +11,10 @@
 
 namespace cim {
 
-// The names of the extended attributes that hold Linux xattrs, so that a reader can tell what no
-// file has without asking every file: the kernel asks for access control lists, labels and
-// capabilities all the time. All of `user.`, of which there may be very many, count as one. There
-// may be some that no file has any longer. For one thread at a time while it changes.
+// The names of the extended attributes that hold Linux xattrs. They tell a reader what no file has,
+// without a look at every file: the kernel asks for access control lists, labels and capabilities
+// all the time. All names in `user.`, of which there may be very many, count as one. Some names may
+// belong to no file any more. For one thread at a time while it changes.
 class AttributeNames {
  public:
   static constexpr std::size_t max_recorded = 64;
@@ -22,17 +22,17 @@ class AttributeNames {
   // Adds the names in a list of FILE_FULL_EA_INFORMATION. Throws Error (corrupt).
   void add(ByteView ea_list);
 
-  // Whether files may have the attribute `name`, which starts as those do that hold xattrs.
+  // Whether files may have the attribute `name`, which has the prefix of Linux xattrs.
   bool may_include(std::string_view name) const;
 
-  // How they are recorded: u16 number of names, then each, with a byte of its length in front.
-  // Empty if there are over max_recorded.
+  // The names as an image records them: their u16 count, then each name after a byte with its
+  // length. Empty if there are over max_recorded.
   std::vector<std::byte> encode() const;
 
-  // The reverse; nothing if `bytes` do not start with what encode() makes.
+  // The reverse; nothing if `bytes` do not start with an encoding.
   static std::optional<AttributeNames> decode(ByteView bytes);
 
-  // The most that encode() makes.
+  // The longest encoding, in bytes.
   static constexpr std::size_t max_size = 2 + max_recorded * 256;
 
  private:

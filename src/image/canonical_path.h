@@ -1,4 +1,4 @@
-// What a path really leads to. May be called from many threads at once.
+// Where a path really leads. May be called from many threads at once.
 #pragma once
 
 #include <string>

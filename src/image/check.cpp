@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::uint64_t max_told = 1000;
 
-// Of missing region files, which a header may claim without end.
+// The most missing region files to name: a header may claim any number of them.
 constexpr std::size_t max_missing_told = 16;
 
 // What the walk has learned of a file id.
@@ -43,13 +43,13 @@ struct Reached {
   bool parent_found = false;  // the directory that the record names holds a name of it
 };
 
-// Whether there is no file `name` in the directory. For many files that an image merely claims: to
-// ask costs little beside opening in vain, and catching the Error.
+// Whether there is no file `name` in the directory. An image may claim very many files, and asking
+// costs little compared to catching the Error of a failed open.
 bool is_missing(int directory_fd, const std::string& name) {
   return faccessat(directory_fd, name.c_str(), F_OK, 0) != 0 && errno == ENOENT;
 }
 
-// Sums of it tell whether two places have the same names, whatever their order.
+// The sums of these tell whether two places have the same names, in whatever order.
 std::uint64_t hash_of_name(std::u16string_view name, FileId directory) {
   return std::hash<std::u16string_view>()(name) * 31 +
          std::hash<FileId>()(directory) * 0x9E3779B97F4A7C15;
@@ -104,7 +104,7 @@ class Check {
   std::vector<RegionInfo> regions_;
   std::vector<std::optional<ObjectIds>> object_ids_;  // by region
   std::vector<Reached> reached_;                      // by file id
-  std::vector<FileId> pending_;                       // directories that are still to be walked
+  std::vector<FileId> pending_;                       // directories still to be walked
   std::optional<MetadataTally> tally_;
   std::optional<AttributeNames> attribute_names_;
 };
@@ -115,7 +115,7 @@ void Check::tell(bool is_error, const Error& finding) {
   observer_.found(is_error, finding.with_image(path_).what());
 }
 
-// Runs `action` and tells of the Error that it throws. Returns whether it throws none.
+// Runs `action` and reports the Error that it throws. Returns whether it throws none.
 template <typename Action>
 bool Check::attempt(Action&& action) {
   try {
@@ -203,7 +203,7 @@ void Check::check_for_spare_files(const std::string& directory) {
       return std::memcmp(&candidate.id, &name->set, sizeof(name->set)) == 0;
     });
     if (set == header_.sets.end() || name->index < set->count) continue;
-    warning("is more than the region set has", entry->path().string());
+    warning("is not in its region set", entry->path().string());
   }
   if (error_code) warning("cannot be searched for spare files", directory);
 }
@@ -216,7 +216,7 @@ bool Check::check_file_tables(const Image& image) {
   for (std::uint32_t i = 0; i < tables.file_table_count(); ++i) {
     any |= attempt([&] { tables.file_table(i); });
   }
-  // A missing table proves nothing about its ids; they cost what 1024 records would.
+  // A missing table proves nothing about its ids; these cost as much as 1024 records.
   if (std::uint64_t{image.file_id_limit()} * sizeof(Reached) > tables.metadata_size()) {
     error("file tables overlap: they claim more records than the metadata can hold");
     return false;
@@ -333,12 +333,12 @@ void Check::check_stream(const Image& image, const Stream& stream) {
   }
   for (std::uint64_t offset = 0; offset < stream.length;) {
     const Extent part = image.extent(stream, offset, stream.length - offset);
-    if (part.length == 0) throw Error(Errc::corrupt, "an extent without length");
+    if (part.length == 0) throw Error(Errc::corrupt, "an empty extent");
     offset += part.length;
   }
 }
 
-// A reader can do with any order; but then a byte may be read for two.
+// Readers cope with any order, but then one stored byte may be read as two bytes of the file.
 void Check::check_mappings(const PeImageObject& executable) {
   constexpr std::size_t size = sizeof(format::PeImageMapping);
   format::PeImageMapping previous = {};
@@ -426,7 +426,7 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
   }
 }
 
-// A writer has to sort what is out of order each time that it builds on the image.
+// A writer has to sort entries that are out of order each time it builds on the image.
 void Check::check_order(const ObjectIds& ids) {
   for (std::size_t i = 1; i < ids.size(); ++i) {
     if (compare_object_ids(ids[i - 1], ids[i]) < 0) continue;
@@ -438,7 +438,7 @@ void Check::check_data() {
   for (std::size_t i = 0; i < regions_.size(); ++i) {
     const auto& ids = object_ids_[i];
     const bool compare = ids && ids->has_known_digests();
-    if (ids && !compare) warning("its digests, of version 2, are not compared", ids->path());
+    if (ids && !compare) warning("its digests are of version 2 and are not compared", ids->path());
     attempt([&] { check_region_data(regions_[i], compare ? &*ids : nullptr); });
   }
 }
@@ -460,7 +460,7 @@ void Check::check_region_data(const RegionInfo& region, const ObjectIds* ids) {
     const format::ObjectIdEntry entry = (*ids)[i];
     const std::uint64_t start = entry.byte_offset;
     const std::uint64_t length = entry.length;
-    // Objects do not overlap, which also bounds the time that this takes.
+    // Objects may not overlap, which also bounds the time that this takes.
     if (start < position || start > region.size || length > region.size - start) {
       error(fmt::format("object at {}: {} bytes are not in the region, or not its own", start,
                         length),
@@ -486,7 +486,8 @@ void Check::check_object(int fd, const RegionInfo& region, const format::ObjectI
   ++result_.objects;
 }
 
-// A large object can have either digest. The one that is likely, or takes less time, comes first.
+// A large object can have either digest. The likely one, or the one that takes less time, comes
+// first.
 bool Check::has_digest(const FilePart& object, const Digest& digest) {
   const auto progress = [this](std::uint64_t bytes) { advance(bytes); };
   if (object.length <= max_digested_zeros) return digest_of_bytes(object, progress) == digest;

@@ -20,7 +20,7 @@ using Digest = std::array<std::uint8_t, format::digest_size>;
 Digest object_digest(ByteView object);
 
 // Stores the digest of each of `objects` in `digests`, which has as many elements. Many at once
-// take less time than one after the other. May be called from many threads at once.
+// take less time than one after another. May be called from many threads at once.
 void digest_objects(std::span<const ByteView> objects, std::span<Digest> digests);
 
 // Computes the digest of a sequence of bytes. Reusable. For one thread at a time.
@@ -28,12 +28,12 @@ class Hasher {
  public:
   Hasher();
 
-  // Starts anew.
+  // Starts over.
   void reset();
   void update(ByteView data);
   void update_zeros(std::uint64_t count);
 
-  // The digest of all since reset(), which must come next.
+  // The digest of all since reset(). Only reset() may be called next.
   Digest finish();
 
  private:

@@ -6,8 +6,8 @@
 
 namespace cim {
 
-// Whether entry `index` is the stream that is not shown as one. Throws Error (corrupt) for a name
-// that no stream may have.
+// Whether entry `index` is the extension stream. Throws Error (corrupt) for a name that no stream
+// may have.
 bool Image::Impl::is_extension(const File& file, const format::LinkTable& streams,
                                std::uint32_t index) const {
   std::array<char16_t, max_name_units> units;
@@ -26,8 +26,7 @@ std::optional<Stream> Image::Impl::find_extension() const {
       "alternate streams of file {}", filesystem.root_directory);
 }
 
-// The header of the extension stream, and the stream; nothing if the image has none that is good
-// for it.
+// The header of the extension stream, and the stream; nothing if the image has no valid one.
 std::optional<ExtensionHeader> Image::Impl::read_extension(const Image& image,
                                                            Stream& stream) const {
   const std::optional<Stream> found = find_extension();
@@ -47,7 +46,7 @@ std::optional<std::vector<LinkCount>> Image::Impl::recorded_link_counts(const Im
   const auto throw_malformed = [&] {
     throw Error(Errc::corrupt, "malformed").with_image(path).with_object("recorded link counts");
   };
-  // Read piece by piece, so that a number that nothing stands behind costs no memory.
+  // Read piece by piece, so that a false count costs no memory.
   std::vector<LinkCount> counts;
   while (counts.size() < extension->link_counts) {
     std::array<LinkCount, 512> piece;

@@ -46,7 +46,7 @@ std::size_t descriptor_share() noexcept {
 
 File decode_file(FileId id, const format::File& record) {
   if (record.base_region_index != 0) {
-    throw Error(Errc::unsupported, fmt::format("is a file of a merged image, of base region {}",
+    throw Error(Errc::unsupported, fmt::format("is a file of a merged image, with base region {}",
                                                record.base_region_index));
   }
   File file = {
@@ -127,8 +127,8 @@ void Image::Impl::open(const std::string& image_path) {
     header = read_filesystem_file(fd.get(), path);
   });
   open_regions();
-  // What is looked at first is a few objects far from each other. With the megabytes that some
-  // disks are set to read around each, that could take longer than all else that a mount does.
+  // Readers first look at a few objects that are far apart. Some disks are set to read megabytes
+  // around each, which could take longer than the rest of a mount.
   for (const Region& region : regions) {
     if (region.type == RegionType::metadata) region.mapping.read_pages_alone();
   }
@@ -139,8 +139,8 @@ void Image::Impl::open(const std::string& image_path) {
 }
 
 // A chain of forks can have more region files than a process may have descriptors. Metadata is read
-// from mappings anyway; of data, that in the largest files gains most by descriptors, with which it
-// need not be copied and has holes.
+// from mappings anyway. Data that has a descriptor need not be copied and keeps its holes, so the
+// largest files gain most.
 void Image::Impl::open_regions() {
   const std::size_t max_descriptors = descriptor_share();
   std::set<std::pair<std::uint64_t, std::size_t>> open_data;  // sizes and indices
@@ -195,7 +195,7 @@ std::uint64_t Image::Impl::metadata_size() const {
   return size;
 }
 
-// So that work and memory for each file id are no more than the image is large.
+// Bounds the work and memory for all file ids by the size of the image.
 void Image::Impl::prove_file_tables() const {
   std::uint64_t records = 0;
   for (std::uint32_t table = 0; table < filesystem.file_table_directory_length; ++table) {
@@ -259,8 +259,9 @@ format::LinkTable Image::Impl::stream_table(const File& file) const {
   return within(
       [&] {
         ByteView bytes = metadata_from(file.stream_table_offset);
-        // The published reader expects the table's length once more in front of it. In the plain
-        // form the second word is the number of entries, which is always less than the length.
+        // The published reader expects the table's length a second time in front of it. In the
+        // plain form the second word is the number of entries, which is always less than the
+        // length.
         const auto first = format::load<std::uint32_t>(bytes, 0, "length");
         const auto second = format::load<std::uint32_t>(bytes, sizeof(first), "entry count");
         if (first == second) bytes = bytes.subspan(sizeof(first));
@@ -535,7 +536,7 @@ std::optional<std::uint64_t> Image::seek(const Stream& stream, std::uint64_t off
   while (offset < stream.length) {
     const Extent part = extent(stream, offset, stream.length);
     if (part.fd < 0) return data ? offset : stream.length;
-    // Otherwise what has been cut off would pass for a hole.
+    // Otherwise a part that was cut off would pass for a hole.
     const std::uint64_t size = impl_->about_image([&] { return file_size(part.fd, path()); });
     if (size < part.position + part.length) impl_->throw_truncated();
     const off_t found =

@@ -1,4 +1,4 @@
-// The inside of an Image, for the files of this folder that implement it.
+// What is inside an Image, for the files of this folder that implement it.
 #pragma once
 
 #include <mutex>
@@ -22,8 +22,8 @@ namespace cim {
 
 // What a walk through all directories finds.
 struct Walk {
-  std::vector<LinkCount> link_counts;  // those that are not the common ones, sorted by id
-  std::vector<FileId> parents;         // by id: a directory that has the file; 0 if none has
+  std::vector<LinkCount> link_counts;  // those that differ from the usual ones, sorted by id
+  std::vector<FileId> parents;         // by id: a directory that has the file; 0 if none does
 };
 
 struct Image::Impl {
@@ -36,13 +36,13 @@ struct Image::Impl {
   std::span<const char16_t> upcase;
   FileId file_id_limit = 0;
 
-  // What only a look at all files tells (survey.cpp), once somebody has asked.
+  // What only a look at all files tells (survey.cpp); filled in when first asked for.
   mutable std::once_flag link_counts_once;
   mutable std::vector<LinkCount> link_counts;
   mutable std::once_flag walk_once;
   mutable Walk walk;
 
-  // Returns `action()`; an Error from it is made to name the image.
+  // Returns `action()`; if it throws an Error, adds the image to that.
   template <typename Action>
   auto about_image(Action&& action) const {
     try {
@@ -52,7 +52,7 @@ struct Image::Impl {
     }
   }
 
-  // Returns `decode()`; an Error from it is made to name the image and `object`.
+  // Returns `decode()`; if it throws an Error, adds the image and `object` to that.
   template <typename Decode, typename... Parts>
   auto within(Decode&& decode, fmt::format_string<Parts...> object, Parts... parts) const {
     try {

@@ -38,7 +38,7 @@ class ImageInternals {
   // The region sets that a child image lists as its parents, in order.
   std::vector<format::RegionSet> region_sets() const;
 
-  // The number of region files in them: the child's own start at this index.
+  // The number of region files in them: the index of the child's first own one.
   std::size_t region_count() const;
 
   // The bytes of all metadata regions; a region file that is listed twice counts once.
@@ -51,8 +51,8 @@ class ImageInternals {
 
   std::uint32_t file_table_count() const;
 
-  // The first id of the files that the image does not share with what it was forked from: 1 if it
-  // is no fork, nothing if that is not known.
+  // The first id of the files that the image does not share with the one it was forked from: 1 if
+  // it is not a fork, nothing if that is not known.
   std::optional<FileId> first_own_file() const;
 
   // The link counts that the image records, sorted by id; nothing if it records none. Throws Error
@@ -63,8 +63,8 @@ class ImageInternals {
   // have; nothing if it has more than 262,144 files to look through, or is broken.
   std::optional<AttributeNames> attribute_names() const;
 
-  // The names of `file`, each with the directory that has it; empty if the image does not tell, as
-  // before version 3. Throws Error (corrupt).
+  // The names of `file`, each with the directory that has it; empty if the image does not record
+  // them, as before version 3. Throws Error (corrupt).
   std::vector<FileName> names(const File& file) const;
 
   // The bytes of the table of alternate streams of `file`; 0 if it has none, or none that can be
@@ -81,24 +81,24 @@ class ImageInternals {
   const Image& image_;
 };
 
-// The records that link tables of FileIds and Streams hold for `stream`, and back. decode_stream
-// throws Error (corrupt) for an unknown type.
+// The stored form of `stream`, and the reverse. decode_stream() throws Error (corrupt) for an
+// unknown type.
 format::Stream encode_stream(const Stream& stream) noexcept;
 Stream decode_stream(const format::Stream& stream);
 
-// The record of `file`. What a File does not hold (reserved fields) is zero.
+// The record of `file`. Fields that a File does not hold (reserved ones) are zero.
 format::File encode_file(const File& file) noexcept;
 
-// What the format has no place for, and what only a look at all files would tell, is in this
-// alternate data stream of the root directory, which is not shown as one: ExtensionHeader, then the
-// LinkCounts as Image::link_counts() has them, then the AttributeNames, if they are known.
+// This hidden alternate data stream of the root directory holds what the format has no place for,
+// and what only a look at all files would tell: an ExtensionHeader, then the LinkCounts as
+// Image::link_counts() has them, then the AttributeNames, if they are known.
 inline constexpr std::u16string_view extension_stream = u"cimfs.extension";
 
-// Good only for the image whose file table directory is at the offset given: a writer that does not
-// know of the stream moves the directory and so makes it void.
+// Valid only if the image's file table directory is at this offset: a writer that does not know the
+// stream moves the directory and so invalidates it.
 struct ExtensionHeader {
   format::RegionOffset file_table_directory;
-  FileId first_own_file;  // of the ids from here on, the last fork made the files
+  FileId first_own_file;  // the last fork made the files with ids from here on
   std::uint32_t link_counts;
 };
 static_assert(sizeof(ExtensionHeader) == 16);

@@ -12,8 +12,8 @@ class Mapping {
  public:
   Mapping() = default;
 
-  // Maps the first `size` bytes of `fd`, which can then be closed; `subject` names it in the Error
-  // that a failure throws. What becomes of a page that cannot be read is in mapping_fault.h.
+  // Maps the first `size` bytes of `fd`, which can then be closed; `subject` names it in errors.
+  // Throws Error. See mapping_fault.h for pages that cannot be read.
   Mapping(int fd, std::size_t size, const std::string& subject);
   Mapping(Mapping&& other) noexcept;
   Mapping& operator=(Mapping&& other) noexcept;
@@ -21,8 +21,8 @@ class Mapping {
 
   ByteView bytes() const noexcept { return bytes_; }
 
-  // From now on, a page that is touched is read without those around it, or with them, as the
-  // system does unless told otherwise.
+  // From now on, touching a page reads only that one, or also those around it, which is the
+  // system's default.
   void read_pages_alone() const noexcept;
   void read_pages_around() const noexcept;
 

@@ -24,9 +24,8 @@ struct MappedFile {
 
 using MappedFiles = std::map<const std::byte*, MappedFile, std::greater<>>;  // by address
 
-// Of the list of mapped files and the zeroed pages. The signal handlers lock it, too. They can: a
-// fault is the doing of the thread that it hits, while that reads a Mapping, which nobody does with
-// the lock held.
+// Guards the list of mapped files and the zeroed pages. The signal handlers can lock it too: a
+// fault hits the thread that reads a Mapping, and no thread does that while it holds the lock.
 std::mutex mutex;
 
 MappedFiles& mapped_files() {
@@ -34,7 +33,7 @@ MappedFiles& mapped_files() {
   return files;
 }
 
-// A page with zeros in the place of what its file holds, and a second mapping of that.
+// A page that shows zeros instead of its file, and another mapping of that part of the file.
 struct ZeroedPage {
   std::byte* page;
   void* original;
@@ -61,7 +60,7 @@ MappedFiles::const_iterator mapped_file_at(const std::byte* address) noexcept {
   return inside ? file : mapped_files().end();
 }
 
-// Puts the pages of files back. Needs the lock.
+// Makes the pages show their files again. Needs the lock.
 void restore_pages() noexcept {
   for (std::size_t i = zeroed_count; i > 0; --i) {
     const auto [page, original] = zeroed[i - 1];
@@ -77,12 +76,12 @@ bool is_zeroed(const std::byte* page) noexcept {
                      [page](const ZeroedPage& other) { return other.page == page; });
 }
 
-// In this order, so that who reads the zeros can know that they are none of the file's. Needs the
-// lock.
+// Counts the fault before it shows zeros: a thread that reads them can then know that they are not
+// the file's. Needs the lock.
 bool zero_page(std::byte* page) noexcept {
   if (zeroed_count == zeroed.size()) restore_pages();
   if (zeroed_count == zeroed.size()) return false;
-  void* const original = mremap(page, 0, page_size(), MREMAP_MAYMOVE);  // 0: leaves the first one
+  void* const original = mremap(page, 0, page_size(), MREMAP_MAYMOVE);  // 0: keeps the first one
   if (original == MAP_FAILED) return false;
   ++faults;
   zeroed[zeroed_count++] = {page, original};
@@ -99,11 +98,11 @@ bool zero_page_at(std::byte* address) noexcept {
   return is_zeroed(page) || zero_page(page);  // another thread may have met the same fault
 }
 
-// Whether the thread has met a page that cannot be had. A signal that somebody has sent may hit one
-// that has the lock.
+// Whether the thread has met a page that cannot be read. A signal that a process has sent may also
+// hit a thread that holds the lock.
 bool is_fault(const siginfo_t& info) noexcept { return info.si_code == BUS_ADRERR; }
 
-// Lets the signal end the process: the access is made again, or what was sent is sent again.
+// Lets the signal end the process: the access is repeated, or a signal that was sent is sent again.
 void give_up(const siginfo_t& info) noexcept {
   std::signal(SIGBUS, SIG_DFL);
   if (info.si_code <= 0) raise(SIGBUS);
@@ -119,7 +118,7 @@ void survive(int, siginfo_t* info, void*) {
 const char* program_name = "";
 const int* exit_status = nullptr;
 
-// Keeps the lock: a thread that meets the next fault waits for the end of the process.
+// Keeps the lock, so that a thread with another fault waits for the process to end.
 void complain_and_exit(int, siginfo_t* info, void*) {
   if (!is_fault(*info)) return give_up(*info);
   const std::lock_guard lock(mutex);

@@ -1,7 +1,7 @@
-// What happens when a mapped page cannot be had: the file has become shorter, or its disk fails.
-// The kernel sends SIGBUS, which ends a process that is not prepared. How to be is a program's
-// choice, never the library's; it makes it while it has one thread. All else here may be called
-// from many threads at once.
+// What happens when a mapped page cannot be read: the file has become shorter, or its disk fails.
+// The kernel sends SIGBUS, which ends a process that does not handle it. How to do so is a
+// program's choice, never the library's; the program makes it while it has one thread. All else
+// here may be called from many threads at once.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@
 namespace cim {
 
 // From now on a fault in a Mapping ends the process with the exit status that `status` then holds,
-// and one line on standard error, which starts with `program`. Both must stay as long.
+// and writes one line, which starts with `program`, to standard error. Both must live until then.
 void exit_at_mapping_faults(const char* program, const int& status);
 
-// From now on a fault in a Mapping makes zeros of the page for a while, so that the thread goes on.
-// Its work, and that of other threads meanwhile, is worth nothing: see FaultWatch.
+// From now on a fault in a Mapping makes the page read as zeros for a while, so that the thread
+// goes on. What it and other threads read meanwhile cannot be trusted: see FaultWatch.
 void survive_mapping_faults();
 
 // Tells a thread whether it can trust what it has read from Mappings. For the thread that made it.
@@ -23,24 +23,24 @@ class FaultWatch {
  public:
   enum class Outcome {
     sound,
-    faulted,    // this thread has met a page that cannot be had
-    disturbed,  // another one has, and this one may have read zeros: to be done again
+    faulted,    // this thread has met a page that cannot be read
+    disturbed,  // another one has, and this one may have read zeros: do the work again
   };
 
-  // Starts a piece of work: from here on pages are what their files hold.
+  // Starts a piece of work: from here on, pages show what their files hold.
   void begin() noexcept;
 
-  // What has become of it so far.
+  // How the work has gone so far.
   Outcome outcome() const noexcept;
 
-  // Says, when the thread has faulted, in which file.
+  // For a user: in which file this thread has faulted, and why.
   static std::string complaint();
 
  private:
   std::uint64_t faults_before_ = 0;
 };
 
-// For Mapping: `bytes`, of a mapping of the file at `path`, exist, or do not any more.
+// For Mapping: `bytes` map the file at `path` from now on, or no longer.
 void add_mapping(const std::byte* bytes, std::size_t size, const std::string& path);
 void remove_mapping(const std::byte* bytes) noexcept;
 

@@ -11,9 +11,9 @@
 
 namespace cim {
 
-// Counts the metadata that a walk meets. Directories may claim one link table, entries one name and
-// files one table of streams many times over; in a sound image each has bytes of its own. So work
-// and memory of a walk that counts stay proportional to the metadata.
+// Counts the metadata that a walk meets. In a hostile image, many directories may share one link
+// table, many entries one name and many files one table of streams; in a sound one, each has bytes
+// of its own. Counting keeps the work and memory of a walk proportional to the metadata.
 class MetadataTally {
  public:
   explicit MetadataTally(const Image& image)
@@ -21,22 +21,22 @@ class MetadataTally {
         unclaimed_by_directories_(ImageInternals(image).metadata_size()),
         unclaimed_by_files_(unclaimed_by_directories_ * max_times_met) {}
 
-  // Counts an entry of a directory that is called `name`. Throws Error (corrupt), then and ever
-  // after, if the metadata is too small for all that were counted.
+  // Counts a directory's entry called `name`. Throws Error (corrupt), now and on every later call,
+  // if the metadata is too small for all entries counted.
   void add_entry(std::u16string_view name) {
     claim(unclaimed_by_directories_, format::link_table_entry_size(sizeof(FileId), name.size()),
           "directories overlap: they have more entries");
   }
 
   // Counts `size` bytes that belong to one file: a table of alternate streams, or the mappings of
-  // an executable. Throws as add_entry().
+  // an executable. Throws as add_entry() does.
   void add_part_of_file(std::uint64_t size) {
     claim(unclaimed_by_files_, size,
           "files overlap: they have more alternate streams and executables");
   }
 
  private:
-  // A walk may meet what a file has once for each name of the file.
+  // A walk may meet the parts of a file once for each of its names.
   static constexpr std::uint64_t max_times_met = 16;
 
   void claim(std::uint64_t& unclaimed, std::uint64_t size, const char* what) const {
@@ -49,7 +49,7 @@ class MetadataTally {
   }
 
   std::string path_;
-  std::uint64_t unclaimed_by_directories_;  // bytes of metadata that nothing was counted for
+  std::uint64_t unclaimed_by_directories_;  // bytes of metadata not yet accounted for
   std::uint64_t unclaimed_by_files_;
 };
 

@@ -20,11 +20,11 @@ constexpr std::size_t block_size = 4096;
 constexpr std::size_t chunk_size = 1 << 20;
 static_assert(chunk_size % block_size == 0);
 
-// Where a file system has smaller blocks, one of ours may be a hole in part.
+// On a file system with smaller blocks, part of one of ours may be a hole.
 std::uint64_t block_start(std::uint64_t offset) { return offset / block_size * block_size; }
 std::uint64_t block_end(std::uint64_t offset) { return block_start(offset + block_size - 1); }
 
-// What has been cut off a file would pass for a hole.
+// Otherwise a part that was cut off would pass for a hole.
 void check_size(const FilePart& part) {
   if (part.fd < 0 || file_size(part.fd, part.path) >= part.start + part.length) return;
   throw Error(Errc::io_error, "has become shorter").with_path(part.path);
@@ -128,7 +128,7 @@ Digest digest_of_blocks(const FilePart& object, const Progress& progress) {
     }
   };
   read_data(object, take, progress);
-  // Digested again, so that no object of that length consists of just the bytes that were digested.
+  // Digested again, so that no object of this length is just the bytes that were digested.
   const Digest blocks = hasher.finish();
   hasher.reset();
   hasher.update(format::bytes_of(blocks));

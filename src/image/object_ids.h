@@ -10,8 +10,8 @@
 
 namespace cim {
 
-// A mapped object id file. What its entries say is unchecked. Move-only. Threads may share it while
-// none moves or sorts it.
+// A mapped object id file. Its entries are not checked. Move-only. Threads may share it while none
+// moves or sorts it.
 class ObjectIds {
  public:
   // Opens object id file `index` of `set` in the directory `directory_fd`, whose path is
@@ -21,8 +21,8 @@ class ObjectIds {
 
   const std::string& path() const noexcept { return path_; }
 
-  // Whether the digests are those of digest.h. In version 2 ours were others, and it is not known
-  // that Windows ever wrote that version.
+  // Whether the digests are those of digest.h. In version 2 ours were different, and Windows is not
+  // known to have written that version.
   bool has_known_digests() const noexcept { return version_major_ != 2; }
 
   std::size_t size() const noexcept { return entries_.size() / sizeof(format::ObjectIdEntry); }
@@ -30,8 +30,9 @@ class ObjectIds {
   // Entry `i`, which is less than size().
   format::ObjectIdEntry operator[](std::size_t i) const;
 
-  // Puts the entries in the order of compare_object_ids(). Ours are; where other writers' are not,
-  // this takes a copy of them, and drops all if they are too many for that. Throws std::bad_alloc.
+  // Sorts the entries by compare_object_ids(). Our files are sorted already; if another writer's is
+  // not, this copies its entries, or drops them all if there are too many to copy. Throws
+  // std::bad_alloc.
   void sort();
 
  private:

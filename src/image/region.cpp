@@ -63,7 +63,7 @@ std::string directory_of(const std::string& path) {
 
 FileDescriptor open_regular_file(int directory_fd, const std::string& name,
                                  const std::string& path) {
-  // O_NONBLOCK: a FIFO by that name must not stop us.
+  // O_NONBLOCK: a FIFO by that name must not block us.
   FileDescriptor fd(openat(directory_fd, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) throw system_error(errno, path);
   struct stat status;

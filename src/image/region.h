@@ -26,15 +26,13 @@ struct RegionFileName {
   std::uint16_t index;
 };
 
-// The parts of `name`, if it is exactly what one of the two functions above makes of them.
+// The parts of `name`, if one of the two functions above makes exactly that name from them.
 std::optional<RegionFileName> parse_region_file_name(std::string_view name);
 
-// The path of the image that `path` leads to, if that is a symbolic link; else `path`. Throws
-// Error.
+// The path that `path` leads to if it is a symbolic link, otherwise `path`. Throws Error.
 std::string follow_link(const std::string& path);
 
-// The directory that the image `path` is in, and its region files with it, wherever a symbolic link
-// to it is. Throws Error.
+// The directory of the image that `path` leads to, and so of its region files. Throws Error.
 std::string directory_of(const std::string& path);
 
 // What the filesystem file of an image says.
@@ -75,8 +73,8 @@ struct Region {
   bool has_holes;  // or is compressed
   Mapping mapping;
 
-  // Keeps the file as a mapping only, which takes no descriptor; where the holes are is not known
-  // any more. Throws Error.
+  // Keeps the file only as a mapping, which takes no descriptor but does not know the holes. Throws
+  // Error.
   void close();
 };
 

@@ -49,9 +49,9 @@ constexpr std::array<std::uint64_t, rounds> round_constants = {
     0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
 };
 
-// A word of each message. One instruction works on all where this is inlined into a function for
-// processors with registers of that width. In a struct, because compilers warn of bare vectors that
-// are passed or returned: how depends on those registers.
+// A word of each message. Where this is inlined into a function for processors with registers that
+// wide, one instruction works on all. A struct because compilers warn about passing or returning
+// bare vectors: how they do it depends on those registers.
 template <std::size_t lanes>
 struct Words {
   std::uint64_t lane [[gnu::vector_size(lanes * sizeof(std::uint64_t))]];
@@ -155,7 +155,7 @@ template <std::size_t lanes>
 struct Lane {
   const Sha512Task* task = nullptr;  // none: the lane is idle
   const std::byte* next = nullptr;
-  std::size_t blocks = 0;      // from `next` on, one after the other
+  std::size_t blocks = 0;      // from `next` on, one after another
   std::size_t end_blocks = 0;  // in `end`; 0 once `next` is there
   std::array<std::byte, 2 * block_size> end;
 
@@ -186,7 +186,7 @@ struct Lane {
   }
 };
 
-// Does `tasks`, with a function that adds blocks of as many messages as there are lanes.
+// Does `tasks` with a function that adds blocks of one message per lane.
 template <std::size_t lanes, auto add_blocks_of_lanes>
 class LaneRun {
  public:
@@ -208,7 +208,7 @@ class LaneRun {
   }
 
  private:
-  // The busy lane that is done first; none if all are idle.
+  // The busy lane that finishes first; none if all are idle.
   const Lane* shortest_lane() const {
     const Lane* shortest = nullptr;
     for (const Lane& lane : lanes_) {

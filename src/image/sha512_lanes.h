@@ -16,14 +16,14 @@ struct Sha512Task {
   Digest* digest;
 };
 
-// A way to do `count` tasks at once. A lane that is done takes the next task.
+// A way to do `count` tasks at once. A lane that has finished takes the next task.
 struct Sha512Lanes {
   std::size_t count;
   void (*run)(std::span<const Sha512Task> tasks);
 };
 
-// The ways that this processor has, the fastest first. All have the same results, and all are
-// faster than one message after the other; there may be none. May be called from many threads at
+// The ways that this processor has, the fastest first; there may be none. All give the same
+// results, and all are faster than one message after another. May be called from many threads at
 // once.
 std::span<const Sha512Lanes> sha512_lanes();
 

@@ -12,7 +12,7 @@ namespace cim {
 
 namespace {
 
-// The most files whose extended attributes are looked through for their names: records of 27 MB.
+// The most files whose extended attributes are searched for names: 27 MB of records.
 constexpr FileId max_files_looked_through = 256 * format::files_per_table;
 
 }  // namespace
@@ -24,7 +24,7 @@ void Image::Impl::for_each_record(Visit&& visit) const {
     std::optional<File> record;
     try {
       record = file(id);
-    } catch (const Error&) {  // whoever reads it is told
+    } catch (const Error&) {  // reading it reports this
       continue;
     }
     visit(*record);
@@ -40,8 +40,8 @@ bool Image::Impl::has_name_tables() const {
   return true;
 }
 
-// The directory that the name table of `file` names first, if that has the file under that name;
-// otherwise 0. A removed directory may still have a record.
+// The first directory in the name table of `file`, if it has the file under that name; otherwise 0.
+// A removed directory may still have a record.
 FileId Image::Impl::directory_by_name_table(const File& file) const {
   const format::LinkTable names = name_table(file);
   if (names.size() == 0) return 0;
@@ -53,8 +53,8 @@ FileId Image::Impl::directory_by_name_table(const File& file) const {
   return entry && entries.value<FileId>(*entry) == file.id ? id : 0;
 }
 
-// The link counts of directories, by the names of their subdirectories; nothing if there is a
-// record without a name table, which may be that of a file with several names.
+// The link counts of directories, from the names of their subdirectories; nothing if a record has
+// no name table, as it may be that of a file with several names.
 std::optional<std::vector<LinkCount>> Image::Impl::counted_subdirectories() const {
   if (!has_name_tables()) return std::nullopt;
   std::vector<std::uint32_t> subdirectories(std::size_t{file_id_limit} + 1);
@@ -179,11 +179,11 @@ std::vector<FileName> ImageInternals::names(const File& file) const {
 std::vector<FileId> Image::files_of_last_fork() const {
   const std::optional<FileId> first = ImageInternals(*this).first_own_file();
   if (!first) {
-    throw Error(Errc::unsupported, "does not tell what its last fork added").with_image(path());
+    throw Error(Errc::unsupported, "does not record what its last fork added").with_image(path());
   }
   std::unordered_set<FileId> ids = {root()};
   for (std::uint64_t own = std::max<FileId>(*first, 1); own <= file_id_limit(); ++own) {
-    // A directory that is there already has its ancestors there, so each is met once.
+    // If a directory is there already, so are its ancestors: each is met once.
     auto id = static_cast<FileId>(own);
     while (id != 0 && ids.insert(id).second) id = parent(file(id));
   }
@@ -192,7 +192,7 @@ std::vector<FileId> Image::files_of_last_fork() const {
   return sorted;
 }
 
-// Equal lists are mostly the same object, and are looked through once.
+// Equal lists are mostly the same object, which is searched once.
 AttributeNames Image::Impl::collected_attribute_names(const Image& image) const {
   image.read_metadata_ahead();
   AttributeNames names;

@@ -31,7 +31,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// Puts `replacement` in the place of the first `bytes` in a file.
+// Replaces the first occurrence of `bytes` in a file with `replacement`.
 void replace(const std::string& path, ByteView bytes, ByteView replacement) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(file), {}};
@@ -78,7 +78,7 @@ class CheckImage : public testing::Test {
     return found;
   }
 
-  // What is wrong with a root directory that holds `file`.
+  // What is wrong with an image whose root directory holds `file`.
   std::vector<std::string> check_file(format::File file) {
     file.parent = 1;
     return check({directory({{u"a", 2}}, 1), file});
@@ -110,7 +110,7 @@ class CheckImage : public testing::Test {
     return directory_ / "sparse.cim";
   }
 
-  // Makes `digest` that of the one object of the region file `path`.
+  // Records `digest` for the one object in the region file `path`.
   void set_digest(const std::string& path, const Digest& digest) {
     const auto parts = parse_region_file_name(path.substr(path.rfind('/') + 1));
     ASSERT_TRUE(parts);
@@ -299,7 +299,7 @@ TEST_F(CheckImage, WarnsOfSpareRegionFiles) {
   boost::filesystem::copy_file(forged_.region_path(directory_.string(), 1), spare);
   const Problems found = problems(path);
   EXPECT_THAT(found.errors, IsEmpty());
-  EXPECT_THAT(found.warnings, Contains(HasSubstr(spare + ": is more than the region set has")));
+  EXPECT_THAT(found.warnings, Contains(HasSubstr(spare + ": is not in its region set")));
 }
 
 TEST_F(CheckImage, WarnsOfObjectIdsOutOfOrder) {
