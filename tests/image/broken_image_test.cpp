@@ -1,4 +1,4 @@
-// Broken images: every use of one ends in an Error that names it, or in a correct answer.
+// Broken images: every use of one ends in an Error that names the image, or in a correct answer.
 #include <fstream>
 
 #include <gmock/gmock.h>
@@ -60,7 +60,7 @@ class BrokenImageTest : public testing::Test {
   }
 
   test::TemporaryDirectory directory_;
-  std::vector<std::string> files_;  // the image's, without object ids
+  std::vector<std::string> files_;  // of the image, without object ids
 };
 
 TEST_F(BrokenImageTest, TheGoodImageHasNoErrors) { EXPECT_EQ(0, explore()); }
@@ -68,7 +68,7 @@ TEST_F(BrokenImageTest, TheGoodImageHasNoErrors) { EXPECT_EQ(0, explore()); }
 TEST_F(BrokenImageTest, EveryTruncationIsAnError) {
   for (const std::string& path : files_) {
     const std::string good = slurp(path);
-    const std::size_t end = good.find_last_not_of('\0') + 1;  // of what is not padding
+    const std::size_t end = good.find_last_not_of('\0') + 1;  // without the padding
     const std::size_t step = std::max<std::size_t>(1, end / 300);
     for (std::size_t size = 0; size < end; size += step) {
       spill(path, std::string_view(good).substr(0, size));

@@ -126,7 +126,7 @@ struct Place {
   std::size_t size;
 };
 
-// Follows all that an image points at.
+// Follows everything that an image points at.
 class Places {
  public:
   explicit Places(const std::string& path) : path_(path), image_(path) {
@@ -302,7 +302,7 @@ class Places {
   const Image image_;
   const std::vector<std::string> regions_ = region_paths(image_);
   std::vector<Place> places_;
-  std::set<RegionOffset> objects_;  // that something points at
+  std::set<RegionOffset> objects_;  // those that something points at
 };
 
 std::uint64_t value_at(const Place& place) {

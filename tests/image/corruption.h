@@ -1,5 +1,5 @@
-// An image with one field broken, for each field of each structure: the one table of what there is
-// to break, for the tests that try it.
+// An image with one field broken, for each field of each structure: one table for all tests that
+// try this.
 #pragma once
 
 #include <array>
@@ -15,11 +15,10 @@ namespace cim::test {
 struct BreakableImage {
   const char* name;
   void (*make)(const std::string& directory);  // makes a.cim there
-  std::size_t step;                            // where tests have no time for each corruption
+  std::size_t step;                            // for tests that have no time for each corruption
 };
 
-// The sample image after it was built upon, and images that other writers may make, in each
-// version.
+// The sample image, built upon once, and images as other writers may make them, in each version.
 extern const std::array<BreakableImage, 4> breakable_images;
 
 // A field with a wrong value.
@@ -37,9 +36,9 @@ std::ostream& operator<<(std::ostream& out, const Corruption& corruption);
 // All corruptions of the image at `path`, object id files included, field by field.
 std::vector<Corruption> all_corruptions(const std::string& path);
 
-// Calls try_out(corruption) for every `step`th of all_corruptions(path), each of which is there
-// during the call. If the environment variable BROKEN_IMAGES_SECONDS is set: for all of them, in
-// random order, as many as that time allows. Returns how many.
+// Calls try_out(corruption) for every `step`th of all_corruptions(path), with that one in the
+// image. If the environment variable BROKEN_IMAGES_SECONDS is set: for as many of all as that time
+// allows, in random order. Returns how many.
 int try_corruptions(const std::string& path, std::size_t step,
                     const std::function<void(const Corruption&)>& try_out);
 

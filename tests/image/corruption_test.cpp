@@ -1,5 +1,5 @@
 // Every field of every structure of an image, broken: the image is opened, walked, read, checked
-// and built upon. That ends in clean errors or in an answer.
+// and built upon. All of this ends in clean errors or in an answer.
 #include "image/corruption.h"
 
 #include <ctime>
@@ -23,7 +23,7 @@ class CorruptionTest : public testing::TestWithParam<test::BreakableImage> {
            static_cast<int>(test::errors_of_check(path_, true));
   }
 
-  // As a writer that looks for its data in the object id files.
+  // Builds as a writer does that looks for its data in the object id files.
   int build_upon() const {
     try {
       Writer writer({.directory = directory_.string(), .existing = "a.cim", .name = "b.cim"});
@@ -44,7 +44,7 @@ class CorruptionTest : public testing::TestWithParam<test::BreakableImage> {
 INSTANTIATE_TEST_SUITE_P(, CorruptionTest, testing::ValuesIn(test::breakable_images),
                          [](const auto& test) { return test.param.name; });
 
-// Whether somebody must notice. The digests of version 2 are not known.
+// Whether the corruption must be noticed. The digests of version 2 are not known.
 bool is_error(const test::Corruption& corruption) {
   const std::string_view field = corruption.field;
   if (field == "name") {

@@ -38,7 +38,7 @@ class DescriptorLimit : public testing::Test {
 
   std::string path(int image) const { return directory_ / fmt::format("{}.cim", image); }
 
-  // What forks image `image - 1`, if there is that.
+  // Options to make image `image`, a fork of the one before if there is one.
   Writer::Options options(int image) const {
     Writer::Options options = {.directory = directory_.string(),
                                .name = fmt::format("{}.cim", image)};

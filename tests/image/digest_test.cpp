@@ -32,8 +32,8 @@ Digest expected_digest(const std::string& object) {
   return digest;
 }
 
-// Random messages of these sizes, each in memory of its own, so that a sanitizer sees who reads
-// past its end.
+// Random messages of these sizes, each in memory of its own, so that a sanitizer sees reads past
+// its end.
 template <typename Sizes>
 std::vector<std::string> random_messages(const Sizes& sizes) {
   std::mt19937 generator(5);
@@ -45,7 +45,7 @@ std::vector<std::string> random_messages(const Sizes& sizes) {
   return messages;
 }
 
-// 0 to 300: up to two blocks and a half, with each length that padding can take.
+// 0 to 300: up to two and a half blocks, with each length that padding can have.
 std::vector<std::size_t> short_sizes() {
   std::vector<std::size_t> sizes(301);
   for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] = i;
@@ -108,7 +108,7 @@ TEST(DigestsOfManyObjects, AreThoseOfEach) {
 }
 
 TEST(DigestsOfManyObjects, DoNotDependOnWhatElseThereIs) {
-  // With few or very different ones, the long ones do not take part in what the others do.
+  // If there are few, or their sizes differ a lot, the long ones are not digested with the others.
   const std::size_t many = std::size_t{1} << 20;
   const std::vector<std::vector<std::size_t>> groups = {
       {}, {0}, {100}, {many}, {many, 100}, {100, many, many, 7}, {many, 200, 200, 200, 200, 200}};

@@ -1,4 +1,4 @@
-// Uses everything that there is in an image that may be broken.
+// Uses everything in an image that may be broken.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace cim::test {
 
-// Reads all that is in a small image and counts the errors. Each must name the image: throws
+// Reads everything in a small image and counts the errors. Each must name the image: throws
 // std::logic_error otherwise.
 class Explorer {
  public:
@@ -91,7 +91,7 @@ class Explorer {
     });
   }
 
-  // Where the stream starts, has its middle, and ends: it may claim to be 2^48 bytes long.
+  // Only the start, the middle and the end of the stream: it may claim to be 2^48 bytes long.
   void read(const Image& image, const Stream& stream) {
     std::array<std::byte, 4096> buffer;
     for (const std::uint64_t offset : {std::uint64_t{0}, stream.length / 2, stream.length - 1}) {
@@ -108,7 +108,7 @@ class Explorer {
   bool opened_ = false;
 };
 
-// How many errors cim check would tell of.
+// How many errors cim check would report.
 inline std::uint64_t errors_of_check(const std::string& path, bool data = false) {
   struct : CheckObserver {
     void found(bool, const std::string&) override {}

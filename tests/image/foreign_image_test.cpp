@@ -72,7 +72,7 @@ TEST_F(ForeignImageTest, RecordsOfAnyLengthAreRead) {
   }
 }
 
-// Windows leaves in them what was in memory.
+// Windows leaves in these fields what was in memory.
 TEST_F(ForeignImageTest, ReservedFieldsOfTheFilesystemFileMayHaveAnyValue) {
   forged_.header.common.reserved = 0x6C;
   forged_.header.common.reserved2 = 0x8C6C;
@@ -214,7 +214,7 @@ TEST_F(ForeignImageTest, AStreamWithANameThatNoneMayHaveIsNotFound) {
   EXPECT_EQ(Errc::corrupt, error_of([&] { image.named_stream(image.file(1), 0); }));
 }
 
-// Whatever the case of the letters by which it is asked for.
+// Whatever the case of the letters in the name asked for.
 TEST_F(ForeignImageTest, TheExtensionStreamIsNotShown) {
   const format::RegionOffset table = forged_.add_metadata(
       forged_.link_table<format::Stream>({{u"cimfs.extension", forged_.file_data("x")}}));
@@ -312,7 +312,7 @@ INSTANTIATE_TEST_SUITE_P(, ForeignTreeTest,
 TEST_P(ForeignTreeTest, IsRead) {
   EXPECT_EQ(version(), open().version_major());
   expect_contents(open());
-  if (open().file_id_limit() > tree_.contents().size() + 3) return;  // an id that no file has
+  if (open().file_id_limit() > tree_.contents().size() + 3) return;  // some ids have no file
   const int unknown = open().region_sets().size() > 1 ? 1 : 0;       // what the last fork added
   EXPECT_EQ(unknown, test::Explorer(tree_.path()).explore());
 }
@@ -384,7 +384,7 @@ TEST_P(ForeignTreeTest, ARemovedDirectoryTakesItsNamesWithIt) {
   EXPECT_EQ(3u, image.link_count(file_at(image, u"")));
 }
 
-// Whatever the order of the object ids; those of version 2 may have other digests.
+// Whatever the order of the object ids. Those of version 2 may have other digests.
 TEST_P(ForeignTreeTest, WhatItHasIsFoundByItsObjectIds) {
   const Image image = extended([](Writer& writer) { test::put(writer, u"again", "h"); });
   const bool are_known = version() != 2 || open().region_sets().size() > 1;  // parents are older

@@ -1,4 +1,4 @@
-// A small tree in an image, with the choices that the format leaves to its writer.
+// A small tree in an image, with the choices that the format leaves to the writer.
 #pragma once
 
 #include <map>
@@ -16,14 +16,14 @@ namespace cim::test {
 
 enum class Choice {
   short_records,     // that end before the security descriptor
-  long_records,      // of an odd length
+  long_records,      // of odd length
   some_name_tables,  // those of directories
   tables_with_gaps,  // of few files each
   several_regions,   // of each type
   several_parents,
-  counted_stream_tables,  // their length comes twice
+  counted_stream_tables,  // with their length twice
   empty_streams_with_offsets,
-  invalid_names,  // that are no UTF-16
+  invalid_names,  // that are not UTF-16
   unsorted_object_ids,
   missing_object_ids,
 };
@@ -46,7 +46,7 @@ inline const NamedChoices all_choices[] = {
     {"MissingObjectIds", {Choice::missing_object_ids}},
 };
 
-// As many as one image can have; but only version 3 gets other records than its own.
+// As many as one image can have; but only version 3 gets records of an unusual size.
 inline Choices most_choices(std::uint32_t version) {
   Choices choices = {
       Choice::several_regions,       Choice::several_parents, Choice::empty_streams_with_offsets,
@@ -104,7 +104,7 @@ class ForeignTree {
     return {forged_.id(0), forged_.id(1), forged_.id(2), forged_.id(3), forged_.id(4)};
   }
 
-  // What it was made with.
+  // The ForgedImage that it was made with.
   const ForgedImage& forged() const { return forged_; }
 
  private:

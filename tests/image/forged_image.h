@@ -1,4 +1,4 @@
-// Images put together by hand, to be as other writers' or as broken as a test needs.
+// Images put together by hand, as other writers make them or as broken as a test needs.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,7 @@ class ForgedImage {
     begin_region(RegionType::data);
   }
 
-  // From now on, metadata or data goes to another region file, of this type.
+  // From now on, metadata or data goes to a new region file, of this type.
   void begin_region(RegionType type) {
     regions_.push_back({.set = header.regions.id,
                         .index = header.regions.count++,
@@ -45,7 +45,7 @@ class ForgedImage {
     (type == RegionType::metadata ? metadata_ : data_) = regions_.size() - 1;
   }
 
-  // Makes a parent of what was added so far, as a writer of the oldest version would have made it.
+  // Makes what was added so far a parent, as a writer of the oldest version would have made it.
   void begin_region_set() {
     parents_.push_back(header.regions);
     header.parent_count = static_cast<std::uint16_t>(parents_.size());
@@ -100,8 +100,8 @@ class ForgedImage {
             .length_and_type = length | std::uint64_t{2} << format::stream_type_shift};
   }
 
-  // The records of `depth` directories, each the only entry, `d`, of the one before; that of the
-  // last is `end`.
+  // The records of `depth` directories, each the only entry, `d`, of the one before; the last one's
+  // entry is `end`.
   std::vector<format::File> directory_chain(FileId depth, FileId end) {
     std::vector<format::File> files(depth);
     for (FileId id = 1; id <= depth; ++id) {
@@ -170,14 +170,14 @@ class ForgedImage {
 
   format::FilesystemHeader header = {};
   format::Filesystem filesystem = {};
-  std::size_t extra_file_tables = 0;  // how often the last file table is listed once more
+  std::size_t extra_file_tables = 0;  // how many more times the last file table is listed
   std::size_t files_per_table = format::files_per_table;  // at most 1024
 
   enum class ObjectIdOrder { missing, sorted, reverse };
   ObjectIdOrder object_ids = ObjectIdOrder::missing;
 
  private:
-  static constexpr std::size_t first_object = 64;  // behind the header of a region file
+  static constexpr std::size_t first_object = 64;  // after the header of a region file
 
   struct Region {
     format::Guid set;
@@ -187,7 +187,7 @@ class ForgedImage {
     std::vector<format::ObjectIdEntry> objects;
   };
 
-  // To a multiple of what objects of its type are aligned to.
+  // Pads to the alignment of objects in a region of its type.
   static void pad(Region& region) {
     const std::size_t unit = region.type == RegionType::data ? format::page_size : 8;
     region.bytes.resize((region.bytes.size() + unit - 1) / unit * unit);
@@ -205,7 +205,7 @@ class ForgedImage {
     return format::make_region_offset(static_cast<std::uint16_t>(index), offset);
   }
 
-  // What records have more than the fields that are known is not zero.
+  // Bytes of records after the known fields are not zero.
   format::FileTableDirectoryEntry add_file_table(std::span<const format::File> files,
                                                  std::uint16_t entry_size) {
     std::vector<std::byte> table(files.size() * entry_size, std::byte{0xA5});
@@ -239,7 +239,7 @@ class ForgedImage {
     put(file, region.bytes);
   }
 
-  // The entries need not follow the header at once.
+  // The entries need not follow the header directly.
   void write_object_ids(const std::string& directory, Region& region) const {
     const std::vector<std::byte> gap(16);
     format::ObjectIdHeader start = {};

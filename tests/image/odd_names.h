@@ -1,4 +1,4 @@
-// Names that no writer makes, in an image beside those that they must not be taken for.
+// Names that no writer makes, in an image next to those that they must not be confused with.
 #pragma once
 
 #include <algorithm>
@@ -45,7 +45,7 @@ inline std::vector<std::u16string> odd_names() {
   return names;
 }
 
-// Makes the image forged.cim in `directory`, with a file of each of the names in its root that
+// Makes the image forged.cim in `directory`, which has a file of each name in its root. Each file
 // contains its Linux name. Returns its path.
 inline std::string forge_odd_names(const std::string& directory) {
   ForgedImage forged;

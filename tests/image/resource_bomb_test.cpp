@@ -1,5 +1,5 @@
-// What an image claims costs no time and no memory before it is proven. The bombs here would take
-// minutes, or gigabytes, of a reader that believes them.
+// What an image claims costs no time and no memory before it is proven. The bombs here would cost a
+// reader that believes them minutes or gigabytes.
 #include <cstdio>
 #include <functional>
 #include <numeric>
@@ -27,7 +27,7 @@ using test::ForgedImage;
 using testing::HasSubstr;
 using transfer::ImageWalk;
 
-// What this process has taken at the most, and in all.
+// How much memory this process has taken at most, and how much time in all.
 struct Usage {
   Usage() {
     rusage usage;
@@ -40,7 +40,8 @@ struct Usage {
   long seconds;
 };
 
-// Does `work`, in a process of its own, as otherwise the memory would be that of all tests so far.
+// Does `work` in a process of its own, since otherwise the memory would be that of all tests so
+// far.
 void expect_cheap(const std::function<void()>& work) {
   std::fflush(nullptr);
   const pid_t child = fork();
@@ -59,7 +60,7 @@ void expect_cheap(const std::function<void()>& work) {
   EXPECT_EQ(0, status) << "see above";
 }
 
-// Directories share link tables and entries share names, as no writer makes them.
+// Directories that share link tables and entries that share names, as no writer makes them.
 class ResourceBomb : public testing::Test {
  protected:
   // A link table of entries that are all called `name`.
@@ -113,7 +114,7 @@ class ResourceBomb : public testing::Test {
     return forged_.write(directory_.string(), files);
   }
 
-  // Walks as the commands do that need the extended attributes of all files.
+  // Walks as commands do that need the extended attributes of all files.
   static std::string message_of_walk(const Image& image) {
     ImageWalk walk(image, {});
     try {
@@ -127,8 +128,8 @@ class ResourceBomb : public testing::Test {
     return "(ends)";
   }
 
-  // What looks at all files of the image at `path` comes to an end: walks with `message`, checks
-  // with errors, and link counts without.
+  // Whatever looks at all files of the image at `path` comes to an end: walks with `message`,
+  // checks with errors, link counts without.
   static void expect_walks_end(const std::string& path, const std::string& message) {
     expect_cheap([&] {
       const Image image(path);
@@ -195,7 +196,7 @@ TEST_F(ResourceBomb, EntriesThatAreOneName) {
   expect_walks_end(path, "directories overlap");
 }
 
-// More metadata by naming the same region files again is no way around the bound.
+// Naming the same region files again must not raise the bound.
 TEST_F(ResourceBomb, RegionSetsListedTwiceCountOnce) {
   std::vector<format::File> files(1);
   files[0].default_stream = same_names(100'000, std::u16string(100, u'x'), 1);

@@ -18,7 +18,7 @@ namespace {
 constexpr int thread_count = 16;
 constexpr int rounds = 3;
 
-// What is at each path: a line of all that the image says of it.
+// What is at each path: a line of all that the image says about it.
 using Survey = std::map<std::string, std::string>;
 
 // Looks at everything in `image`, beginning in each directory with the entry `first`, so that
@@ -68,8 +68,8 @@ class Surveyor {
 
 class SharingTest : public testing::Test {
  protected:
-  // Nobody has used the shared image before the threads do: what it finds out at first use, they
-  // find out at once.
+  // The threads are the first to use the shared image, so all of them make it find out, at the same
+  // time, what it finds out at first use.
   void expect_all_threads_see_the_same(const std::string& path) {
     const Survey expected = Surveyor(Image(path)).survey();
     for (int round = 0; round < rounds; ++round) {
@@ -119,7 +119,7 @@ TEST_F(SharingTest, ThreadsShareAnImage) {
   expect_all_threads_see_the_same(directory_ / "a.cim");
 }
 
-// Such an image's link counts are counted at the first need.
+// The link counts of such an image are computed when first needed.
 TEST_F(SharingTest, ThreadsShareAnImageOfAnotherWriter) {
   test::ForgedImage forged;
   const format::File root = {.default_stream = forged.directory({{u"a", 2}, {u"b", 2}, {u"d", 3}})};
