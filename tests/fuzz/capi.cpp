@@ -19,7 +19,7 @@ PCWSTR image_name(Input& input) {
   return image_names[input.take<std::uint8_t>() % image_names.size()];
 }
 
-// A sequence of calls on one directory. Handles are used after they are closed too.
+// A sequence of calls on one directory. Handles are used even after they are closed.
 class Session {
  public:
   Session()
@@ -122,7 +122,7 @@ class Session {
     metadata.FileSize = input.take<std::int16_t>();
     metadata.CreationTime.QuadPart = input.take<std::int64_t>();
     const auto buffer = [&](const void*& data, UINT32& size) {
-      // In memory of its own size, for the sanitizer to see reads past the end.
+      // In memory of exactly its size, so that the sanitizer sees reads past the end.
       const ByteView bytes = input.take_bytes(input.take<std::uint8_t>());
       buffers_.emplace_back(bytes.begin(), bytes.end());
       data = bytes.empty() ? nullptr : buffers_.back().data();

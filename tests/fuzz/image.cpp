@@ -38,7 +38,7 @@ class GoodImage {
         paths.push_back(entry.path().string());
       }
     }
-    // The same order in each run: by the size of the files first, since names may be digests.
+    // In the same order in each run: by the size of the files first, since names may be digests.
     std::ranges::sort(paths, {}, [](const std::string& file_path) {
       return std::pair(boost::filesystem::file_size(file_path), file_path);
     });
@@ -61,7 +61,7 @@ class GoodImage {
     input.take<std::uint16_t>();
     std::uint64_t offset = input.take<std::uint32_t>();
     auto value = input.take<std::uint64_t>();
-    if (file.upcase_table != 0) {  // which nearly all edits would hit
+    if (file.upcase_table != 0) {  // otherwise nearly all edits would hit that
       offset %= file.content.size() - upcase_size;
       if (offset >= file.upcase_table) offset += upcase_size;
     } else {
@@ -81,7 +81,7 @@ class GoodImage {
   }
 
  private:
-  // The original value at `offset`, `by` more, so that a field points near to where it did.
+  // The original value at `offset` plus `by`, so that a field points near where it did.
   static std::uint64_t moved(const ImageFile& file, std::uint64_t offset, std::uint64_t by) {
     std::uint64_t value = 0;
     file.content.copy(reinterpret_cast<char*>(&value), sizeof(value), offset);

@@ -1,5 +1,5 @@
-// Object id files: the input replaces those of an image, and a writer builds on that. An odd first
-// byte: the input is the whole file; even: the header's count and the entries.
+// Object id files: the input replaces those of an image, and a writer builds on the result. An odd
+// first byte: the input is the whole file; even: the header's count and the entries.
 #include <fstream>
 #include <vector>
 

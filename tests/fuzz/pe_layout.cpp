@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto layout = cim::format::pe_layout(input.rest(), file_length);
   if (layout && !is_one_to_one(*layout, file_length)) std::abort();
 
-  // What is no table of mappings: the parts need not make sense, but they come to an end.
+  // These bytes are no table of mappings: the parts need not make sense, but they come to an end.
   for (std::uint64_t offset = 0; offset < size;) {
     const auto part = cim::format::find_pe_part(input.rest(), offset, size - offset);
     if (part.length == 0 || part.length > size - offset) std::abort();

@@ -1,5 +1,5 @@
-// Runs a fuzz target over inputs that are kept: replay DIRECTORY... A directory that is not
-// there has no inputs.
+// Runs a fuzz target on stored inputs: replay DIRECTORY... A directory that does not exist has
+// none.
 #include <fstream>
 #include <iostream>
 #include <iterator>

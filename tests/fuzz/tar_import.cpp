@@ -1,4 +1,4 @@
-// A tar archive, put into an image that is then thrown away.
+// A tar archive, imported into an image that is then thrown away.
 #include "transfer/tar_import.h"
 
 #include <cim/writer.h>
