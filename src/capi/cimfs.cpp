@@ -46,14 +46,14 @@ StreamTable& streams() {
   return table;
 }
 
-// What every call that fails returns: the HRESULT, for which it leaves the reason.
+// Every call that fails returns this. Keeps `message` for CimGetLastErrorMessage().
 HRESULT fail(HRESULT result, const char* message) noexcept {
   cim::capi::set_last_message(message);
   return result;
 }
 
-// Calls `body`, which returns nothing. No exception leaves a function of the C API: all have their
-// whole work in here.
+// Calls `body`, which returns nothing. No exception leaves a function of the C API: each does all
+// of its work in here.
 template <typename Body>
 HRESULT to_hresult(Body body) noexcept {
   try {
@@ -81,8 +81,8 @@ Writer::Options writer_options(PCWSTR directory, CIM_CREATE_IMAGE_FLAGS flags, P
   return options;
 }
 
-// Throws Error: invalid_argument for a flag that is neither `supported` nor `unsupported`, else
-// unsupported for one that is.
+// Throws Error: invalid_argument for a flag in neither `supported` nor `unsupported`, otherwise
+// unsupported for one in the latter.
 template <typename Flags>
 void check_flags(Flags flags, Flags supported, Flags unsupported) {
   if ((flags & ~(supported | unsupported)) != 0)
@@ -268,7 +268,7 @@ HRESULT CimGetVolumePath(const GUID* volumeId, char* buffer, size_t size) {
   return S_OK;
 }
 
-// Does not fail as the others: what it is asked for must stay.
+// Does not use fail(), which would replace the message asked for.
 HRESULT CimGetLastErrorMessage(char* buffer, size_t size) {
   if (buffer == nullptr) return E_POINTER;
   if (size == 0) return HRESULT_FROM_WIN32(ERROR_MORE_DATA);

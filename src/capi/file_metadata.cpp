@@ -49,7 +49,7 @@ ByteView check_reparse_buffer(const void* buffer, UINT32 size) {
   try {
     check_reparse_data(data);
   } catch (const Error& error) {
-    // The decoders call it corrupt; here it is the caller's.
+    // The decoders call it corrupt; here it is the caller's mistake.
     if (error.code() != Errc::corrupt) throw;
     throw_malformed(error.reason());
   }

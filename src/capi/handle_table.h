@@ -12,14 +12,14 @@
 
 namespace cim::capi {
 
-// The next handle value. All tables share it, so that a handle of one kind is never one of another.
+// The next handle value. All tables share it, so that no handle of one kind equals one of another.
 inline std::atomic<std::uintptr_t> next_handle_value{1};
 
 // The live handles of one kind. `Handle` is an opaque pointer type, but the values are counted up
 // and never used again, so a stale handle can be told from a live one. Thread-safe.
 //
-// An object found stays alive as long as the returned pointer, even if its handle is closed in the
-// meantime by another thread.
+// An object that was found stays alive as long as the returned pointer, even if another thread
+// closes its handle meanwhile.
 template <typename Handle, typename Object>
 class HandleTable {
  public:
@@ -31,7 +31,7 @@ class HandleTable {
     return reinterpret_cast<Handle>(value);
   }
 
-  // The object of `handle`. Throws Error (invalid_argument) if that is not live.
+  // The object of `handle`. Throws Error (invalid_argument) if it is not live.
   std::shared_ptr<Object> find(Handle handle) const {
     const std::lock_guard lock(mutex_);
     const auto entry = objects_.find(reinterpret_cast<std::uintptr_t>(handle));

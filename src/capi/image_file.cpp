@@ -1,4 +1,4 @@
-// Finding a file in an image, and what Windows would say about it.
+// Finds a file in an image, and what Windows would say about it.
 #include "capi/image_file.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Files of committed images, as functions of the C API that take no handle see them. May be called
-// from many threads at once.
+// Files of committed images, for the functions of the C API that take no handle. May be called from
+// many threads at once.
 #pragma once
 
 #include <cim/image.h>

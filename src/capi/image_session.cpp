@@ -32,7 +32,7 @@ void StreamSession::write(ByteView data) {
   image_->attempt([&] { data_->write(data); });
 }
 
-// One that nobody has closed: there was no memory for its handle.
+// A stream is still open here only if there was no memory for its handle.
 StreamSession::~StreamSession() {
   {
     const std::lock_guard lock(image_->mutex_);

@@ -16,18 +16,18 @@ class StreamSession;
 
 // An image being written. May be called from many threads at once: calls wait for each other. It is
 // freed, and uncommitted changes are discarded, when both its handle and that of its open stream
-// are closed: each owns a part of it.
+// are closed: each shares ownership of it.
 //
-// Once memory has run out in the middle of a change, nobody knows how much of it was made: the
-// image cannot be committed any more.
+// If memory runs out in the middle of a change, nobody knows how much of it was made, so the image
+// can no longer be committed.
 class ImageSession : public std::enable_shared_from_this<ImageSession> {
  public:
   // Throws what Writer's constructor throws.
   explicit ImageSession(const Writer::Options& options) : writer_(options) {}
 
-  // Opens the stream that `create(Writer&)` returns, a std::optional<WriteStream>: nothing is the
-  // stream of a directory, which a Writer does not know, but a caller has to close all the same.
-  // Throws Error: sharing_violation if one is open, invalid_argument after commit(); and what
+  // Opens the stream that `create(Writer&)` returns, a std::optional<WriteStream>: nothing stands
+  // for the stream of a directory, which a Writer does not have but callers must close all the
+  // same. Throws Error: sharing_violation if one is open, invalid_argument after commit(); and what
   // `create` throws.
   template <typename Create>
   std::shared_ptr<StreamSession> open_stream(Create create);
@@ -52,7 +52,7 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
   void require_uncommitted() const;
   void require_changeable() const;
 
-  // Returns `action()`, and keeps in mind if there is not enough memory for it.
+  // Returns `action()`, and remembers if memory runs out in it.
   template <typename Action>
   auto attempt(Action&& action) {
     try {
@@ -63,7 +63,7 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
     }
   }
 
-  mutable std::mutex mutex_;  // of all below, and of the StreamSession's own members
+  mutable std::mutex mutex_;  // guards all below, and the StreamSession's members
   Writer writer_;
   bool has_stream_ = false;
   bool committed_ = false;
@@ -96,7 +96,7 @@ class StreamSession {
 
 template <typename Create>
 std::shared_ptr<StreamSession> ImageSession::open_stream(Create create) {
-  // Made first, so that nothing can fail any more once the stream is open.
+  // Made first, so that nothing can fail once the stream is open.
   auto stream = std::make_shared<StreamSession>(shared_from_this());
   const std::lock_guard lock(mutex_);
   require_changeable();

@@ -15,8 +15,8 @@ std::optional<pthread_key_t> make_key() noexcept {
   return key;
 }
 
-// Not a thread_local string: the main thread's would be gone when exit(3) calls what calls us, and
-// the first use of one ends the process if there is no memory.
+// Not a thread_local string: the main thread's would be gone when exit(3) runs handlers that call
+// us, and its first use ends the process if there is no memory.
 const std::optional<pthread_key_t> key = make_key();
 
 }  // namespace

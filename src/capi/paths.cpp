@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::u16string_view data_stream_type = u"$DATA";
 
-// A `:` is left to those who know what comes before and after it.
+// Leaves `:` to callers, which know what comes before and after it.
 void refuse_forbidden_characters(std::u16string_view path) {
   const auto is_forbidden = [](char16_t unit) {
     return unit < 0x20 || std::u16string_view(u"\"*/<>?|").find(unit) != std::u16string_view::npos;
@@ -30,7 +30,7 @@ std::u16string_view require_text(const char16_t* text) {
   return text;
 }
 
-// Names of stream types do not differ by case.
+// The case of a stream type does not matter.
 bool is_data_stream_type(std::u16string_view type) {
   return std::equal(type.begin(), type.end(), data_stream_type.begin(), data_stream_type.end(),
                     [](char16_t a, char16_t b) {
@@ -85,7 +85,8 @@ ImagePath parse_stream_path(const char16_t* path) {
   return parsed;
 }
 
-// Not image_to_linux_name(): that also maps U+F000 to U+F0FF, which on the host are themselves.
+// Not image_to_linux_name(): that also maps U+F000 to U+F0FF, which stand for themselves on the
+// host.
 std::string host_path(const char16_t* text) {
   std::u16string_view rest = require_text(text);
   std::string out;

@@ -24,9 +24,9 @@ std::u16string_view parse_file_path(const char16_t* path);
 // The same for a path that must. Throws Error (invalid_argument) if it does not.
 ImagePath parse_stream_path(const char16_t* path);
 
-// `text`, NUL-terminated, in the bytes of the host: in UTF-8, a lone surrogate U+DC80 to U+DCFF as
-// the byte 80 to FF. Throws Error (invalid_argument) if it is null or empty, or has another lone
-// surrogate.
+// `text`, NUL-terminated, as a string of the host: in UTF-8, but a lone surrogate U+DC80 to U+DCFF
+// becomes the byte 80 to FF. Throws Error (invalid_argument) if it is null or empty, or has another
+// lone surrogate.
 std::string host_path(const char16_t* text);
 
 // host_path() of the name of an image. Throws Error (invalid_argument) also if it has a `/`.

@@ -1,4 +1,4 @@
-// Mount points of volumes. What is mounted is asked of the kernel each time; nothing is kept here.
+// Mount points of volumes. Each call asks the kernel what is mounted; nothing is kept here.
 #include "capi/volume.h"
 
 #include <algorithm>
@@ -27,8 +27,8 @@ namespace fs = boost::filesystem;
 
 constexpr const char* root_variable = "CIMFS_MOUNT_ROOT";
 
-// The directory of all mount points, which may not exist yet. It is secure_getenv(3) because a
-// privileged program must not be made to create directories wherever its caller likes.
+// The directory of all mount points, which may not exist yet. Uses secure_getenv(3) so that no
+// caller of a privileged program can make it create directories wherever it likes.
 std::string configured_mount_root() {
   if (const char* root = secure_getenv(root_variable); root != nullptr && *root != 0) return root;
   if (geteuid() == 0) return "/run/cimfs";
@@ -70,14 +70,14 @@ class MountRoot {
     return MountRoot(canonical_path(path), std::move(lock));
   }
 
-  // Makes it if it does not exist.
+  // Creates it if it does not exist.
   static MountRoot make() {
     make_mount_root(fs::absolute(configured_mount_root()));
     if (auto root = open()) return std::move(*root);
     throw Error(Errc::path_not_found, "was removed meanwhile").with_path(configured_mount_root());
   }
 
-  // Windows names volumes like this. Absolute.
+  // An absolute path. Windows names volumes like this.
   std::string mount_point(const format::Guid& id) const {
     return path_ + "/Volume{" + format::to_string(id) + "}";
   }

@@ -10,9 +10,9 @@
 namespace cim::capi {
 
 // Mounts the image `name` of `directory`, or with `child_only` what its last fork added, as the
-// volume `id`. Throws Error: path_not_found (no such
-// directory), already_exists (the volume is mounted), access_denied (or there is no place for mount
-// points), what Image's constructor, Image::files_of_last_fork() and mount_image() throw.
+// volume `id`. Throws Error: path_not_found (no such directory), already_exists (the volume is
+// mounted), access_denied (also if there is no place for mount points), and what Image's
+// constructor, Image::files_of_last_fork() and mount_image() throw.
 void mount_volume(const std::string& directory, const std::string& name, const format::Guid& id,
                   bool child_only);
 
