@@ -1,5 +1,5 @@
 /* A program in C11 against cimfs.h and nothing else: see c11_test.cpp. */
-typedef void* HANDLE; /* the same in another header does no harm */
+typedef void* HANDLE; /* the same typedef in another header does no harm */
 #include <cimfs.h>
 
 #define OFFSET_IN(type, member, offset) \

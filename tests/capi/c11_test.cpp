@@ -1,7 +1,8 @@
 // What a program in C11 builds.
 #include "fixture.h"
 
-// In c11_program.c: builds the image `name` in `directory`. Returns 0, or the line of what failed.
+// In c11_program.c: builds the image `name` in `directory`. Returns 0, or the number of the line
+// that failed.
 extern "C" int build_image_in_c(PCWSTR directory, PCWSTR name);
 
 // In own_types_program.c: whether the image at `image` has a file at `path`.

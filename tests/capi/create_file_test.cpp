@@ -24,7 +24,7 @@ const Bytes extended_attributes = {
     0,  0, 0, 0, 0, 2, 1, 0, 'B', 'C', 0,   'z',
 };
 
-// A fifo of the Windows Subsystem for Linux: a tag of Microsoft's without data.
+// A fifo of the Windows Subsystem for Linux: one of Microsoft's tags, without data.
 const Bytes reparse_data = {0x24, 0, 0, 0x80, 0, 0, 0, 0};
 
 Bytes to_bytes(ByteView view) {

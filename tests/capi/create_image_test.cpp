@@ -14,8 +14,8 @@ namespace {
 
 using CreateImageTest = CapiTest;
 
-// Runs `body` in a child process, as another user if this is root; returns whether it returned
-// true.
+// Runs `body` in a child process, as another user if this one is root; returns whether `body`
+// returned true.
 template <typename Body>
 bool holds_for_unprivileged_process(Body body) {
   constexpr uid_t nobody = 65534;

@@ -52,7 +52,7 @@ using StreamHandle = Handle<CIMFS_STREAM_HANDLE, &CimCloseStream>;
 // ASCII as UTF-16.
 std::u16string to_utf16(std::string_view ascii);
 
-// What the smallest valid file of `size` bytes is created with.
+// The least metadata that creates a file of `size` bytes.
 CIMFS_FILE_METADATA file_metadata(INT64 size);
 CIMFS_FILE_METADATA directory_metadata();
 

@@ -1,4 +1,4 @@
-// What the C API makes of known calls, byte by byte.
+// What the C API makes from known calls, byte by byte.
 #include "support/golden_image.h"
 
 #include <array>

@@ -1,5 +1,5 @@
-// The life of handles: CimCommitImage, CimCloseImage, CimCloseStream, handles that are none, and
-// many threads.
+// The life of handles: CimCommitImage, CimCloseImage, CimCloseStream, invalid handles, and many
+// threads.
 #include <atomic>
 #include <thread>
 

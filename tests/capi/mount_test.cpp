@@ -31,7 +31,7 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Unmounts all that is mounted below `directory`, also when CimDismountImage() is broken.
+// Unmounts everything mounted below `directory`, even if CimDismountImage() is broken.
 void unmount_all_below(const std::string& directory) {
   std::ifstream mounts("/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
@@ -60,7 +60,7 @@ class VolumeTest : public CapiTest {
     return CimMountImage(directory16().c_str(), name, flags, &volume);
   }
 
-  // Puts a daemon first in $PATH that only says something and runs a shell command.
+  // Puts first in $PATH a daemon that only says something and runs a shell command.
   void use_daemon(const std::string& command) const {
     const std::string bin = directory() + "/bin";
     fs::create_directory(bin);
@@ -74,7 +74,7 @@ class VolumeTest : public CapiTest {
   fs::path root_;
 };
 
-// Without /dev/fuse these say so instead of passing.
+// Without /dev/fuse these tests are skipped.
 class MountTest : public VolumeTest {
  protected:
   void SetUp() override {
@@ -175,7 +175,7 @@ TEST_F(VolumeTest, FailureOfTheDaemonTellsItsKindAndRemovesTheMountPoint) {
   }
 }
 
-// What the library takes for an image, the daemon need not.
+// The daemon may refuse what the library takes for an image.
 TEST_F(MountTest, RootThatIsALinkIsCorrupt) {
   {
     ImageHandle image;
@@ -192,7 +192,7 @@ TEST_F(MountTest, RootThatIsALinkIsCorrupt) {
   EXPECT_EQ(image_corrupt, mount(u"link.cim", first_volume));
 }
 
-// Runs `action` in a process of its own and returns what that returns.
+// Runs `action` in a process of its own and returns its result.
 template <typename Action>
 HRESULT in_child(Action&& action) {
   int ends[2];
@@ -224,7 +224,7 @@ void wait_for_all(int) {
   }
 }
 
-// The daemon's exit status is lost on programs that do not care about their children.
+// A program that ignores SIGCHLD, or waits for all its children, loses the daemon's exit status.
 TEST_F(MountTest, WorksWhateverBecomesOfChildren) {
   for (void (*handler)(int) : {SIG_IGN, &wait_for_all}) {
     EXPECT_EQ(S_OK, in_child([&] {

@@ -1,4 +1,4 @@
-// CimCreateAlternateStream, CimWriteStream, CimCloseStream, and what an open stream keeps out.
+// CimCreateAlternateStream, CimWriteStream, CimCloseStream, and what an open stream prevents.
 #include "fixture.h"
 
 namespace cim::capi_test {

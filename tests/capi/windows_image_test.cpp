@@ -1,4 +1,4 @@
-// The C API makes of the same calls the very bytes that Windows made: an image of 2022 whose
+// From the same calls the C API makes the very bytes that Windows made: an image of 2022 whose
 // contents are known.
 #include <array>
 
