@@ -1,4 +1,4 @@
-// What is handed over at once to the thread that stores data.
+// A batch of data for the thread that stores it.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,9 @@
 
 namespace cim {
 
-// A group of streams, in order. Those that fit are in a batch as a whole, so that all of them are
-// digested at once; a larger one goes through several batches in parts. For one thread at a time.
+// A group of streams, in order. A stream that fits is in one batch as a whole, so that many are
+// digested together; a larger one passes through several batches in parts. For one thread at a
+// time.
 class DataBatch {
  public:
   // Bytes of data.
@@ -25,29 +26,29 @@ class DataBatch {
   bool is_full() const noexcept { return room() == 0 || steps_.size() >= max_steps; }
   std::size_t room() const noexcept { return capacity - bytes_.size(); }
 
-  // Adds a stream of `size` bytes, for which there must be room, with all its data. Until it is
-  // ended, that can be written in any order, and nothing else can be added.
+  // Adds a whole stream of `size` bytes, for which there must be room. Its data can be written in
+  // any order until the stream is ended; nothing else can be added before that.
   void begin_whole(std::size_t size, DataPlacement placement);
   void write_whole(std::uint64_t offset, ByteView data);
   void end_whole(format::Stream& target);
 
-  // Takes the stream back that was begun last. Returns false, changing nothing, if some of it has
-  // been written.
+  // Removes the stream begun last. Returns false and changes nothing if some of it has been
+  // written.
   bool take_back_whole();
 
-  // Add a part of a stream of any size: its beginning, data for which there must be room, its end.
+  // Add part of a stream of any size: its beginning, data for which there is room, its end.
   void begin_large(std::uint64_t size);
   void write_large(std::uint64_t offset, ByteView data);
   void end_large(format::Stream& target);
 
-  // Digests the whole streams, unless that has been done. To be called once all are added.
+  // Digests the whole streams if that has not been done yet. Call it once all are added.
   void digest();
 
-  // Stores all that was added, digested or not. `large` is the large stream of which only parts
-  // were added so far. Throws Error.
+  // Stores everything that was added, digested or not. `large` holds the large stream that is still
+  // incomplete. Throws Error.
   void store(DataStore& store, std::optional<DataWriter>& large);
 
-  // Puts the records of the streams that have been stored where they belong, and empties the batch.
+  // Writes the records of the stored streams to their targets, and empties the batch.
   void finish();
 
  private:
@@ -56,10 +57,10 @@ class DataBatch {
   struct Step {
     enum class Kind { whole, begin, write, end } kind;
     std::uint64_t position = 0;        // begin: the stream's size; write: the offset in it
-    std::size_t start = 0;             // whole, write: of the data in bytes_
-    std::size_t length = 0;            // whole, write: of the data
+    std::size_t start = 0;             // whole, write: in bytes_
+    std::size_t length = 0;            // whole, write
     DataPlacement placement = {};      // whole
-    bool has_holes = false;            // whole: pages of it may never have been written
+    bool has_holes = false;            // whole: some pages may never have been written
     format::Stream* target = nullptr;  // whole, end
     Stream result = {};                // whole, end
   };

@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::size_t max_pending = 3;
 
-// Signals are for the threads of the program that uses us, but for those that a thread sends
-// itself: with SIGBUS blocked, the kernel would end the process where a mapped file has become
-// shorter, whatever the program is prepared for.
+// Leaves signals to the threads of the calling program, except those that a thread causes itself:
+// if SIGBUS were blocked, the kernel would kill the process when a mapped file had become shorter,
+// even if the program handles SIGBUS.
 void block_signals() {
   sigset_t signals;
   sigfillset(&signals);
@@ -43,7 +43,7 @@ void DataQueue::write_at(std::uint64_t offset, ByteView data) {
 
 bool DataQueue::share(int fd) {
   if (is_whole_) {
-    // Only what goes straight to an extent can share blocks.
+    // Only data that goes straight to an extent can share blocks.
     if (size_ <= DataStore::max_small_length || !filling_.take_back_whole()) return false;
     is_whole_ = false;
     filling_.begin_large(size_);
@@ -63,14 +63,14 @@ void DataQueue::end(format::Stream& target) {
 
 void DataQueue::hand_over() {
   if (!thread_.joinable()) {
-    stored_.reserve(max_pending);  // as many as can be until the next collect()
+    stored_.reserve(max_pending);  // the most there can be before the next collect()
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
   std::unique_lock lock(mutex_);
   const auto has_room = [this] { return pending_.size() < max_pending; };
   if (!has_room()) {
     lock.unlock();
-    filling_.digest();  // who would have to wait does some of the thread's work
+    filling_.digest();  // rather than just wait, do some of the thread's work
     lock.lock();
   }
   progress_.wait(lock, has_room);
@@ -90,7 +90,7 @@ void DataQueue::wait() {
   collect();
 }
 
-// Puts the records of finished streams where they belong. With the mutex held.
+// Writes the records of finished streams to their targets. The mutex must be held.
 void DataQueue::collect() {
   if (failure_) throw Error(*failure_);
   for (DataBatch& batch : stored_) {

@@ -1,4 +1,4 @@
-// Stores the data of streams beside the thread that brings it.
+// Stores the data of streams in a thread of its own.
 #pragma once
 
 #include <condition_variable>
@@ -17,13 +17,12 @@
 
 namespace cim {
 
-// Takes streams one after the other, and has a thread of its own hash and write them, many at a
-// time but in the same order: so a program reads its next files meanwhile, and the image does not
-// depend on who is faster. What goes wrong there is thrown by a later call, and again by each one
-// after that.
+// Takes streams one after the other; its own thread hashes and writes them, many at a time but in
+// the same order. So a program can read its next files meanwhile, and the image does not depend on
+// timing. If that thread fails, a later call throws the error, and so does every call after it.
 //
-// Memory is bounded: a caller who is too fast waits. The destructor drops what is not stored yet.
-// For one thread at a time.
+// Memory is bounded: a caller that is too fast has to wait. The destructor drops data that is not
+// stored yet. For one thread at a time.
 class DataQueue {
  public:
   // `store` must outlive this.
@@ -34,18 +33,19 @@ class DataQueue {
   // Starts a stream of `size` bytes, below 2^48. Throws Error.
   void begin(std::uint64_t size, DataPlacement placement = DataPlacement::by_size);
 
-  // Adds data to it, which must not reach past its size. Throws Error.
+  // Adds data to the open stream. It must not reach past the stream's size. Throws Error.
   void write_at(std::uint64_t offset, ByteView data);
 
-  // Makes the stream share the blocks of the open file `fd`, of the same size. Returns whether that
-  // worked; the data must be written all the same, and be what the file holds. Throws Error.
+  // Makes the stream share the blocks of the open file `fd`, which must have the same size. Returns
+  // whether that worked. Either way the file's data must still be written to the stream. Throws
+  // Error.
   bool share(int fd);
 
-  // Ends it. Its record is put to `target` by a later call of this thread, at the latest wait().
-  // Throws Error.
+  // Ends the stream. A later call on this thread, wait() at the latest, writes its record to
+  // `target`. Throws Error.
   void end(format::Stream& target);
 
-  // Waits until all is stored. Throws Error.
+  // Waits until everything is stored. Throws Error.
   void wait();
 
  private:
@@ -55,7 +55,7 @@ class DataQueue {
 
   DataStore& store_;
   std::uint64_t size_ = 0;  // of the open stream
-  bool is_whole_ = false;   // it is to be in one batch
+  bool is_whole_ = false;   // it goes into one batch
   DataBatch filling_;
   std::vector<DataBatch> empty_;
 
@@ -65,7 +65,7 @@ class DataQueue {
   std::deque<DataBatch> pending_;  // the first is being stored
   std::vector<DataBatch> stored_;
   std::optional<Error> failure_;
-  const Error out_of_memory_ =  // for the thread to have when it is
+  const Error out_of_memory_ =  // made in advance, while there is memory
       Error(Errc::out_of_memory, "not enough memory for the data of a stream");
 
   std::optional<DataWriter> large_;  // belongs to the thread while something is pending

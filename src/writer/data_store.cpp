@@ -11,9 +11,9 @@ namespace cim {
 
 namespace {
 
-// Writes `data` to an extent, but for its pages of zeros.
+// Writes `data` to an extent, skipping pages of zeros.
 void write_between_holes(RegionWriter& region, std::uint64_t byte_offset, ByteView data) {
-  std::size_t start = 0;  // of what is not written yet
+  std::size_t start = 0;  // of the data not written yet
   for (std::size_t position = 0; position < data.size(); position += format::page_size) {
     const ByteView page =
         data.subspan(position, std::min<std::size_t>(format::page_size, data.size() - position));

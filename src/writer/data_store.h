@@ -1,4 +1,4 @@
-// The data of an image being written: each object once.
+// Stores the data of an image being written, each object once.
 #pragma once
 
 #include <functional>
@@ -16,15 +16,15 @@ namespace cim {
 // Where the data of a stream goes.
 enum class DataPlacement {
   by_size,
-  pages,  // where it starts at a page, however small it is
+  pages,  // on a page boundary, however small it is
 };
 
-// Puts the data of streams into regions, unless the image or one that it builds on has equal data:
-// then that is used. For one thread at a time.
+// Puts the data of streams into regions. If the image, or one that it builds on, has equal data,
+// uses that instead. For one thread at a time.
 class DataStore {
  public:
-  // Data up to this length goes to the small data region without alignment; aligning it would waste
-  // half a page each. Longer data can be mapped, spliced and shared by the page.
+  // Data up to this length goes unaligned into the small data region; alignment would waste half a
+  // page per object. Longer data can be mapped, spliced and shared by the page.
   static constexpr std::uint64_t max_small_length = 16 * 1024;
 
   // All must outlive this. `base` may be null.
@@ -34,9 +34,9 @@ class DataStore {
   // holes. Throws Error.
   Stream put(ByteView data, const Digest& digest, DataPlacement placement, bool has_holes);
 
-  // For data that does not fit in memory: the region for an extent of `size` bytes, where equal
-  // data is already, and the record that there is some now. `equals` says whether data of the base
-  // image is equal; an Error that it throws says that it is not.
+  // For data that does not fit in memory: the region for an extent of `size` bytes, a search for
+  // equal data, and a note that there is some now. `equals` says whether data of the base image is
+  // equal; if it throws Error, the data counts as different.
   RegionWriter& data_region(std::uint64_t size);
   using Equals = std::function<bool(const Stream& other)>;
   std::optional<Stream> find_equal(const ObjectId& id, const Equals& equals) const;

@@ -29,7 +29,7 @@ void ExecutableExpander::write_at(std::uint64_t offset, ByteView data) {
   pass_on(offset, data);
 }
 
-// The sections of an executable are not where they are in the file, so it shares no blocks with it.
+// The sections of a stored executable have moved, so it cannot share blocks with its file.
 bool ExecutableExpander::share(int fd) {
   if (!decided_) {
     std::array<std::byte, format::page_size> part;
@@ -52,7 +52,7 @@ void ExecutableExpander::end(format::Stream& target) {
   if (layout_) executables_.push_back({&target, size_, std::move(*layout_)});
 }
 
-// Adds to the head what it lacks of `next`, the bytes after it. Returns whether it lacks more.
+// Appends to the head what it needs of `next`, the bytes after it. Returns whether it needs more.
 bool ExecutableExpander::is_still_open(ByteView next) {
   auto wanted = format::pe_head_length(head_);
   while (wanted && *wanted > head_.size()) {

@@ -15,26 +15,25 @@
 namespace cim {
 
 // Stands before a DataQueue and moves the sections of executables apart, see format/pe_layout.h.
-// Whatever else comes is passed on as it is; so is an executable whose headers do not come first.
+// Passes on all other data as it is, and also an executable whose headers are not written first.
 //
-// Memory is needed for the headers of the open stream, at most 64 KiB, and for the mappings of all
+// Uses memory for the headers of the open stream, at most 64 KiB, and for the mappings of all
 // executables until write_objects(). For one thread at a time.
 class ExecutableExpander {
  public:
-  // `queue` must outlive this; all streams must go through here.
+  // `queue` must outlive this; all streams must go through this.
   explicit ExecutableExpander(DataQueue& queue) : queue_(queue) {}
   ExecutableExpander(const ExecutableExpander&) = delete;
   ExecutableExpander& operator=(const ExecutableExpander&) = delete;
 
-  // These four are as those of DataQueue. With `expand`, the stream is looked at.
+  // Like the functions of DataQueue. `expand`: check whether the stream is an executable.
   void begin(std::uint64_t size, bool expand);
   void write_at(std::uint64_t offset, ByteView data);
   bool share(int fd);
   void end(format::Stream& target);
 
-  // Writes, in the order of their streams, what tells a reader where the parts of the executables
-  // are, and makes their records point there. To be called when the queue has stored all. Throws
-  // Error.
+  // Writes, in stream order, the objects that tell a reader where the parts of the executables are,
+  // and points their records to them. Call it once the queue has stored everything. Throws Error.
   void write_objects(MetadataStore& store);
 
  private:
@@ -53,9 +52,9 @@ class ExecutableExpander {
 
   // Of the open stream:
   std::uint64_t size_ = 0;
-  bool decided_ = true;                     // whether it is one, and the queue has begun it
-  std::vector<std::byte> head_;             // its first bytes, until then
-  std::optional<format::PeLayout> layout_;  // if it is
+  bool decided_ = true;                     // it is known to be one or not, and begun in the queue
+  std::vector<std::byte> head_;             // its first bytes, until decided
+  std::optional<format::PeLayout> layout_;  // if it is an executable
 };
 
 }  // namespace cim

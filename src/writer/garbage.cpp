@@ -52,7 +52,7 @@ void for_each_entry(const std::string& directory, Action&& action) {
   if (error) throw system_error(error.value(), directory);
 }
 
-// Whether the entry is or leads to a regular file, or to nothing known where an image should be.
+// Whether the entry may lead to a regular file. A dangling link does if it is named like an image.
 bool may_be_regular_file(const fs::directory_entry& entry) {
   boost::system::error_code error;
   const fs::file_type type = entry.status(error).type();
@@ -62,7 +62,7 @@ bool may_be_regular_file(const fs::directory_entry& entry) {
   return type == fs::regular_file || type == fs::file_not_found || type == fs::status_error;
 }
 
-// Whether the file is an image, or what is left of one.
+// Whether the file is an image, or a damaged one.
 bool may_be_image(int fd, const std::string& name, const std::string& path) {
   if (name.ends_with(image_suffix)) return true;
   format::CommonHeader header = {};
@@ -74,7 +74,7 @@ bool may_be_image(int fd, const std::string& name, const std::string& path) {
   return header.type != format::FileType::region && header.type != format::FileType::object_id;
 }
 
-// What all images in the directory refer to. Throws Error if that cannot be known.
+// Everything that the images in the directory refer to. Throws Error if that cannot be known.
 UsedRegionSets used_region_sets(int directory_fd, const std::string& directory) {
   UsedRegionSets used;
   for_each_entry(directory, [&](const fs::directory_entry& entry) {
@@ -88,7 +88,7 @@ UsedRegionSets used_region_sets(int directory_fd, const std::string& directory) 
   return used;
 }
 
-// Throws Error if the file does not start as one of `type` does.
+// Throws Error if the file does not start with a header of `type`.
 void check_header(int directory_fd, const std::string& name, const std::string& path,
                   format::FileType type) {
   const FileDescriptor fd = open_regular_file(directory_fd, name, path);

@@ -12,24 +12,22 @@
 namespace cim {
 
 // The region and object id files of a directory that no image in it refers to, and the files that
-// writers left there when they were killed. While it exists, it is the directory's one writer.
-// Images count under whatever name, also symbolic links to images. For one thread at a time.
+// killed writers left there. Holds the directory's lock as its only writer. Images count under any
+// name, and so do symbolic links to images. For one thread at a time.
 class Garbage {
  public:
   struct File {
     std::string name;
-    std::uint64_t bytes;  // of the disk
+    std::uint64_t bytes;  // on disk
   };
 
-  // Throws Error: what lock_directory() throws, and whatever hinders the reading of a file that may
-  // be an image.
+  // Throws Error: those of lock_directory(), and any error in reading a file that may be an image.
   explicit Garbage(const std::string& directory);
 
   // Sorted by name.
   const std::vector<File>& files() const noexcept { return files_; }
 
-  // A line for each file that is not garbage for the only reason that its header does not say what
-  // its name says.
+  // A line for each file that counts as needed only because its header does not match its name.
   const std::vector<std::string>& doubts() const noexcept { return doubts_; }
 
   // Removes one of files(). Throws Error.
@@ -44,9 +42,9 @@ class Garbage {
   std::vector<std::string> doubts_;
 };
 
-// Removes the region and object id files of those of `candidates` that no image in `directory`
-// refers to; without any, looks at nothing. Removes nothing if one of the directory's files cannot
-// be read, since it may be an image that does. For who is the directory's one writer.
+// Removes the region and object id files of those `candidates` that no image in `directory` refers
+// to. Without candidates, does not look at the directory. Removes nothing if a file there cannot be
+// read, since it may be an image that needs them. The caller must be the directory's only writer.
 void remove_unused_region_sets(int directory_fd, const std::string& directory,
                                std::span<const format::RegionSet> candidates) noexcept;
 

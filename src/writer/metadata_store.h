@@ -17,21 +17,21 @@
 namespace cim {
 
 // Appends objects to the metadata region, and keeps the object ids of all of them. For one thread
-// at a time; the region must be used by nobody else meanwhile.
+// at a time; nothing else may use the region meanwhile.
 class MetadataStore {
  public:
-  // All must outlive this. `base` may be null; `base_objects` tells what it has.
+  // All must outlive this. `base` may be null; `base_objects` lists its objects.
   MetadataStore(RegionWriter& region, const ObjectIndex& base_objects, const Image* base);
 
-  // Stores an object that others may be equal to: equal ones are stored once, and not at all if the
-  // base image has one. 0 if it is empty. Throws Error.
+  // Stores an object that may have equals: equal objects are stored once, or not at all if the base
+  // image has one. Returns 0 if it is empty. Throws Error.
   format::RegionOffset intern(ByteView object);
 
-  // Stores an object that no other is equal to. Throws Error.
+  // Stores an object that has no equals. Throws Error.
   format::RegionOffset append(ByteView object);
 
-  // The object ids of all that was stored, in the order of an object id file. To be called once, at
-  // the end. Throws Error.
+  // The object ids of all stored objects, in the order of an object id file. Call it once, at the
+  // end. Throws Error.
   std::vector<format::ObjectIdEntry> take_object_ids();
 
  private:
@@ -47,13 +47,13 @@ class MetadataStore {
 
   std::unordered_map<ObjectId, format::RegionOffset, ObjectIdHash> interned_;
 
-  // What was interned last, by content: most files of a tree have the metadata of others.
+  // The objects interned last, by content: most files of a tree share metadata with others.
   std::unordered_map<std::string, format::RegionOffset> recent_;
   std::size_t recent_size_ = 0;  // bytes of content
 
-  // Copies of the objects appended last, one behind the other, so that many are digested at once.
+  // Copies of the objects appended last, back to back, so that many are digested at once.
   std::vector<std::byte> waiting_bytes_;
-  std::vector<format::ObjectIdEntry> waiting_;  // still without digests
+  std::vector<format::ObjectIdEntry> waiting_;  // not digested yet
 };
 
 }  // namespace cim

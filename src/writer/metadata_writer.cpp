@@ -16,8 +16,8 @@ namespace cim {
 
 namespace {
 
-// The extension stream: the room for it, and what goes there once the file table directory is
-// written, whose offset it holds.
+// The extension stream. Reserves room first; the content follows once the file table directory,
+// whose offset it holds, is written.
 class ExtensionWriter {
  public:
   ExtensionWriter(RegionWriter& region, const std::vector<LinkCount>& counts,
@@ -179,9 +179,9 @@ void MetadataWriter::write_name_table_of_new(Node& node) {
   node.record.name_table = metadata_.append(name_table_.finish());
 }
 
-// Sorts `names`. The record names one of the directories as the parent.
+// Sorts `names`. Makes sure that the record names one of their directories as the parent.
 void MetadataWriter::write_name_table(Node& node, std::vector<FileName>& names) {
-  if (names.empty()) return;  // a broken base image counts more links than there are
+  if (names.empty()) return;  // a broken base image may count links that do not exist
   const NameOrder order = tree_.order();
   std::ranges::sort(names, [&](const FileName& a, const FileName& b) {
     const auto by_name = format::compare_names(a.name, b.name, order.upcase);
@@ -196,7 +196,7 @@ void MetadataWriter::write_name_table(Node& node, std::vector<FileName>& names) 
   }
 }
 
-// A small image says all of it by itself: a look at its one file table tells.
+// A small new image needs none: its one file table tells everything.
 bool MetadataWriter::needs_extension() const {
   return tree_.base() != nullptr || new_nodes_.size() > format::files_per_table;
 }
@@ -217,7 +217,7 @@ std::vector<LinkCount> MetadataWriter::count_links() const {
   }
   for (const auto& [id, node] : base_nodes) add(*node);
   std::ranges::sort(counts, {}, &LinkCount::id);
-  for (const Node* node : new_nodes_) add(*node);  // in order, and past all others
+  for (const Node* node : new_nodes_) add(*node);  // in order, and after all others
   return counts;
 }
 

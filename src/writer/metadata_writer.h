@@ -1,4 +1,4 @@
-// Turning the tree of a finished image into metadata objects.
+// Turns the tree of a finished image into metadata objects.
 #pragma once
 
 #include <optional>
@@ -14,18 +14,18 @@
 
 namespace cim {
 
-// Writes what is new in a tree: the upcase table, link tables, stream tables, name tables, file
-// tables, the file table directory and the Filesystem object. File tables of the base image without
-// changes are shared with it.
+// Writes the new parts of a tree: the upcase table, link tables, stream tables, name tables, file
+// tables, the file table directory and the Filesystem object. Unchanged file tables are shared with
+// the base image.
 //
 // New files get their ids in the order in which a walk meets them, all entries of a directory
 // together, so that walking the image reads its file tables from front to back. For one thread at a
 // time, with its tree and regions.
 class MetadataWriter {
  public:
-  // All must outlive this. If there is an extension stream, a region for small data takes it, and
-  // `data_objects` its object id; `attribute_names` are recorded in it, if they are known.
-  // `is_fork`: the image is not a new version of the tree's base, but one beside it.
+  // All must outlive this. An extension stream goes to a region for small data, its object id to
+  // `data_objects`; it records `attribute_names` if they are known. `is_fork`: the image is not a
+  // new version of the tree's base, but one beside it.
   MetadataWriter(Tree& tree, MetadataStore& metadata, RegionSetWriter& regions,
                  ObjectIndex& data_objects, const std::optional<AttributeNames>& attribute_names,
                  bool is_fork)
@@ -36,10 +36,9 @@ class MetadataWriter {
         attribute_names_(attribute_names),
         is_fork_(is_fork) {}
 
-  // Writes everything, in two steps, each to be called once; the first while data of files may
-  // still be on its way into regions. `upcase_table` is the region offset of a table that is there
-  // already, or 0 to write the tree's own. Returns the offset of the Filesystem object. Throw
-  // Error.
+  // Write everything in two steps, each called once; during the first, file data may still be on
+  // its way into regions. `upcase_table` is the region offset of an existing table, or 0 to write
+  // the tree's own. Returns the offset of the Filesystem object. Throw Error.
   void write_directories(format::RegionOffset upcase_table);
   format::RegionOffset write_files();
 
@@ -66,7 +65,7 @@ class MetadataWriter {
   FileId first_new_id_ = 1;
   std::vector<Node*> new_nodes_;            // by id, from first_new_id_ on
   std::vector<Node*> changed_directories_;  // in the order of a walk
-  FileNames further_names_;                 // new ones of files that have an id already
+  FileNames further_names_;                 // new names of files that already have an id
   format::LinkTableBuilder name_table_ = format::LinkTableBuilder(sizeof(FileId));
 };
 

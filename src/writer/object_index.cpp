@@ -55,7 +55,7 @@ std::size_t ObjectIndex::slot_of(const ObjectId& id) const noexcept {
 }
 
 void ObjectIndex::make_slots() {
-  const std::size_t count = slots_.empty() ? 1024 : 2 * slots_.size();  // a power of two
+  const std::size_t count = slots_.empty() ? 1024 : 2 * slots_.size();  // always a power of two
   slots_.assign(count, 0);
   for (std::size_t i = 0; i < own_.size(); ++i) {
     slots_[slot_of(own_[i].id)] = static_cast<std::uint32_t>(i + 1);

@@ -1,4 +1,4 @@
-// What data an image already has: the index by which equal files take the space of one.
+// The data that an image already has, indexed so that equal files are stored once.
 #pragma once
 
 #include <deque>
@@ -28,7 +28,7 @@ struct ObjectId {
 
 struct ObjectIdHash {
   std::size_t operator()(const ObjectId& id) const noexcept {
-    // Of all of the digest: short data is its own, and much of it starts alike.
+    // Over the whole digest: that of short data is the data itself, and often starts alike.
     const std::string_view digest(reinterpret_cast<const char*>(id.digest.data()),
                                   id.digest.size());
     return std::hash<std::string_view>()(digest) + id.length;
@@ -36,21 +36,20 @@ struct ObjectIdHash {
 };
 
 // The objects of the image being written, and those of the images that it builds on. The latter
-// come from object id files, which may be missing, foreign or wrong: they are hints, and whoever
-// uses one compares the data. For one thread at a time, but for find_base().
+// come from object id files, which may be missing, foreign or wrong: they are only hints, and their
+// user must compare the data. For one thread at a time, except find_base().
 class ObjectIndex {
  public:
-  // `base` may be null. Object id files that cannot be read, or that have digests of another kind,
-  // are passed over.
+  // `base` may be null. Skips object id files that cannot be read or have digests of another kind.
   ObjectIndex(const Image* base, int directory_fd, const std::string& directory);
 
   void add(const ObjectId& id, format::RegionOffset offset);
 
-  // Where data written by this image is.
+  // Where this image has written the data.
   std::optional<format::RegionOffset> find_own(const ObjectId& id) const;
 
-  // Where the images that this one builds on claim to have it. May be called from many threads at
-  // once.
+  // Where the images that this one builds on claim to have the data. May be called from many
+  // threads at once.
   std::optional<format::RegionOffset> find_base(const ObjectId& id) const;
 
   // The entries for the object id file of the region `region_index`, in order.
@@ -62,7 +61,7 @@ class ObjectIndex {
 
     std::uint16_t region_index;
     ObjectIds entries;
-    std::once_flag sorted;  // at the first use: that reads all of them
+    std::once_flag sorted;  // sorted at first use, which reads all of them
   };
   static std::optional<format::RegionOffset> find(const Table& table, const ObjectId& id);
 
@@ -76,7 +75,7 @@ class ObjectIndex {
   // A hash table with open addressing: with a million objects, std::unordered_map would take half
   // as much memory again, and time to free it.
   std::vector<Own> own_;
-  std::vector<std::uint32_t> slots_;  // of own_, counted from 1; 0: empty; at most half are not
+  std::vector<std::uint32_t> slots_;  // index in own_, plus 1; 0: empty, as at least half are
   mutable std::deque<Table> base_;
 };
 

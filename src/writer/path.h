@@ -6,9 +6,9 @@
 
 namespace cim {
 
-// The names of the image path `path`, views into it; none for the root directory. Throws Error:
-// invalid_argument for an empty, `.` or `..` name or one with a NUL or `/`, name_too_long for a
-// name over 255 units or a path over 32,767.
+// The names in the image path `path`, as views into it; none for the root directory. Throws Error:
+// invalid_argument for a name that is empty, `.` or `..` or contains a NUL or `/`, name_too_long
+// for a name over 255 units or a path over 32,767.
 std::vector<std::u16string_view> split_path(std::u16string_view path);
 
 // Throws as split_path() does unless `name` can name a file or a stream.

@@ -31,8 +31,8 @@ std::string random_name() {
   return fmt::format("{}{:0{}x}{}", temporary_prefix, number, temporary_digits, temporary_suffix);
 }
 
-// Returns 0, or -1 with errno, EEXIST if `to` is taken. NFS, 9p and many FUSE file systems cannot
-// do it in one step; some of those have no hard links either. The directory is locked, so that no
+// Returns 0, or -1 with errno, which is EEXIST if `to` is taken. NFS, 9p and many FUSE file systems
+// cannot do it in one step, and some of them lack hard links too. The directory is locked, so no
 // other writer takes the name meanwhile.
 int rename_without_replacing(int directory_fd, const char* from, const char* to) {
   if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0) return 0;
@@ -45,7 +45,8 @@ int rename_without_replacing(int directory_fd, const char* from, const char* to)
   return renameat(directory_fd, from, directory_fd, to);
 }
 
-// Lets all who may read a new file read the existing file `fd`, too. Returns whether they may.
+// Makes the existing file `fd` readable for everyone who may read the new file. Returns whether it
+// is.
 bool share_permissions(int new_fd, int fd) {
   struct stat wanted;
   struct stat existing;
@@ -72,7 +73,7 @@ PendingFile::PendingFile(int directory_fd, std::string directory)
     : directory_fd_(directory_fd), directory_(std::move(directory)) {
   fd_ = FileDescriptor(openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, file_mode));
   if (fd_) return;
-  // What a file system or kernel without O_TMPFILE answers: open(2), BUGS of O_TMPFILE.
+  // The answers of file systems and kernels without O_TMPFILE: open(2), BUGS.
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) fail(errno);
   std::string name = random_name();
   fd_ = FileDescriptor(
@@ -96,7 +97,7 @@ void PendingFile::sync() {
 }
 
 bool PendingFile::publish(const std::string& name) {
-  std::string published = name;  // there is no way back once the file has it
+  std::string published = name;  // copied first: this must not fail once the file has its name
   int result;
   if (temporary_name_.empty()) {
     const std::string link = fmt::format("/proc/self/fd/{}", fd_.get());
@@ -115,7 +116,7 @@ bool PendingFile::differs_from(const std::string& name) const {
   if (faccessat(directory_fd_, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return false;
   try {
     const FileDescriptor other = open_regular_file(directory_fd_, name, name);
-    // Who has put it there may not have synced it; what takes it for its own relies on it.
+    // Whoever put it there may not have synced it, and our caller relies on that.
     return !have_equal_content(fd_.get(), other.get()) ||
            !share_permissions(fd_.get(), other.get()) || fsync(other.get()) != 0;
   } catch (const Error&) {

@@ -1,4 +1,4 @@
-// Files that do not exist until they are published.
+// Files that have no name until they are published.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace cim {
 
-// A new file in a directory. Where the file system can (O_TMPFILE) it has no name until it is
-// published, so that even a killed process leaves nothing behind; elsewhere it has a temporary name
-// until then. Unless published, the destructor removes it. Move-only. For one thread at a time.
+// A new file in a directory. Where the file system can (O_TMPFILE), it has no name until it is
+// published, so even a killed process leaves nothing behind; elsewhere it has a temporary name
+// until then. The destructor removes an unpublished file. Move-only. For one thread at a time.
 class PendingFile {
  public:
   // `directory` names the directory `directory_fd` in errors; the descriptor must outlive this.
@@ -27,12 +27,12 @@ class PendingFile {
   // fsync(2). Throws Error.
   void sync();
 
-  // Gives the file its name. Returns false, changing nothing, if that name is taken.
+  // Gives the file its name. Returns false and changes nothing if the name is taken.
   bool publish(const std::string& name);
 
-  // Whether a file with the name `name` exists that cannot take the place of this one: it has other
-  // content, or cannot be read by all who could read this one. Where the file is ours it is made
-  // readable for them.
+  // Whether a file `name` exists that cannot stand in for this one: it has other content, or
+  // someone who could read this one cannot read it. If the file is ours, extends its permissions
+  // first.
   bool differs_from(const std::string& name) const;
 
   // Gives the file the name of an existing file, in one step.
@@ -51,7 +51,7 @@ class PendingFile {
   std::string name_;            // once published
 };
 
-// Whether `name` is one that pending files have: `.cimfs-`, 16 hexadecimal digits, `.tmp`.
+// Whether `name` has the form of a temporary name: `.cimfs-`, 16 hexadecimal digits, `.tmp`.
 bool is_temporary_name(std::string_view name);
 
 }  // namespace cim

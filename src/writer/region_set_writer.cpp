@@ -12,7 +12,7 @@ namespace cim {
 
 namespace {
 
-// File systems limit the size of a file, ext4 to 16 TiB; sparse streams may claim more together.
+// File systems limit file sizes, ext4 to 16 TiB; several sparse streams together may claim more.
 constexpr std::uint64_t max_region_length = std::uint64_t{4} << 40;
 
 format::ObjectIdHeader object_id_header(std::size_t count, std::uint16_t index, RegionType type) {
@@ -29,8 +29,8 @@ format::ObjectIdHeader object_id_header(std::size_t count, std::uint16_t index, 
   return header;
 }
 
-// A GUID made from content: version 8 of RFC 9562. `attempt` leads past files that have the name
-// that the content should give, but not the content: damaged ones.
+// A GUID made from content: version 8 of RFC 9562. A higher `attempt` avoids damaged files: they
+// have the name that belongs to the content, but not the content.
 format::Guid make_guid(const Digest& identity, std::uint32_t attempt) {
   Hasher hasher;
   hasher.update(format::bytes_of(identity));
@@ -108,8 +108,8 @@ format::RegionSet RegionSetWriter::publish() {
           .reserved2 = 0};
 }
 
-// Whether no file of the set `id` exists, but for some with the content of ours: those of an equal
-// image, or left over from one.
+// Whether no file of the set `id` exists, except files with our content: those of an equal image,
+// or leftovers of one.
 bool RegionSetWriter::can_be(const format::Guid& id) {
   for (std::uint16_t i = 0; i < regions_.size(); ++i) {
     if (regions_[i]->file().differs_from(region_file_name(id, i)) ||
@@ -120,7 +120,7 @@ bool RegionSetWriter::can_be(const format::Guid& id) {
   return true;
 }
 
-// Leaves files that exist as they are.
+// Leaves existing files as they are.
 void RegionSetWriter::publish_as(const format::Guid& id) {
   try {
     for (std::uint16_t i = 0; i < regions_.size(); ++i) {

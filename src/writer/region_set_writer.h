@@ -15,28 +15,28 @@
 namespace cim {
 
 // Creates region files as they are needed, and at the end gives all files of the set their names.
-// Unless published, everything is removed by the destructor. It and its regions are for one thread
-// at a time.
+// The destructor removes everything that is not published. It and its regions are for one thread at
+// a time.
 class RegionSetWriter {
  public:
-  // `base_regions` is the number of region files of the images built on. The descriptor must
-  // outlive this; `directory` names it in errors.
+  // `base_regions` is the number of region files of the images that this one builds on. The
+  // descriptor must outlive this; `directory` names it in errors.
   RegionSetWriter(int directory_fd, std::string directory, std::size_t base_regions);
 
-  // The region for objects of `type`, of which `length` bytes are to be added. Throws Error.
+  // The region for objects of `type`, with room for `length` more bytes. Throws Error.
   RegionWriter& region(RegionType type, std::uint64_t length);
 
-  // The region whose index in region offsets is `region_index`, if it is one of this set.
+  // The region with the index `region_index` in region offsets; null if it is not in this set.
   RegionWriter* own_region(std::uint16_t region_index) noexcept;
 
-  // Writes the object id files, and syncs everything. `metadata_objects` are the ids of what is in
-  // the one metadata region, `data_objects` of all else. Throws Error.
+  // Writes the object id files, and syncs everything. `metadata_objects` are the ids of the objects
+  // in the single metadata region, `data_objects` those of all others. Throws Error.
   void finish(std::span<const format::ObjectIdEntry> metadata_objects,
               const ObjectIndex& data_objects);
 
-  // Gives all files their names, under a GUID derived from the object ids: the same whenever equal
-  // sets are written to a directory, which then share their files. Returns the set. Throws Error;
-  // then no file has a name.
+  // Gives all files their names, under a GUID derived from the object ids. Equal sets in a
+  // directory get the same GUID and share their files. Returns the set. Throws Error; then no file
+  // has a name.
   format::RegionSet publish();
 
   // Removes the names again.

@@ -16,14 +16,14 @@ namespace cim {
 
 namespace {
 
-// Also of a write, however long the object. With more at a time, some kernels take large pages for
-// it, which are less likely to be in a cache, or in the memory of a virtual machine, already.
+// Also the size of a write, however long the object. For larger writes some kernels use large
+// pages, which are less likely to be already in a cache, or in the memory of a virtual machine.
 constexpr std::size_t buffer_size = 128 << 10;
 constexpr std::uint64_t object_alignment = 8;
 
-// The disk is to write while data still comes, so that there is little left to wait for when the
-// file is synced. An extent of which less than the second has been written may still be dropped:
-// truncating what is on its way to the disk waits for it.
+// Starts writing to disk while data is still coming, so that little is left when the file is
+// synced. An extent may still be dropped while less than the second amount has been written:
+// truncating it waits for data on its way to the disk.
 constexpr std::uint64_t writeback_size = 8 << 20;
 constexpr std::uint64_t writeback_size_within_extent = 64 << 20;
 
@@ -42,7 +42,7 @@ RegionWriter::RegionWriter(PendingFile file, RegionType type, std::uint16_t regi
   append(format::bytes_of(header));
 }
 
-// What lies between the end and the next object.
+// The bytes between the end and the next object.
 std::uint64_t RegionWriter::padding() const noexcept {
   const std::uint64_t alignment = type_ == RegionType::data ? format::page_size : object_alignment;
   return (alignment - end_ % alignment) % alignment;
@@ -102,7 +102,7 @@ bool RegionWriter::share(int fd, std::uint64_t byte_offset, std::uint64_t length
 
 void RegionWriter::start_writeback(std::uint64_t end, std::uint64_t at_least) noexcept {
   if (end <= writeback_end_ || waiting_ < at_least) return;
-  // Should this fail, fsync(2) does all.
+  // If this fails, fsync(2) does everything.
   sync_file_range(file_.fd(), static_cast<off_t>(writeback_end_),
                   static_cast<off_t>(end - writeback_end_), SYNC_FILE_RANGE_WRITE);
   writeback_end_ = end;
@@ -111,7 +111,7 @@ void RegionWriter::start_writeback(std::uint64_t end, std::uint64_t at_least) no
 
 void RegionWriter::give_back() {
   end_ = end_before_reserve_;
-  // A later extent must not show what was written there.
+  // A later extent must not show the data written there.
   set_size(end_);
 }
 

@@ -11,9 +11,9 @@
 
 namespace cim {
 
-// Appends objects to a new region file. Small objects are collected in a buffer; extents of larger
-// ones are reserved and then written in place, any part that is never written staying a hole. For
-// one thread at a time.
+// Appends objects to a new region file. Collects small objects in a buffer; reserves extents for
+// larger ones, which are then written in place. Parts that are never written stay holes. For one
+// thread at a time.
 class RegionWriter {
  public:
   // `region_index` is the file's index in region offsets.
@@ -34,15 +34,15 @@ class RegionWriter {
   // Writes to a reserved extent. Throws Error.
   void write_at(std::uint64_t byte_offset, ByteView data);
 
-  // Makes the first `length` bytes of a reserved extent, whole blocks, those of the file `fd` by
-  // sharing its blocks. Returns false, changing nothing, where the file system cannot.
+  // Makes the first `length` bytes of a reserved extent, a number of whole blocks, share the blocks
+  // of the file `fd`. Returns false and changes nothing where the file system cannot.
   bool share(int fd, std::uint64_t byte_offset, std::uint64_t length) noexcept;
 
   // Drops the extent that reserve() returned last. Nothing may have been added since. Throws Error.
   void give_back();
 
-  // Brings the file to its final contents and size, which is padded as if another object followed.
-  // Throws Error.
+  // Brings the file to its final contents and size, padded as if another object followed. Throws
+  // Error.
   void finish();
 
  private:
@@ -59,7 +59,7 @@ class RegionWriter {
   std::vector<std::byte> buffer_;  // the last bytes before end_
   std::uint64_t end_ = 0;
   std::uint64_t end_before_reserve_ = 0;
-  std::uint64_t writeback_end_ = 0;  // the disk has been told to write what lies before
+  std::uint64_t writeback_end_ = 0;  // everything before it has been sent to the disk
   std::uint64_t waiting_ = 0;        // bytes that have been written since then
 };
 

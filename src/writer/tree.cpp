@@ -7,7 +7,7 @@ namespace cim {
 
 namespace {
 
-// Where `name` is among `entries`, or would be. Names mostly come in order, each behind the last.
+// Where `name` is among `entries`, or would be. Names mostly come in order, each after the last.
 EntryChanges::iterator find_place(EntryChanges& entries, std::u16string_view name) {
   const NameOrder order = entries.key_comp();
   if (entries.empty() || order(entries.rbegin()->first, name)) return entries.end();
@@ -109,7 +109,7 @@ void Tree::detach(Node& directory, std::u16string_view name) {
   release(node);
 }
 
-// Takes away a link to `node`, and with the last one all below it.
+// Removes a link to `node`, and with the last link everything below it.
 void Tree::release(Node& node) {
   std::vector<Node*> dead_directories;
   const auto drop_link = [&](Node& to) {
@@ -131,7 +131,7 @@ void Tree::release(Node& node) {
         children.push_back(entry.node);
         return;
       }
-      // A plain file of the base image with no other name needs no node to be forgotten.
+      // A plain file of the base image with no other name can be forgotten without a node.
       const File file = base_->file(entry.id);
       if (file.is_directory() || base_->link_count(file) > 1) children.push_back(&load(entry.id));
     });
@@ -159,8 +159,8 @@ std::optional<std::vector<FileName>> Tree::names_kept(const Node& node) const {
   return names;
 }
 
-// Whether a name that a file has in the base image is still there. What has been removed or has
-// changed has a node.
+// Whether a name that a file has in the base image is still there. Removed and changed directories
+// have nodes.
 bool Tree::keeps(const FileName& name) const {
   const auto known = base_nodes_.find(name.directory);
   if (known == base_nodes_.end()) return true;

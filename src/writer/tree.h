@@ -1,4 +1,4 @@
-// The tree of files of an image being written: what is new, over what the base image has.
+// The tree of files of an image being written: the changes, over the base image.
 #pragma once
 
 #include <deque>
@@ -36,32 +36,32 @@ struct NameOrder {
 using EntryChanges = std::map<std::u16string, Node*, NameOrder>;
 using StreamMap = std::map<std::u16string, format::Stream, NameOrder>;
 
-// A file or directory that is new or has been looked at on the way to something new.
+// A file or directory that is new, or was loaded on the way to something new.
 struct Node {
   format::File record = {};
   FileId id = 0;                             // 0 until a new file gets one at commit
   std::uint32_t links = 0;                   // st_nlink; a directory starts with 2
   bool in_base = false;                      // has an id of the base image
-  bool changed = true;                       // the record is not that of the base image
-  bool names_changed = false;                // of the base image, and has gained or lost a name
+  bool changed = true;                       // the record differs from the base image's
+  bool names_changed = false;                // is in the base image, and has gained or lost a name
   bool alive = true;                         // can be reached from the root
   const std::u16string* name = nullptr;      // of a new file, from commit on: one of its names
   std::unique_ptr<EntryChanges> entries;     // of a directory; null until something changes
-  std::unique_ptr<StreamMap> named_streams;  // all of them; null while as in the base image
+  std::unique_ptr<StreamMap> named_streams;  // all of them; null until looked at
 
   bool is_directory() const noexcept;
 };
 
 using FileNames = std::unordered_map<const Node*, std::vector<FileName>>;
 
-// A name and what it leads to. The name is valid until the next entry.
+// A name and the file it leads to. The name is valid until the next entry.
 struct TreeEntry {
   std::u16string_view name;
-  Node* node;  // null if the entry is as in the base image and nobody has looked at it
-  FileId id;   // of the base image, where node is null
+  Node* node;  // null if the entry is as in the base image and not loaded
+  FileId id;   // in the base image, where node is null
 };
 
-// Nodes live as long as the tree. It and they are for one thread at a time.
+// Nodes live as long as the tree. The tree and its nodes are for one thread at a time.
 class Tree {
  public:
   // `base` may be null: the tree then is an empty root directory. Both must outlive the tree.
@@ -77,14 +77,14 @@ class Tree {
   // The node that the names lead to from the root; null if one is missing or not a directory.
   Node* find(std::span<const std::u16string_view> names);
 
-  // A new node that nothing leads to yet. The record is that of an empty file, or of an empty
-  // directory.
+  // A new node without a name yet. Its record is that of an empty file or directory.
   Node& create(bool directory);
 
   // Makes `name` in `directory` lead to `node`, which gains a link. The name must be free.
   void attach(Node& directory, std::u16string_view name, Node& node);
 
-  // Removes `name`, which must be there, from `directory`. What can no longer be reached is dead.
+  // Removes `name`, which must be there, from `directory`. Nodes that can no longer be reached are
+  // dead.
   void detach(Node& directory, std::u16string_view name);
 
   // The alternate data streams of `node`, for reading or changing.
@@ -97,11 +97,11 @@ class Tree {
   // The live nodes of files of the base image, by id.
   const std::map<FileId, Node*>& base_nodes() const noexcept { return base_nodes_; }
 
-  // The names that the file `node` had in the base image and still has there; nothing if the base
-  // image does not tell the names of its files.
+  // The names that the file `node` had in the base image and still has; nothing if the base image
+  // does not record the names of its files.
   std::optional<std::vector<FileName>> names_kept(const Node& node) const;
 
-  // All names of each of `files`. Looks through all directories. For when all new files have ids.
+  // All names of each of `files`. Searches all directories. Call it once all new files have ids.
   FileNames find_names(const std::unordered_set<const Node*>& files);
 
  private:

@@ -1,4 +1,4 @@
-// The Writer: checks what it is asked, and puts the parts of src/writer together.
+// The Writer: checks its arguments, and puts the parts of src/writer together.
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -74,7 +74,7 @@ void check_metadata(const Metadata& metadata) {
 struct Writer::Impl {
   explicit Impl(const Options& options);
 
-  // The stream that is open, and where it belongs.
+  // The open stream, and where it belongs.
   struct OpenStream {
     std::uint64_t size;
     Node* node;
@@ -104,7 +104,7 @@ struct Writer::Impl {
   FileDescriptor lock_target() const;
   PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
 
-  // Remembers that `work` has failed, after which the image can no longer be trusted and nothing
+  // Remembers that `work` has failed. After that the image can no longer be trusted and nothing
   // more is done for it.
   template <typename Work>
   auto guarded(Work&& work) {
@@ -124,27 +124,27 @@ struct Writer::Impl {
   FileDescriptor directory_fd;
   std::string name;
   std::string image_path;
-  bool is_fork;  // of the base, which stays
+  bool is_fork;  // of the base, which is kept
   bool complete_descriptors;
   bool replaces = false;  // the target exists and may be replaced
   std::optional<Image> base;
   RegionSetWriter regions;
   ObjectIndex objects;
-  // In the first of the regions: the others are made by the queue's thread.
+  // Uses the first region: the queue's thread makes the others.
   MetadataStore metadata_objects;
   DataStore data;
   DataQueue queue;
   ExecutableExpander expander;
   bool expand_executables;
   Tree tree;
-  std::optional<AttributeNames> attribute_names;  // nothing if those of the base are not known
+  std::optional<AttributeNames> attribute_names;  // nothing if the base's are not known
 
-  // The directory that was created or had something created in it last: files come by directory.
+  // The directory that was last created, or last had an entry created: files come by directory.
   std::u16string cached_parent_path;
   Node* cached_parent = nullptr;
 
   std::optional<OpenStream> stream;
-  // What else than an Error is thrown. Here already, since there is no memory for it then.
+  // Stands for any exception that is not an Error. Made in advance, while there is memory.
   const Error shortage = Error(Errc::out_of_memory, "not enough memory, or no thread to be had");
   std::optional<Error> failure;
   bool committed = false;
@@ -157,7 +157,7 @@ std::string path_of(const std::string& directory, const std::string& name) {
   return directory == "." ? name : directory + "/" + name;
 }
 
-// Where `existing` is a symbolic link, the options for the image that it leads to.
+// If `existing` is a symbolic link, the options for the image that it leads to.
 Writer::Options follow_links(Writer::Options options) {
   if (!options.existing) return options;
   check_image_name(*options.existing);
@@ -230,7 +230,7 @@ Error Writer::Impl::error(Errc code, std::string reason) const {
   return Error(code, std::move(reason)).with_image(image_path);
 }
 
-// `path` is one in the image.
+// `path` is a path in the image.
 Error Writer::Impl::error(Errc code, std::u16string_view path, std::string reason) const {
   return error(code, std::move(reason)).with_path(image_to_linux_path(path));
 }
@@ -272,7 +272,7 @@ Node& Writer::Impl::existing(std::u16string_view path,
   return *node;
 }
 
-// A broken base image may show only in the middle, so that a failure is remembered.
+// A broken base image may fail halfway, so a failure is remembered.
 void Writer::Impl::remove_existing(Node& parent, std::u16string_view entry) {
   guarded([&] {
     const Node* node = tree.child(parent, entry);
@@ -287,7 +287,7 @@ void Writer::Impl::replace(Node& parent, std::u16string_view entry, Node& node) 
   tree.attach(parent, entry, node);
 }
 
-// A counted object has its length in front.
+// A counted object starts with its length.
 format::RegionOffset Writer::Impl::store_counted(ByteView object) {
   if (object.empty()) return 0;
   std::vector<std::byte> bytes;
@@ -296,7 +296,7 @@ format::RegionOffset Writer::Impl::store_counted(ByteView object) {
   return metadata_objects.intern(bytes);
 }
 
-// That of `metadata`, or what a file without one gets. `replaced` may be null.
+// The descriptor in `metadata`, or the default for a file without one. `replaced` may be null.
 format::RegionOffset Writer::Impl::descriptor(const Metadata& metadata, const Node* replaced) {
   if (!metadata.security_descriptor.empty() || !complete_descriptors) {
     return store_counted(metadata.security_descriptor);
@@ -307,7 +307,7 @@ format::RegionOffset Writer::Impl::descriptor(const Metadata& metadata, const No
   return store_counted(std::as_bytes(std::span(format::open_security_descriptor)));
 }
 
-// `replaced`, which may be `node` itself, is at its path until now; null if nothing is.
+// `replaced`, which may be `node` itself, is the file at its path until now; null if there is none.
 void Writer::Impl::set_metadata(Node& node, const Metadata& metadata, const Node* replaced) {
   File file = guarded([&]() -> File {
     return {
@@ -369,7 +369,7 @@ void Writer::Impl::close_stream() {
 }
 
 // The existing image that is to be replaced, locked against mounting. A daemon holds a shared lock
-// on the filesystem file of what it has mounted.
+// on the filesystem file of the image it has mounted.
 FileDescriptor Writer::Impl::lock_target() const {
   if (!replaces) return {};
   FileDescriptor fd = open_regular_file(directory_fd.get(), name, image_path);
