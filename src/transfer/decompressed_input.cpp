@@ -62,11 +62,11 @@ std::string DecompressedInput::bytes(std::uint64_t begin, std::uint64_t end) con
 }
 
 void DecompressedInput::drain() {
-  if (lseek(fd_, 0, SEEK_CUR) >= 0) return;  // nobody is waiting at the other end of a file
+  if (lseek(fd_, 0, SEEK_CUR) >= 0) return;  // a file has no writer waiting at the other end
   while (fill() > 0) continue;
 }
 
-// The format `raw` has one member: all there is.
+// The `raw` format has one member: the whole input.
 void DecompressedInput::open() {
   archive* const reader = decompressor_.get();
   archive_read_support_filter_all(reader);
@@ -104,7 +104,7 @@ std::string_view DecompressedInput::read_block() {
   return {static_cast<const char*>(bytes), size};
 }
 
-// As read(2).
+// Returns as read(2) does.
 std::ptrdiff_t DecompressedInput::fill() {
   for (;;) {
     const ssize_t length = ::read(fd_, buffer_.get(), buffer_size);

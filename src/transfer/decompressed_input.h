@@ -11,7 +11,7 @@ struct archive;
 
 namespace cim::transfer {
 
-// Reads a file and undoes whatever compression libarchive knows. For one thread at a time.
+// Reads a file and undoes any compression that libarchive knows. For one thread at a time.
 class DecompressedInput {
  public:
   // Reads from `fd`, which must stay open and need not be seekable.
@@ -20,17 +20,17 @@ class DecompressedInput {
   DecompressedInput& operator=(const DecompressedInput&) = delete;
   ~DecompressedInput();
 
-  // The next bytes, valid until the next call; empty at the end. Throws Error with nothing but the
-  // reason in its message.
+  // The next bytes, valid until the next call; empty at the end. Throws Error with only a reason in
+  // its message.
   std::string_view next();
 
-  // Lets go of what next() has given before `position`, counted in bytes from the start.
+  // Forgets the bytes returned by next() before `position`, counted in bytes from the start.
   void forget_before(std::uint64_t position);
 
-  // The bytes from `begin`, which is not forgotten, to `end`, which next() has come to.
+  // The bytes from `begin`, which must not be forgotten, to `end`, which next() must have reached.
   std::string bytes(std::uint64_t begin, std::uint64_t end) const;
 
-  // Reads a file to its end that cannot be seeked, so that who writes it sees no closed pipe.
+  // Reads an unseekable input to its end, so that its writer does not see a closed pipe.
   void drain();
 
  private:
@@ -43,15 +43,15 @@ class DecompressedInput {
   std::ptrdiff_t fill();
 
   const int fd_;
-  // Not filled with zeros first, which would take longer than to read a small archive.
+  // Not filled with zeros first: that would take longer than reading a small archive.
   std::unique_ptr<std::byte[]> buffer_;
   std::unique_ptr<archive, CloseArchive> decompressor_;
   bool opened_ = false;
   bool at_end_ = false;
 
-  std::string_view block_;  // what next() gave last
+  std::string_view block_;  // what next() returned last
   std::uint64_t block_start_ = 0;
-  std::string earlier_;  // what is kept of the bytes before that
+  std::string earlier_;  // the kept part of the bytes before that
   std::uint64_t kept_from_ = 0;
 };
 

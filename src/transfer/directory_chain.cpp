@@ -1,4 +1,4 @@
-// The directories from where a walk started down to where it is.
+// The directories from the start of a walk down to its current place.
 #include "transfer/directory_chain.h"
 
 #include <cerrno>
@@ -10,7 +10,7 @@
 namespace cim::transfer {
 namespace {
 
-// More than trees that people make are deep.
+// Trees that people make are not this deep.
 constexpr std::size_t max_open = 32;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The directories from where a walk started down to where it is.
+// The directories from the start of a walk down to its current place.
 #pragma once
 
 #include <string>
@@ -10,17 +10,18 @@
 
 namespace cim::transfer {
 
-// A tree can be deeper than a process may have descriptors, so only the last directories are kept
-// open. Those above are found again through the `..` of the one below, and only if that leads to
-// the same directory as before. For one thread at a time.
+// A tree can be deeper than the number of descriptors a process may have, so only the last
+// directories are kept open. Those above are found again through the `..` of the one below, and
+// only if it leads to the same directory as before. For one thread at a time.
 class DirectoryChain {
  public:
-  // Goes down into `directory`, which is below the current one. Throws Error with the errno of what
-  // failed.
+  // Goes down into `directory`, which is below the current one. Throws Error with the errno of the
+  // failed call.
   void enter(FileDescriptor directory);
 
-  // Goes up to the directory before, if there is one, which `path` names in errors. Returns the one
-  // that was left. Throws Error if the other cannot be opened again; io_error if it has been moved.
+  // Goes up to the previous directory, if there is one; `path` names it in errors. Returns the one
+  // that was left. Throws Error if the previous one cannot be opened again; io_error if it has been
+  // moved.
   FileDescriptor leave(const std::string& path);
 
   // The directory that was entered last and not left yet.
@@ -28,7 +29,7 @@ class DirectoryChain {
 
  private:
   struct Level {
-    FileDescriptor fd;  // none: closed for the time being
+    FileDescriptor fd;  // none: closed for now
     dev_t device = 0;   // which directory it was
     ino_t inode = 0;
   };

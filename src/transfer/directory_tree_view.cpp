@@ -15,8 +15,8 @@ namespace {
 
 const std::vector<std::string> exclude_nothing;
 
-// Only what has content is really opened: opening a device or a fifo can have effects. O_NONBLOCK
-// is for a fifo that has taken the place of a regular file since.
+// Only regular files and directories are really opened: opening a device or a fifo can have
+// effects. O_NONBLOCK is for a fifo that has replaced a regular file meanwhile.
 int open_flags(unsigned char type) {
   constexpr int common = O_NOFOLLOW | O_CLOEXEC;
   if (type == DT_REG) return common | O_RDONLY | O_NONBLOCK;
@@ -32,7 +32,7 @@ bool DirectoryTreeView::next() {
     if (!fd_) throw system_error(errno, root_);
   } else {
     if (S_ISDIR(metadata_.status.st_mode)) enter();
-    metadata_ = {};  // nothing to enter if this is the end
+    metadata_ = {};  // no directory to enter if this is the end
     if (!walk_->next()) return false;
     fd_ = open_entry();
   }

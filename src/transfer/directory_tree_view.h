@@ -10,7 +10,7 @@
 
 namespace cim::transfer {
 
-// Keeps no more descriptors than SourceWalk, and one.
+// Keeps one descriptor more than SourceWalk.
 class DirectoryTreeView : public TreeView {
  public:
   // `path` is a directory, or a symbolic link to one.

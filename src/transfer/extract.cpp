@@ -41,7 +41,7 @@ Names list_names(int directory, const std::string& path) {
   return names;
 }
 
-// The one of `names` that a file system which ignores case takes for `name`; `name` if there is
+// The entry of `names` that a file system that ignores case takes for `name`; `name` if there is
 // none.
 std::string twin_of(const std::string& name, const Names& names) {
   if (names.contains(name)) return name;
@@ -52,7 +52,7 @@ std::string twin_of(const std::string& name, const Names& names) {
   return twin == names.end() ? name : *twin;
 }
 
-// Walks an image and carries it over.
+// Walks an image and writes it to disk.
 class Extraction {
  public:
   Extraction(const Image& image, std::string destination, bool streams_as_files, Progress& progress)
@@ -85,19 +85,19 @@ class Extraction {
     File file;
     std::string name;
     std::string path;
-    bool own_metadata;   // whether the directory gets the metadata that it has in the image
-    Names names_before;  // that were there, and have not been replaced
-    std::unordered_map<std::string, std::string> streams;  // files made of them: whose each is
+    bool own_metadata;   // the directory gets its metadata from the image
+    Names names_before;  // present before and not yet replaced
+    std::unordered_map<std::string, std::string> streams;  // files made of streams -> their owners
   };
 
-  // An opened directory, whether it was made for that, and what is in it.
+  // An opened directory, whether it was created just now, and its entries.
   struct OpenedDirectory {
     FileDescriptor fd;
     bool created;
     Names names;
   };
 
-  // `directory`: the walk, if it is about to go into a directory that is left out.
+  // `directory`: the walk, if it is about to enter the directory that is left out.
   void leave_out(const Error& error, ImageWalk* directory) {
     progress_.warn(std::string(error.what()) + "; left out" +
                    (directory == nullptr ? "" : ", with all that is below it"));
@@ -118,8 +118,8 @@ class Extraction {
         {walk.file(), walk.name(), std::move(path), own_metadata, std::move(opened.names)});
   }
 
-  // Metadata comes last: adding entries changes the times, and may need a permission that the
-  // directory does not have in the image.
+  // Metadata comes last: adding entries changes the times, and may need a permission that the image
+  // does not give the directory.
   void leave_directory() {
     const Level level = std::move(levels_.back());
     levels_.pop_back();
@@ -130,7 +130,7 @@ class Extraction {
     const auto refused = metadata_.apply(fd.get(), level.file, status, level.path);
     if (is_root) {
       leave_out_streams(refused,
-                        level.path);  // what is beside `destination` is none of our business
+                        level.path);  // nothing is written beside `destination`
     } else {
       store_streams(refused, level.name, status, level.path);
     }
@@ -185,17 +185,16 @@ class Extraction {
     if (has_links) linked_files_.try_emplace(file.id, walk.path());
   }
 
-  // To be called before what is in the way of `name` in the current directory is replaced or
-  // merged. Throws Unstorable unless it was there before and has just that name: file systems that
-  // ignore case, for one, lead to another file of the image.
+  // Call this before replacing or merging the existing `name` in the current directory. Throws
+  // Unstorable unless `name` was there before under exactly that name: where case is ignored, for
+  // one, it may lead to another file of the image.
   void take_place(const std::string& name, const std::string& path) {
     if (levels_.back().names_before.erase(name) != 0) return;
     const std::string reason = reason_for_taken(name, path);
     throw Unstorable(Error(Errc::already_exists, reason).with_path(path));
   }
 
-  // Why `name` is taken in the current directory, though no file of that name was to be expected
-  // there.
+  // Why `name` is already taken in the current directory.
   std::string reason_for_taken(const std::string& name, const std::string& path) const {
     const std::string twin = twin_of(name, list_names(directories_.current(), path));
     const auto stream = levels_.back().streams.find(twin);
@@ -206,9 +205,9 @@ class Extraction {
     return "'" + twin + "' and '" + name + "' are one name here";
   }
 
-  // Calls create(), which makes the file `name` in the current directory and reports as a system
-  // call does. If there is one, removes that and calls it once more. Throws as take_place(), and as
-  // throw_unstorable() if it fails.
+  // Calls create(), which makes the file `name` in the current directory and reports errors like a
+  // system call. If the file exists, removes it and calls create() once more. Throws as
+  // take_place(), and as throw_unstorable() if it fails.
   template <typename Create>
   void create_replacing(const std::string& name, const std::string& path, Create create) {
     if (create()) return;
@@ -224,8 +223,8 @@ class Extraction {
     }
   }
 
-  // Makes the regular file `name` in the current directory and calls fill(), which gives it what is
-  // in it.
+  // Makes the regular file `name` in the current directory and calls fill() to give it its
+  // contents.
   template <typename Fill>
   void make_regular(const std::string& name, const std::string& path, Fill fill) {
     const int directory = directories_.current();
@@ -264,8 +263,8 @@ class Extraction {
     store_streams(refused, walk.name(), status, path);
   }
 
-  // What to do with the streams of the file `name` in the current directory that could not become
-  // extended attributes; `path` names it in messages.
+  // Handles the streams of the file `name` in the current directory that could not become extended
+  // attributes; `path` names the file in messages.
   void store_streams(const std::vector<RefusedStream>& streams, const std::string& name,
                      const struct stat& status, const std::string& path) {
     if (!streams_as_files_) return leave_out_streams(streams, path);
@@ -298,8 +297,8 @@ class Extraction {
     levels_.back().streams.emplace(name, file_name);
   }
 
-  // There is no way to make and open such a file at once. What somebody has put into its place
-  // between the two, a link to another file, must not get its owner and mode.
+  // Such a file cannot be made and opened in one step. If somebody replaced it in between, by a
+  // link to another file, that file must not get its owner and mode.
   static void check_is_new(int fd, mode_t mode, const std::string& path) {
     struct stat found;
     if (fstat(fd, &found) != 0) throw system_error(errno, path);
@@ -318,8 +317,8 @@ class Extraction {
     return symlinkat(target.c_str(), directory, name) == 0;
   }
 
-  // Makes `name` in the current directory another name of the extracted file `existing`. If that
-  // cannot be, warns and returns false.
+  // Makes `name` in the current directory another name of the extracted file `existing`. If that is
+  // not possible, warns and returns false.
   bool link(const std::string& existing, const std::string& name, const std::string& path) {
     const int directory = directories_.current();
     const std::size_t slash = existing.rfind('/');
@@ -336,13 +335,13 @@ class Extraction {
       linked = make_link();
     }
     if (linked) return true;
-    if (errno == ENAMETOOLONG) throw_unstorable(errno, path);  // no copy can have the name either
+    if (errno == ENAMETOOLONG) throw_unstorable(errno, path);  // a copy cannot have the name either
     const Error error = system_error(errno, path).with_object("hard link to " + existing);
     progress_.warn(std::string(error.what()) + "; copied instead");
     return false;
   }
 
-  // Opens the extracted directory `path`, component by component so that no link is followed.
+  // Opens the extracted directory `path`, one component at a time so that no link is followed.
   FileDescriptor open_beneath(std::string_view path) const {
     FileDescriptor fd(openat(root_.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     while (fd && !path.empty()) {
@@ -364,7 +363,7 @@ class Extraction {
   FileDescriptor root_;  // open on destination_
   std::vector<Level> levels_;
   DirectoryChain directories_;                            // of the levels
-  std::unordered_map<FileId, std::string> linked_files_;  // with several names: the first path
+  std::unordered_map<FileId, std::string> linked_files_;  // files with several names -> first path
 };
 
 }  // namespace

@@ -30,7 +30,7 @@ std::string digest(const Image& image, const Stream& stream) {
 ImageTreeView::ImageTreeView(const std::string& path)
     : image_(path), walk_(image_, {}, EntryOrder::bytes) {}
 
-// Image knows its files by number only: read(), with the path in the message of an Error from it.
+// Calls read(). Image knows its files by number only, so this adds the path to any Error.
 template <typename Read>
 auto ImageTreeView::naming_file(Read read) const {
   try {

@@ -24,7 +24,7 @@ void for_each_entry(const Image& image, const File& directory, Visit visit) {
   }
 }
 
-// The entry of `directory` that `name` means; with case ignored, its own name can be another.
+// The entry of `directory` that `name` means; its own name can differ where case is ignored.
 std::optional<std::pair<std::u16string, FileId>> find_entry(const Image& image,
                                                             const File& directory,
                                                             std::u16string_view name) {
@@ -52,13 +52,13 @@ void for_each_component(std::u16string_view path, Visit visit) {
 }
 
 // Whether a directory may have an entry `name`. The image's reader has refused such names already;
-// this is where believing it would let an image write outside of its destination.
+// trusting one here would let an image write outside its destination.
 bool is_safe_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
-// A path of max_path_units takes at most three bytes for each, and two units for each name.
+// A path of max_path_units takes at most three bytes for each unit, and two units for each name.
 constexpr std::size_t max_path_bytes = 3 * max_path_units;
 constexpr std::size_t max_depth = max_path_units / 2 + 1;
 
@@ -105,7 +105,7 @@ ImageWalk::Step ImageWalk::next() {
   return Step::leave_directory;
 }
 
-// About the file `path` of the image.
+// An Error about the file `path` of the image.
 Error ImageWalk::error(Errc code, std::string_view path, const std::string& reason) const {
   return Error(code, reason).with_image(image_.path()).with_path(path);
 }

@@ -12,29 +12,28 @@
 
 namespace cim::transfer {
 
-// Which files of an image something is about: those at these paths (see cim/name.h) with all below
-// them, or all files if there are no paths.
+// A selection of an image's files: those at these paths (see cim/name.h) and everything below them,
+// or all files if there are no paths.
 using Selection = std::vector<std::u16string>;
 
-// In which order the entries of a directory are visited.
+// The order in which the entries of a directory are visited.
 enum class EntryOrder {
   image,  // as the image has them
   bytes,  // by the bytes of their Linux names, as SourceWalk does, whatever the image
 };
 
-// Visits the root directory and what is below it, each directory before and after what it holds:
+// Visits the root directory and everything below it, each directory before and after its contents:
 //
 //   for (auto step = walk.next(); step != ImageWalk::Step::end; step = walk.next()) ...
 //
-// A link to a directory, as Windows has them, is a file here. The walk ends even in an image that
-// is made to be endless, with an Error. For one thread at a time.
+// A link to a directory, as Windows has them, is a file here. The walk ends with an Error even in
+// an image made to be endless. For one thread at a time.
 class ImageWalk {
  public:
   enum class Step {
     file,             // file() is anything but a directory
     enter_directory,  // file() is a directory, its entries come next
-    leave_directory,  // the directory that was entered last and not left yet is done; there is no
-                      // file()
+    leave_directory,  // the innermost directory is done; there is no file()
     end,
   };
 
@@ -42,12 +41,12 @@ class ImageWalk {
   // the image.
   ImageWalk(const Image& image, const Selection& selection, EntryOrder order = EntryOrder::image);
 
-  // Moves on. Throws Error (corrupt), also for a directory that is met a second time, a name that
-  // no Linux file may have, a path that is longer than any may be, and more entries or alternate
-  // streams than the metadata can hold.
+  // Moves on. Throws Error (corrupt), also for a directory that is met again, a name that no Linux
+  // file may have, a path over the limit, and more entries or alternate streams than the metadata
+  // can hold.
   Step next();
 
-  // Passes over what is in the directory that was just entered, and over leaving it.
+  // Skips the contents of the directory just entered, and the step that leaves it.
   void skip_directory() { levels_.pop_back(); }
 
   const Image& image() const noexcept { return image_; }
@@ -58,23 +57,23 @@ class ImageWalk {
   const std::string& name() const noexcept { return name_; }
   const std::string& path() const noexcept { return path_; }
 
-  // Whether file() is part of the selection, and not only on the way to a part of it.
+  // Whether file() is part of the selection, rather than only on the way to a part of it.
   bool selected() const noexcept { return selected_; }
 
-  // Whether no entry of the same directory comes after file().
+  // Whether file() is the last entry of its directory.
   bool is_last() const noexcept { return is_last_; }
 
  private:
-  // The paths of a selection, merged, with the names that the image has them under.
+  // The paths of a selection, merged, under the names they have in the image.
   struct SelectionTree {
-    bool whole = false;  // this file and all below it
+    bool whole = false;  // this file and everything below it
     std::map<std::u16string, SelectionTree> children;
   };
 
   struct Entry {
     std::string name;
     FileId id;
-    const SelectionTree* selection;  // null: all of it
+    const SelectionTree* selection;  // null: everything
   };
 
   struct Level {

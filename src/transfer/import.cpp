@@ -24,7 +24,7 @@
 namespace cim::transfer {
 namespace {
 
-// As much as stays in a processor's cache until it is in the writer's buffer.
+// Small enough to stay in the processor's cache on the way to the writer's buffer.
 constexpr std::size_t buffer_size = 128 * 1024;
 
 // Below this, sharing the blocks of a file takes longer than copying it.
@@ -35,8 +35,8 @@ Error changed(const std::string& path) {
 }
 
 // How to open a file of the readdir(3) type `type`. Only regular files and directories are really
-// opened: opening a device or a fifo can have effects. O_NONBLOCK is for a fifo that has taken the
-// place of a regular file since.
+// opened: opening a device or a fifo can have effects. O_NONBLOCK is for a fifo that has replaced a
+// regular file meanwhile.
 int open_flags(unsigned char type) {
   switch (type) {
     case DT_REG:
@@ -87,8 +87,8 @@ void check_unchanged(int fd, const struct stat& before, const std::string& path)
   }
 }
 
-// What the image would call the entries of a directory, two of which it would take for one: an
-// Error that names both.
+// Throws an Error that names two entries of a directory if the image would take their names for
+// one.
 void check_case_collisions(const std::vector<std::string_view>& names,
                            std::span<const char16_t> upcase, const std::string& directory) {
   std::vector<std::pair<std::u16string, std::string_view>> sorted;
@@ -108,7 +108,7 @@ void check_case_collisions(const std::vector<std::string_view>& names,
       .with_path(directory);
 }
 
-// Walks a source and carries it over.
+// Walks a source and copies it into the image.
 class Import {
  public:
   Import(Writer& writer, std::u16string_view destination, const ImportOptions& options,
@@ -155,7 +155,7 @@ class Import {
     return destination_.empty() ? relative : destination_ + u'\\' + relative;
   }
 
-  // Carries over one file, without what is below it.
+  // Copies one file, without anything below it.
   void copy(int fd, unsigned char type, const std::u16string& path, const std::string& source) {
     const posix::LinuxMetadata metadata = posix::read_metadata(fd, source);
     if (directory_entry_type(metadata.status.st_mode) != type) throw changed(source);
@@ -168,7 +168,7 @@ class Import {
     progress_.advance({.files = 1});
   }
 
-  // If another name of the file is in the image already, makes `path` one more.
+  // If another name of the file is already in the image, makes `path` one more.
   bool link_to_earlier_copy(const struct stat& status, const std::u16string& path) {
     if (status.st_nlink < 2 || S_ISDIR(status.st_mode)) return false;
     const auto [first, is_new] = linked_files_.try_emplace(key_of(status), path);
@@ -201,21 +201,21 @@ class Import {
   void copy_data(int fd, const struct stat& status, WriteStream& stream,
                  const std::string& source) {
     constexpr std::int64_t block_size = 512;  // the unit of st_blocks
-    // One file system shares blocks or does not.
+    // A file system either shares blocks or does not.
     if (status.st_size >= min_shared_size && can_share_) can_share_ = stream.share(fd);
     const off_t end = status.st_blocks * block_size < status.st_size
                           ? copy_between_holes(fd, status.st_size, stream, source)
                           : copy_range(fd, 0, status.st_size, stream, source);
     const std::string complaint = complaint_of_size(fd, status.st_size, end);
-    if (status.st_size == 0 && complaint.empty()) return;  // nothing that could have changed
+    if (status.st_size == 0 && complaint.empty()) return;  // there was nothing to change
     check_unchanged(fd, status, source);
     if (complaint.empty()) return;
     progress_.warn(source + ": " + complaint);
     ++incomplete_;
   }
 
-  // What is wrong with the size of a file of which all up to `end` was read; nothing if it is true.
-  // Those of files that a kernel makes up, as in /proc and /sys, are not.
+  // What is wrong with the size of a file that was read up to `end`; empty if the size is right.
+  // Files that a kernel makes up, as in /proc and /sys, have wrong sizes.
   static std::string complaint_of_size(int fd, off_t size, off_t end) {
     if (end < size) {
       return fmt::format("holds {} of the {} bytes that it claims; the rest is zeros", end, size);
@@ -227,7 +227,7 @@ class Import {
     return fmt::format("holds more than the {} bytes that it claims; the rest is left out", size);
   }
 
-  // Returns, as copy_range(), where the file ended.
+  // Returns where the file ended, as copy_range() does.
   off_t copy_between_holes(int fd, off_t size, WriteStream& stream, const std::string& source) {
     off_t hole = 0;
     while (hole < size) {
@@ -245,7 +245,7 @@ class Import {
     return size;
   }
 
-  // Returns `end`, or where the file ended before.
+  // Returns `end`, or where the file ended before that.
   off_t copy_range(int fd, off_t offset, off_t end, WriteStream& stream,
                    const std::string& source) {
     while (offset < end) {
@@ -267,7 +267,7 @@ class Import {
   InexactTimes inexact_times_;
   bool can_share_ = true;
   std::uint64_t incomplete_ = 0;
-  std::map<FileKey, std::u16string> linked_files_;  // files with several names: the first copy
+  std::map<FileKey, std::u16string> linked_files_;  // files with several names -> first copy
   std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
 };
 
@@ -276,7 +276,7 @@ void add_file(std::set<FileKey>& files, const std::string& path) {
   if (stat(path.c_str(), &status) == 0) files.insert(key_of(status));
 }
 
-// The object id file that goes with the region file `region`.
+// The object id file of the region file `region`.
 std::string object_id_path(const std::string& region) {
   const std::size_t name = region.rfind('/') + 1;  // 0 if there is no `/`
   return region.substr(0, name) + "objectid" + region.substr(region.find('_', name));
@@ -325,7 +325,7 @@ std::set<FileKey> files_of_image(const std::string& path) {
       }
     }
   } catch (const Error&) {
-    // Nobody can mistake what cannot be read for the image being made.
+    // A file that cannot be read cannot be mistaken for the image being made.
   }
   return files;
 }

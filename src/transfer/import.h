@@ -21,53 +21,52 @@ namespace cim::transfer {
 using FileKey = std::pair<dev_t, ino_t>;
 
 struct ImportOptions {
-  // Shell patterns (fnmatch(3), `*` and `?` match a `/` too) of what is left out: a pattern that
-  // matches the path relative to the source, or what follows any `/` in it, leaves out that file or
-  // directory with all below it. So `*.o` and `.git` match anywhere, `src/*.o` below any `src`.
+  // Shell patterns (fnmatch(3), `*` and `?` also match a `/`) of files to leave out. A pattern that
+  // matches the path relative to the source, or the part after any `/` in it, leaves out that file
+  // or directory with everything below it. So `*.o` and `.git` match anywhere, `src/*.o` below any
+  // `src`.
   std::vector<std::string> exclude;
 
-  // Leaves out what is below directories on another file system than the source; the directories,
-  // on which that is mounted, are kept.
+  // Leaves out everything below directories on another file system than the source; the directories
+  // that it is mounted on are kept.
   bool one_file_system = false;
 
-  // What files get instead of their own metadata.
+  // Metadata that files get instead of their own.
   MetadataOverrides overrides;
 
-  // Files that are left out whatever their name, see files_of_image().
+  // Files to leave out whatever their names, see files_of_image().
   std::set<FileKey> skip;
 
-  // For a case-insensitive image, its upcase table: names in a source directory that are equal
-  // under it are an error instead of the last one winning. Empty: no such check.
+  // For a case-insensitive image, its upcase table: if two names in a source directory are equal
+  // under it, that is an error; otherwise the last one wins. Empty: no such check.
   std::span<const char16_t> upcase;
 };
 
-// Copies `source` and everything below it to `path` (see cim/name.h) of the image that `writer`
-// builds; what is there already is replaced as Writer does, so directories merge. The empty path
-// is the image's root: `source` must then be a directory, or a symbolic link to one. Anywhere else
-// a symbolic link is copied as one. The parent directory of `path` must exist in the image.
+// Copies `source` and everything below it to `path` (see cim/name.h) in the image that `writer`
+// builds. Replaces existing files as Writer does, so directories merge. The empty path is the
+// image's root: `source` must then be a directory, or a symbolic link to one. Elsewhere a symbolic
+// link is copied as a link. The parent directory of `path` must exist in the image.
 //
-// Files of the names that writers give what is not to be seen yet (is_temporary_name()) are left
-// out.
+// Leaves out the temporary files of writers (is_temporary_name()).
 //
-// Files with several hard links in the source have them in the image. Holes stay holes. Memory is
-// needed for the names in the directories on the way down and for the paths of files with several
-// links, not for data.
+// Hard links and holes of the source are kept. Memory is needed for the names in the directories on
+// the way down and for the paths of files with several links, not for data.
 //
-// Times that the image cannot hold as they are give warnings, see InexactTimes. So does a file that
-// holds more or less than its size: in the image it has that size, cut off or with zeros at its
-// end. Returns how many of these there are.
+// Warns of times that the image cannot hold exactly, see InexactTimes. Also warns of each file that
+// holds more or less data than its size; in the image it has that size, cut off or padded with
+// zeros. Returns how many of these files there are.
 //
-// Throws Error, naming the file: what the system says of one that cannot be read; io_error if one
-// changes while it is read; already_exists for names that the image would take for one; and what
-// Writer throws. The writer should then be destroyed without commit().
+// Throws Error, naming the file: the system's error for a file that cannot be read; io_error if a
+// file changes while it is read; already_exists for names that are equal in the image; and the
+// errors of Writer. The writer should then be destroyed without commit().
 std::uint64_t import_tree(Writer& writer, const std::string& source, std::u16string_view path,
                           const ImportOptions& options, Progress& progress);
 
-// What import_tree() has to do for `source`. Throws Error as that does.
+// The amount of work for import_tree() on `source`. Throws Error as import_tree() does.
 Amount measure_tree(const std::string& source, const ImportOptions& options);
 
-// The files of the image `path`, for ImportOptions::skip: an image that is kept inside of the tree
-// that it is made of does not contain itself. None if there is no image that can be read.
+// The files of the image `path`, for ImportOptions::skip: an image kept inside the tree that it is
+// made from does not contain itself. Empty if there is no readable image.
 std::set<FileKey> files_of_image(const std::string& path);
 
 }  // namespace cim::transfer

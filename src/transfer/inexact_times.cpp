@@ -1,4 +1,4 @@
-// Tells of the times that an image cannot hold as they are.
+// Warns of the times that an image cannot hold exactly.
 #include "transfer/inexact_times.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Tells of the times that an image cannot hold as they are.
+// Warns of the times that an image cannot hold exactly.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +9,16 @@
 
 namespace cim::transfer {
 
-// Counts the files of a transfer whose time is finer than the 100 ns that an image holds: nearly
-// all that a Linux kernel has stamped, so that they are worth one warning together and not one
-// each. For one thread at a time.
+// Counts the files of a transfer whose time is finer than the 100 ns that an image holds. A Linux
+// kernel stamps nearly all files like that, so they get one warning together, not one each. For one
+// thread at a time.
 class InexactTimes {
  public:
-  // Notes that the file `path` of the source has the modification time `time`. One that is beyond
-  // the years that an image holds, and so far off there, is warned about at once.
+  // Notes that the file `path` of the source has the modification time `time`. Warns at once of a
+  // time outside the years that an image holds, which changes much more.
   void add(const timespec& time, const std::string& path, Progress& progress);
 
-  // Warns of the rounded times, with their number and the first file, if there are any.
+  // Warns of the rounded times, if any, with their number and the first file.
   void report(Progress& progress) const;
 
  private:

@@ -11,19 +11,19 @@
 
 namespace cim::transfer {
 
-// What is not set leaves a file as it is.
+// Unset members leave files as they are.
 struct MetadataOverrides {
   std::optional<uid_t> owner;
   std::optional<gid_t> group;
   std::optional<timespec> mtime;         // of all files
-  std::optional<timespec> latest_mtime;  // later times become this; of no effect beside `mtime`
+  std::optional<timespec> latest_mtime;  // later times become this; no effect beside `mtime`
 };
 
-// Puts `overrides` into `metadata`.
+// Applies `overrides` to `metadata`.
 void apply(const MetadataOverrides& overrides, posix::LinuxMetadata& metadata);
 
-// The metadata of a directory that has no model on disk or in an archive: as mkdir(2) would make it
-// for this process with the common mask 022, with `overrides` put in. Its time is now, unless
+// The metadata of a directory with no counterpart on disk or in an archive: as mkdir(2) would make
+// it for this process with the common mask 022, with `overrides` applied. Its time is now, unless
 // `overrides` has either of its times.
 posix::LinuxMetadata new_directory_metadata(const MetadataOverrides& overrides);
 

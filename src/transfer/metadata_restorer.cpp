@@ -18,7 +18,7 @@ constexpr mode_t permission_bits = 07777;
 
 std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
-// fchmod(2) and fsetxattr(2) that also take O_PATH descriptors.
+// fchmod(2) and fsetxattr(2) for O_PATH descriptors too.
 int change_mode(int fd, mode_t mode) {
   if (fchmod(fd, mode) == 0) return 0;
   return errno == EBADF ? chmod(proc_path(fd).c_str(), mode) : -1;
@@ -35,12 +35,12 @@ int remove_xattr(int fd, const char* name) {
   return errno == EBADF ? removexattr(proc_path(fd).c_str(), name) : -1;
 }
 
-// Only root may set these; everyone else leaves them out without a word, as owners.
+// Only root may set these; for others they are silently left out, like owners.
 bool is_privileged_xattr(std::string_view name) {
   return name.starts_with("trusted.") || name.starts_with("security.");
 }
 
-// Those that the file got from its directory on disk when it was made. Mostly there are none.
+// Drops the lists that the file inherited from its directory on disk. Mostly there are none.
 void drop_access_control_lists(int fd, mode_t mode) {
   if (S_ISLNK(mode)) return;
   remove_xattr(fd, posix::access_acl_xattr.data());
@@ -49,8 +49,7 @@ void drop_access_control_lists(int fd, mode_t mode) {
 
 }  // namespace
 
-// In this order, since changing the owner clears set-user-id, and read-only files refuse
-// attributes.
+// The order matters: changing the owner clears set-user-id, and read-only files refuse attributes.
 std::vector<RefusedStream> MetadataRestorer::apply(int fd, const File& file,
                                                    const struct stat& status,
                                                    const std::string& path) {
@@ -98,7 +97,7 @@ std::vector<RefusedStream> MetadataRestorer::set_stream_xattrs(int fd, const Fil
   return refused;
 }
 
-// A file whose owner could not be kept must not run with the rights of another one.
+// A file that could not keep its owner must not run with the rights of another one.
 void MetadataRestorer::set_mode_and_times(int fd, const struct stat& status, bool owned,
                                           const std::string& path) {
   const mode_t dropped = owned ? 0 : S_ISUID | S_ISGID;
@@ -108,7 +107,7 @@ void MetadataRestorer::set_mode_and_times(int fd, const struct stat& status, boo
   if (utimensat(fd, "", times.data(), AT_EMPTY_PATH) != 0) warn(path, "times");
 }
 
-// errno is the reason.
+// The reason is errno.
 void MetadataRestorer::warn(const std::string& path, const std::string& object) {
   progress_.warn(system_error(errno, path).with_object(object).what() + std::string("; left out"));
 }

@@ -17,29 +17,29 @@ namespace cim::transfer {
 struct RefusedStream {
   std::string name;
   Stream stream;
-  std::string reason;  // with what it is about
+  std::string reason;  // names what it is about
 };
 
-// Gives files on disk the metadata of files of an image. What a file cannot get is warned about.
+// Gives files on disk the metadata of an image's files. Warns of anything that a file cannot get.
 // For one thread at a time.
 class MetadataRestorer {
  public:
   // Both must outlive it. `progress` gets the warnings.
   MetadataRestorer(const Image& image, Progress& progress) : image_(image), progress_(progress) {}
 
-  // stat(2) of `file`. Files without an owner of their own get the caller.
+  // stat(2) of `file`. A file without an owner belongs to the caller.
   struct stat attributes(const File& file) const {
     return posix::attributes(image_, file, defaults_);
   }
 
-  // Gives the file on disk that `fd` is open on, for anything or with O_PATH, the metadata of
-  // `file`, whose attributes are `status`. `path` names it in messages. Throws Error as Image does.
-  // Returns the alternate data streams that are still to be stored, or warned about.
+  // Gives the file open at `fd`, in any mode or with O_PATH, the metadata of `file`, whose
+  // attributes are `status`. `path` names it in messages. Throws Error as Image does. Returns the
+  // alternate data streams that the caller must store or warn about.
   [[nodiscard]] std::vector<RefusedStream> apply(int fd, const File& file,
                                                  const struct stat& status,
                                                  const std::string& path);
 
-  // The same for a file that has no more than `status`.
+  // The same for a file that has only a `status`.
   void apply(int fd, const struct stat& status, const std::string& path);
 
  private:

@@ -1,5 +1,5 @@
-// Writes tar archives in the pax format of POSIX (IEEE Std 1003.1, pax: ustar headers, preceded by
-// a header of type `x` with records of text for what does not fit them).
+// Writes tar archives in the pax format of POSIX (IEEE Std 1003.1, pax): ustar headers, preceded by
+// a header of type `x` with text records for everything that does not fit.
 #include "transfer/pax_writer.h"
 
 #include <algorithm>
@@ -20,8 +20,7 @@ namespace {
 constexpr std::size_t buffer_size = 1 << 20;
 constexpr mode_t permission_bits = 07777;
 
-// Splits a path that is too long for the name between it and the prefix, if a `/` is where it
-// helps.
+// Splits a path that is too long for the name into prefix and name, if there is a suitable `/`.
 bool set_path(UstarHeader& header, std::string_view path) {
   if (set_text(header.name, path)) return true;
   const std::size_t slash = path.find('/', path.size() - sizeof(header.name) - 1);
@@ -56,7 +55,7 @@ bool has_data(const PaxMember& member) {
   return S_ISREG(member.status.st_mode) && !member.is_hard_link;
 }
 
-// Whether `name` means the same in UTF-8, which pax records are in, and as mere bytes.
+// Whether `name` is the same in UTF-8, which pax records use, and as plain bytes.
 bool is_ascii(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x80; });
 }
@@ -67,8 +66,8 @@ void add_name(std::string& records, std::string_view key, std::string_view name,
   if (!fits || (!is_ascii(name) && format::is_utf8(name))) add_pax_record(records, key, name);
 }
 
-// Seconds, with a fraction if there is one. A timespec before 1970 counts nanoseconds upwards,
-// decimal notation does not.
+// Seconds, with a fraction if there is one. Before 1970 a timespec counts nanoseconds upwards,
+// decimal notation downwards.
 std::string decimal(const timespec& time) {
   constexpr long nanoseconds_per_second = 1'000'000'000;
   const bool complement = time.tv_sec < 0 && time.tv_nsec > 0;
@@ -85,7 +84,7 @@ std::string base_name(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));  // npos + 1 is 0
 }
 
-// Number of ranges, then offset and length of each, in decimal lines.
+// The number of ranges, then the offset and length of each, as decimal lines.
 std::string sparse_map(const std::vector<DataRange>& ranges) {
   std::string map = fmt::format("{}\n", ranges.size());
   for (const DataRange& range : ranges) map += fmt::format("{}\n{}\n", range.offset, range.length);
@@ -104,7 +103,7 @@ void PaxWriter::begin(const PaxMember& member) {
 }
 
 void PaxWriter::begin_sparse(const PaxMember& member, const std::vector<DataRange>& ranges) {
-  // A hole at the end has no range after it to tell where it ends.
+  // A hole at the end has no range after it that shows where it ends.
   std::vector<DataRange> map = ranges;
   const auto size = static_cast<std::uint64_t>(member.status.st_size);
   if (map.empty() || map.back().offset + map.back().length < size) map.push_back({size, 0});
@@ -139,7 +138,7 @@ void PaxWriter::finish() {
   flush();
 }
 
-// `header_name` is what a program that does not know the records shall call the member.
+// `header_name` is the member's name for programs that do not know the records.
 void PaxWriter::write_headers(const PaxMember& member, const std::string& header_name,
                               std::uint64_t stored_size, std::string records) {
   const struct stat& status = member.status;

@@ -14,7 +14,7 @@ namespace cim::transfer {
 
 // One member of an archive, apart from its data.
 struct PaxMember {
-  std::string path;         // of a directory: ends with `/`
+  std::string path;         // ends with `/` if a directory
   struct stat status = {};  // mode, uid, gid, rdev, mtime and size (bytes of data, holes included)
   std::string link_target;  // of a symbolic or hard link
   bool is_hard_link = false;  // one more name of the member `link_target`; has no data
@@ -35,10 +35,10 @@ struct DataRange {
 //   archive.end();
 //   archive.finish();
 //
-// The bytes depend on what is passed in and on nothing else: no clock, no process id, no locale, no
-// user names. This is why it is not left to libarchive, whose pax headers also keep programs other
-// than itself from restoring access control lists, extended attributes with names like `user.a b`
-// and times before 1970. Names are written as the bytes that they are.
+// The bytes depend only on the arguments: not on a clock, process id, locale or user names. This is
+// why libarchive is not used; its pax headers also keep other programs from restoring access
+// control lists, extended attributes with names like `user.a b` and times before 1970. Names are
+// written as plain bytes.
 //
 // All functions throw Error, naming the archive, if it cannot be written. Not thread-safe.
 class PaxWriter {
@@ -46,18 +46,18 @@ class PaxWriter {
   // Writes to `fd`, which must stay open; `name` names the archive in errors.
   PaxWriter(int fd, std::string name);
 
-  // Starts a regular file, whose data write() takes, or a member without data.
+  // Starts a regular file, followed by its data in write(), or a member without data.
   void begin(const PaxMember& member);
 
-  // Starts a regular file with holes: write() takes what is in `ranges`, which are sorted and do
-  // not overlap. Stored as GNU's sparse format 1.0, in which GNU tar and libarchive make holes
-  // again.
+  // Starts a regular file with holes: write() takes the data in `ranges`, which are sorted and do
+  // not overlap. Stored in GNU's sparse format 1.0, from which GNU tar and libarchive restore the
+  // holes.
   void begin_sparse(const PaxMember& member, const std::vector<DataRange>& ranges);
 
-  // Appends `data` to the member.
+  // Appends `data` to the current member.
   void write(ByteView data);
 
-  // Ends the member. All of its data must have been written.
+  // Ends the member. All its data must have been written.
   void end();
 
   // Ends the archive.
@@ -72,7 +72,7 @@ class PaxWriter {
 
   const int fd_;
   const std::string name_;
-  std::uint64_t size_ = 0;  // of what is written so far, buffered or not
+  std::uint64_t size_ = 0;  // written so far, buffered or not
   std::vector<std::byte> buffer_;
 };
 

@@ -22,7 +22,7 @@ struct CloseDirectory {
   void operator()(DIR* directory) const noexcept { closedir(directory); }
 };
 
-// A stream over a descriptor of its own, so that `directory` stays open when it is closed.
+// A stream with its own descriptor, so that closing it leaves `directory` open.
 std::unique_ptr<DIR, CloseDirectory> open_listing(int directory, const std::string& path) {
   const int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (own < 0) throw system_error(errno, path);
@@ -35,7 +35,7 @@ std::unique_ptr<DIR, CloseDirectory> open_listing(int directory, const std::stri
   return std::unique_ptr<DIR, CloseDirectory>(listing);
 }
 
-// For file systems whose directories do not know the types of their entries.
+// For file systems whose directories do not record the types of their entries.
 unsigned char stat_type(int directory, const char* name, const std::string& path) {
   struct stat status;
   if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -57,7 +57,7 @@ bool is_dot_or_dot_dot(std::string_view name) { return name == "." || name == ".
 bool is_excluded(const std::vector<std::string>& patterns, const std::string& path) {
   const char* const begin = path.c_str();
   for (const std::string& pattern : patterns) {
-    // The path, and what follows each `/`.
+    // The path, and the part after each `/`.
     for (const char* tail = begin; tail != nullptr;) {
       if (fnmatch(pattern.c_str(), tail, 0) == 0) return true;
       const char* const slash = std::strchr(tail, '/');

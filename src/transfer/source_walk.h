@@ -1,4 +1,4 @@
-// Walks a directory tree on disk in an order that depends on nothing but the names.
+// Walks a directory tree on disk in an order that depends only on the names.
 #pragma once
 
 #include <optional>
@@ -14,21 +14,21 @@
 
 namespace cim::transfer {
 
-// The DT_* of readdir(3) for the file type in `mode`.
+// The readdir(3) type (DT_*) of the file type in `mode`.
 inline unsigned char directory_entry_type(mode_t mode) {
   return static_cast<unsigned char>(IFTODT(mode));
 }
 
-// Whether one of `patterns` leaves out the file at `path`, relative to the source, by the rules of
-// ImportOptions::exclude. That a directory above it is left out does not count here.
+// Whether `patterns` leave out the file at `path`, relative to the source, by the rules of
+// ImportOptions::exclude. Does not check the directories above it.
 bool is_excluded(const std::vector<std::string>& patterns, const std::string& path);
 
-// The patterns in the file `path`, one a line. Empty lines and those that start with `#` are none;
-// `\#` starts a pattern with a `#`. Throws Error with the errno of what failed.
+// The patterns in the file `path`, one per line. Skips empty lines and lines that start with `#`;
+// `\#` starts a pattern with a `#`. Throws Error with the errno of the failed call.
 std::vector<std::string> read_patterns(const std::string& path);
 
-// Visits everything below a directory: a directory before what it holds, the entries of each sorted
-// by the bytes of their names.
+// Visits everything below a directory: each directory before its contents, entries sorted by the
+// bytes of their names.
 //
 //   SourceWalk walk(path, std::move(directory), patterns);
 //   while (walk.next()) {
@@ -36,22 +36,22 @@ std::vector<std::string> read_patterns(const std::string& path);
 //     if (walk.type() == DT_DIR) walk.enter(open_it());
 //   }
 //
-// The temporary files of writers, which come and go, are passed over: on some file systems an image
-// that lies in its own source is among them.
+// Skips the temporary files of writers, which come and go: on some file systems an image that lies
+// in its own source is among them.
 //
 // Keeps one list of names per level, and no more descriptors than DirectoryChain. Every file is
-// reached through its directory's descriptor, so a directory that is renamed or replaced meanwhile
-// does not lead the walk astray. For one thread at a time.
+// reached through its directory's descriptor, so the walk does not go astray when a directory is
+// renamed or replaced meanwhile. For one thread at a time.
 class SourceWalk {
  public:
-  // `directory` is open on the directory `path`, which names it in errors. What an `exclude`
-  // pattern matches is passed over, see ImportOptions. With `one_file_system`, directories on
-  // another file system than `directory` are taken for empty.
+  // `directory` is open on the directory `path`, which names it in errors. Skips everything that an
+  // `exclude` pattern matches, see ImportOptions. With `one_file_system`, directories on another
+  // file system than `directory` count as empty.
   SourceWalk(std::string path, FileDescriptor directory, const std::vector<std::string>& exclude,
              bool one_file_system = false);
 
   // Moves on to the next entry. Returns false when there is none left. Throws Error as
-  // DirectoryChain::leave().
+  // DirectoryChain::leave() does.
   bool next();
 
   // The descriptor of the directory that holds the entry; valid until the next call of next().
@@ -65,7 +65,7 @@ class SourceWalk {
   // The path of the entry for messages.
   const std::string& path() const noexcept { return path_; }
 
-  // Goes down into the entry, which `directory` is open on: its entries come next. Throws Error if
+  // Goes down into the entry, on which `directory` is open: its entries come next. Throws Error if
   // it cannot be listed.
   void enter(FileDescriptor directory);
 
@@ -80,7 +80,7 @@ class SourceWalk {
 
   struct Level {
     std::vector<Entry> entries;
-    std::size_t next;         // index of the entry to visit after the current one
+    std::size_t next;         // index of the entry after the current one
     std::size_t path_length;  // of the directory's own path
 
     const Entry& entry() const noexcept { return entries[next - 1]; }

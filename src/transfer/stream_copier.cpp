@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t buffer_size = 1 << 20;
 
-// How much to leave to one copy_file_range(2), so that progress is seen and a signal heard.
+// The limit for one copy_file_range(2), so that progress is shown and signals are noticed.
 constexpr std::uint64_t kernel_copy_size = 16 << 20;
 
 }  // namespace
@@ -56,7 +56,7 @@ std::uint64_t StreamCopier::copy_in_kernel(const Stream& stream, std::uint64_t o
   auto from = static_cast<off_t>(extent.position);
   auto to = static_cast<off_t>(offset);
   const ssize_t copied = copy_file_range(extent.fd, &from, fd, &to, extent.length, 0);
-  // Not every pair of file systems can; what really is wrong the copy by buffer will tell.
+  // Not every pair of file systems supports this; copying by buffer will find any real error.
   if (copied <= 0) return copy_by_buffer(stream, offset, end, fd, path);
   return static_cast<std::uint64_t>(copied);
 }

@@ -14,11 +14,11 @@ namespace cim::transfer {
 // For one thread at a time.
 class StreamCopier {
  public:
-  // Both must outlive it. `progress` hears of the bytes that are copied.
+  // Both must outlive it. `progress` is told of the bytes copied.
   StreamCopier(const Image& image, Progress& progress);
 
   // Copies `stream` to the empty file `fd`, which `path` names in errors. Holes stay holes. Throws
-  // Error as Image does, and as throw_unstorable() what fails on the file.
+  // Error as Image does, and as throw_unstorable() for failures on the file.
   void copy(const Stream& stream, int fd, const std::string& path);
 
  private:

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t buffer_size = 1 << 20;
 
-// As GNU tar: what would end the key of a pax record early, and the escape itself.
+// As GNU tar does: encodes the character that would end a pax record's key, and the escape itself.
 std::string encode_xattr_name(std::string_view name) {
   std::string encoded;
   for (const char c : name) {
@@ -33,8 +33,8 @@ std::string encode_xattr_name(std::string_view name) {
   return encoded;
 }
 
-// The record for an access control list, in which every program finds it; nothing if it is no such
-// list after all.
+// The record for an access control list, which every program understands; nothing if it is not a
+// valid list.
 std::optional<std::string> acl_record(std::string_view xattr, std::string_view value) {
   if (xattr != posix::access_acl_xattr && xattr != posix::default_acl_xattr) return std::nullopt;
   const auto entries = posix::decode_acl(value);
@@ -83,7 +83,7 @@ class TarExport {
     progress_.warn(message);
   }
 
-  // If the archive has another name of the file already, adds `member` as one more.
+  // If another name of the file is already in the archive, adds `member` as one more.
   bool add_link_to_earlier_member(const File& file, PaxMember& member) {
     if (S_ISDIR(member.status.st_mode) || member.status.st_nlink < 2) return false;
     const auto [first, is_new] = linked_files_.try_emplace(file.id, member.path);
@@ -137,7 +137,7 @@ class TarExport {
     archive_.end();
   }
 
-  // Where `stream` has data; nothing if it has no holes worth the trouble.
+  // The ranges of `stream` that have data; nothing if its holes are not worth the trouble.
   std::optional<std::vector<DataRange>> data_ranges(const Stream& stream) const {
     if (stream.length <= format::page_size) return std::nullopt;
     std::vector<DataRange> ranges;
@@ -169,7 +169,7 @@ class TarExport {
   PaxWriter archive_;
   Progress& progress_;
   std::uint64_t incomplete_ = 0;
-  std::unordered_map<FileId, std::string> linked_files_;  // with several names: the first path
+  std::unordered_map<FileId, std::string> linked_files_;  // files with several names -> first path
   std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
 };
 

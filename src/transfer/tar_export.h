@@ -10,21 +10,21 @@
 
 namespace cim::transfer {
 
-// Writes the whole of `image` as a tar archive in the pax format to `fd`, which `name` names in
-// errors. It need not be seekable.
+// Writes all of `image` as a tar archive in the pax format to `fd`, which `name` names in errors
+// and which need not be seekable.
 //
-// Members are in the image's order, a directory before what it holds, `./` first. Equal images with
-// equal holes give equal archives, byte for byte. Owners are numbers only. Of a file with several
-// names, the later ones are hard link members. Holes stay holes (GNU's sparse format 1.0).
-// Extended attributes are in SCHILY.xattr records, names encoded as GNU tar does; access control
-// lists in SCHILY.acl records: GNU tar restores them with --xattrs --xattrs-include='*' --acls,
+// Members are in the image's order, each directory before its contents, `./` first. Equal images
+// with equal holes give equal archives, byte for byte. Owners are numbers only. The later names of
+// a file with several names are hard link members. Holes stay holes (GNU's sparse format 1.0).
+// Extended attributes are in SCHILY.xattr records, with names encoded as in GNU tar; access control
+// lists are in SCHILY.acl records: GNU tar restores them with --xattrs --xattrs-include='*' --acls,
 // bsdtar with -p. Memory grows with the number of files with several names and of holes in one
 // file, not with data.
 //
-// What tar cannot hold, sockets, is warned about and left out; so is an alternate data stream that
-// cannot be an extended attribute (see posix::StreamXattr). Returns how often that was.
+// Leaves out, with a warning, sockets, which tar cannot hold, and alternate data streams that
+// cannot be extended attributes (see posix::StreamXattr). Returns the number of these warnings.
 //
-// Throws Error: corrupt, naming image and file; what the system says of writing to `fd`.
+// Throws Error: corrupt, naming image and file; the system's error in writing to `fd`.
 std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress);
 
 }  // namespace cim::transfer

@@ -68,8 +68,8 @@ class TarImport {
     }
   }
 
-  // Where `name`, of the member or its target, is in the image; nothing if the member had to be
-  // left out for it.
+  // Where `name`, the name of the member or of its target, is in the image; nothing if the member
+  // had to be left out because of it.
   std::optional<std::u16string> image_path(const TarMember& member, const std::string& name) {
     if (has_dot_dot(name)) {
       const bool is_target = &name != &member.name;
@@ -105,8 +105,8 @@ class TarImport {
     progress_.warn(error(member, reason + "; left out").what());
   }
 
-  // Throws if the image would take `path`, or a directory on the way to it, for an earlier one with
-  // another name.
+  // Throws if the image would take `path`, or a directory on the way to it, for an earlier path
+  // that is spelled differently.
   void check_case(const TarMember& member, std::u16string_view path) {
     if (options_.upcase.empty()) return;
     for (std::size_t end = 0; end != std::u16string_view::npos;) {
@@ -160,7 +160,7 @@ class TarImport {
     }
   }
 
-  // A file of any kind. Only a regular one has data.
+  // Adds a file of any kind. Only a regular one has data.
   void add_file(const TarMember& member, const std::u16string& path, const Metadata& metadata) {
     WriteStream stream = writer_.create_file(path, metadata, member.size);
     std::uint64_t end = 0;
@@ -180,7 +180,7 @@ class TarImport {
     const auto target = image_path(member, *member.hard_link_target);
     if (!target) return;
     if (writer_.find(*target) == Writer::Kind::none) throw missing_target(member);
-    // GNU tar writes this for a file that it is told to archive twice.
+    // GNU tar writes such a member if it is told to archive a file twice.
     if (*target == path) return;
     create_missing_parents(member, path);
     if (writer_.find(path) == Writer::Kind::directory) {

@@ -1,4 +1,4 @@
-// Reads tar archives with libarchive, and puts right what it makes of Linux metadata.
+// Reads tar archives with libarchive, and corrects its idea of Linux metadata.
 #include "transfer/tar_reader.h"
 
 #include <algorithm>
@@ -23,8 +23,8 @@
 namespace cim::transfer {
 namespace {
 
-// While it lives, the thread is in the C locale. In another one libarchive changes names on the way
-// (to Unicode's composed forms, say); in this one it cannot, and hands over their bytes.
+// Puts the thread in the C locale while it lives. In other locales libarchive converts names (to
+// Unicode's composed forms, say); in this one it cannot, and returns their bytes.
 class InCLocale {
  public:
   InCLocale() : locale_(newlocale(LC_ALL_MASK, "C", nullptr)), previous_(uselocale(locale_)) {}
@@ -40,12 +40,12 @@ class InCLocale {
   locale_t previous_;
 };
 
-// libarchive's regret about a name that it could not change.
+// libarchive's warning about a name that it could not convert.
 bool is_about_locale(std::string_view message) {
   return message.find("can't be converted from") != std::string_view::npos;
 }
 
-// ARCHIVE_RETRY, for one, is a damaged header.
+// ARCHIVE_RETRY, for one, means a damaged header.
 bool succeeded(int result) { return result == ARCHIVE_OK || result == ARCHIVE_WARN; }
 
 int hex_digit(char c) {
@@ -54,8 +54,8 @@ int hex_digit(char c) {
   return -1;
 }
 
-// GNU tar writes `=` and `%` in the name of an extended attribute as %3D and %25, bsdtar also
-// others, and libarchive leaves them so.
+// GNU tar writes `=` and `%` in the name of an extended attribute as %3D and %25, bsdtar also other
+// characters, and libarchive does not decode them.
 std::string decode_xattr_name(std::string_view name) {
   std::string decoded;
   for (std::size_t index = 0; index < name.size(); ++index) {
@@ -72,7 +72,7 @@ std::string decode_xattr_name(std::string_view name) {
   return decoded;
 }
 
-// Sorted; bsdtar stores each of them twice.
+// Sorted; bsdtar stores each attribute twice.
 std::vector<std::pair<std::string, std::string>> xattrs_of(archive_entry* entry) {
   std::map<std::string, std::string> xattrs;
   archive_entry_xattr_reset(entry);
@@ -85,7 +85,7 @@ std::vector<std::pair<std::string, std::string>> xattrs_of(archive_entry* entry)
   return {xattrs.begin(), xattrs.end()};
 }
 
-// Whether `name` is in a namespace that some file system of Linux has. Other systems do not have
+// Whether `name` is in a namespace that some Linux file system has. Other systems have no
 // namespaces.
 bool has_namespace(std::string_view name) {
   constexpr std::string_view namespaces[] = {
@@ -95,7 +95,7 @@ bool has_namespace(std::string_view name) {
                              [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-// The kernel's tag for libarchive's.
+// The kernel's tag for a tag of libarchive.
 std::uint16_t acl_tag(int tag) {
   switch (tag) {
     case ARCHIVE_ENTRY_ACL_USER:
@@ -113,11 +113,11 @@ std::uint16_t acl_tag(int tag) {
   }
 }
 
-// The number of the user or group that an entry names. GNU tar stores nothing but the name, unless
-// it is told --numeric-owner. Nothing if this machine does not know the name.
+// The number of the user or group that an entry names; nothing if this machine does not know it.
+// Without --numeric-owner GNU tar stores only the name.
 std::optional<std::uint32_t> acl_id(std::uint16_t tag, int id, const char* name) {
   if (tag != ACL_USER && tag != ACL_GROUP) return 0;
-  if (id == INT_MAX) return std::nullopt;  // libarchive's idea of any larger number
+  if (id == INT_MAX) return std::nullopt;  // libarchive's value for any larger number
   if (id >= 0) return static_cast<std::uint32_t>(id);
   if (name == nullptr) return std::nullopt;
   if (tag == ACL_USER) {
@@ -128,7 +128,7 @@ std::optional<std::uint32_t> acl_id(std::uint16_t tag, int id, const char* name)
   return found == nullptr ? std::nullopt : std::optional<std::uint32_t>(found->gr_gid);
 }
 
-// Bytes of a member's data that are in the archive: all but the holes.
+// Bytes of a member's data that are in the archive: everything but the holes.
 std::uint64_t data_in_archive(archive_entry* entry, std::uint64_t size) {
   if (archive_entry_sparse_reset(entry) == 0) return size;
   std::uint64_t sum = 0;
@@ -140,10 +140,10 @@ std::uint64_t data_in_archive(archive_entry* entry, std::uint64_t size) {
   return sum;
 }
 
-// Whether a global record says where the data of members is. No sane archive has one.
+// Whether a global record says where members' data is. No sane archive has such a record.
 bool is_about_data(std::string_view key) { return key == "size" || key.starts_with("GNU.sparse."); }
 
-// The record of `key`; of several the last, which counts.
+// The record of `key`; the last one counts.
 const PaxRecord* find_record(const std::vector<PaxRecord>& records, std::string_view key) {
   const PaxRecord* found = nullptr;
   for (const PaxRecord& record : records) {
@@ -209,7 +209,7 @@ std::optional<TarMember> TarReader::next() {
   return to_member(entry, headers);
 }
 
-// libarchive reads global headers and does nothing with them.
+// libarchive reads global headers and ignores them.
 void TarReader::add_global_records(const MemberHeaders& headers) {
   for (const std::string_view text : headers.global_records) {
     const auto records = parse_pax_records(text);
@@ -229,7 +229,7 @@ void TarReader::add_global_records(const MemberHeaders& headers) {
   }
 }
 
-// The member as it is with the global records, but for those that it has itself, among its own.
+// The member with the global records added to its own, except those that it overrides.
 archive_entry* TarReader::read_again_with_global_records(const MemberHeaders& headers) {
   const auto own = parse_pax_records(headers.records).value_or(std::vector<PaxRecord>());
   std::string records;
@@ -252,8 +252,8 @@ archive_entry* TarReader::read_again_with_global_records(const MemberHeaders& he
   return entry;
 }
 
-// libarchive gives `-1.5` in a pax record as -1 s and 500 ms, which to a timespec is -0.5 s, and
-// `-0.5` as `0.5`.
+// libarchive reads `-1.5` in a pax record as -1 s and 500 ms, which a timespec takes for -0.5 s,
+// and `-0.5` as `0.5`.
 timespec TarReader::modification_time(archive_entry* entry, const MemberHeaders& headers) const {
   constexpr long nanoseconds_per_second = 1'000'000'000;
   const timespec time = {.tv_sec = archive_entry_mtime(entry),
@@ -263,7 +263,7 @@ timespec TarReader::modification_time(archive_entry* entry, const MemberHeaders&
   return {.tv_sec = time.tv_sec - 1, .tv_nsec = nanoseconds_per_second - time.tv_nsec};
 }
 
-// The value of the record `key` of a member, its own or a global one; empty if there is none.
+// The value of the record `key` of a member, its own or else a global one; empty if there is none.
 std::string TarReader::record_of(const MemberHeaders& headers, std::string_view key) const {
   const auto own = parse_pax_records(headers.records);
   const PaxRecord* const record = own ? find_record(*own, key) : nullptr;
@@ -309,7 +309,7 @@ posix::LinuxMetadata TarReader::to_metadata(archive_entry* entry) {
   posix::LinuxMetadata metadata;
   struct stat& status = metadata.status;
   mode_t type = archive_entry_filetype(entry);
-  // How tar wrote directories before it had a type for them.
+  // This is how tar wrote directories before it had a type for them.
   if (type == S_IFREG && member_name_.ends_with('/')) type = S_IFDIR;
   status.st_mode = type | archive_entry_perm(entry);
   const la_int64_t uid = archive_entry_uid(entry);
@@ -329,8 +329,8 @@ posix::LinuxMetadata TarReader::to_metadata(archive_entry* entry) {
   return metadata;
 }
 
-// Puts extended attributes of other systems, as macOS' com.apple.provenance, where Linux can have
-// them.
+// Moves extended attributes of other systems, like macOS' com.apple.provenance, to where Linux can
+// have them.
 void TarReader::give_namespaces(posix::LinuxMetadata& metadata) {
   const mode_t mode = metadata.status.st_mode;
   const bool can_have_user = S_ISREG(mode) || S_ISDIR(mode);
@@ -358,14 +358,14 @@ void TarReader::warn_once(bool& warned, const std::string& message) {
   if (!std::exchange(warned, true)) progress_.warn(member_error(message).what());
 }
 
-// Adds the access control list of `type`, if there is one, as the extended attribute that Linux
-// has it in.
+// Adds the access control list of `type`, if there is one, as Linux' extended attribute for it.
 void TarReader::add_acl(archive_entry* entry, posix::LinuxMetadata& metadata, int type) {
   if ((archive_entry_acl_types(entry) & type) == 0) return;
   const bool is_access = type == ARCHIVE_ENTRY_ACL_TYPE_ACCESS;
   const std::vector<posix::AclEntry> acl = read_acl(entry, type);
   for (const posix::AclEntry& acl_entry : acl) {
-    // The group's bits of a mode are the mask if there is one. libarchive makes them the group's.
+    // If there is a mask, it is the group's bits of the mode. libarchive uses the group's entry
+    // instead.
     if (!is_access || acl_entry.tag != ACL_MASK) continue;
     metadata.status.st_mode &= ~static_cast<mode_t>(S_IRWXG);
     metadata.status.st_mode |= static_cast<mode_t>(acl_entry.permissions << 3);
@@ -400,8 +400,8 @@ std::vector<posix::AclEntry> TarReader::read_acl(archive_entry* entry, int type)
   return acl;
 }
 
-// An archive that was cut off between two members looks like one that ends there, but for the mark;
-// but some programs do not write one.
+// An archive cut off between two members looks complete but for its end mark, which some programs
+// do not write at all.
 void TarReader::check_end_mark(std::uint64_t end_of_members) {
   if (position() - end_of_members >= tar_block_size) return;
   progress_.warn(member_error("ends without the mark of its end; it may have been cut off").what());

@@ -27,28 +27,27 @@ namespace cim::transfer {
 // One member of an archive, apart from its data.
 struct TarMember {
   std::string name;                             // the bytes in the archive
-  std::optional<std::string> hard_link_target;  // the member is one more name of this one
-  posix::LinuxMetadata metadata;                // of a hard link: of no meaning
+  std::optional<std::string> hard_link_target;  // the member is another name of this one
+  posix::LinuxMetadata metadata;                // meaningless for a hard link
   std::uint64_t size = 0;                       // bytes of data, holes included
 };
 
-// Reads an archive from its start to its end, in any format that GNU tar, star, bsdtar and POSIX
-// have, and any compression, that libarchive knows. Global headers count, as for GNU tar.
+// Reads an archive from start to end, in any format of GNU tar, star, bsdtar and POSIX and with any
+// compression that libarchive knows. Global headers count, as in GNU tar.
 //
 //   TarReader reader(fd, "app.tar", progress);
 //   while (const auto member = reader.next())
 //     while (const auto block = reader.read()) ...
 //
-// All functions throw Error, naming the archive and the member, for what is damaged or cut short,
-// and where the system cannot read. What is lost of a member's metadata is warned about, and so is
-// an archive without the mark of its end, which may have been cut off between two members. Not
-// thread-safe.
+// All functions throw Error, naming the archive and the member, if the archive is damaged or cut
+// short or cannot be read. They warn of lost metadata, and of a missing end mark: the archive may
+// have been cut off between two members. Not thread-safe.
 class TarReader {
  public:
-  // A part of a member's data; what is in none is a hole.
+  // A part of a member's data; the rest of the member is holes.
   struct Block {
     std::uint64_t offset = 0;
-    ByteView data;  // valid until the next call of a function of the reader
+    ByteView data;  // valid until the next call to the reader
   };
 
   // Reads from `fd`, which must stay open and need not be seekable. `name` names the archive.
@@ -58,11 +57,11 @@ class TarReader {
   TarReader& operator=(const TarReader&) = delete;
   ~TarReader();
 
-  // Moves on to the next member. Nothing after the last; the input has then been read to its end,
-  // so that a program that writes it does not see a closed pipe.
+  // Moves on to the next member. Returns nothing after the last; the input has then been read to
+  // its end, so that a program writing it does not see a closed pipe.
   std::optional<TarMember> next();
 
-  // The next part of the data of the member, in order; nothing after the last.
+  // The next part of the member's data, in order; nothing after the last.
   std::optional<Block> read();
 
   const std::string& name() const noexcept { return name_; }
@@ -93,13 +92,12 @@ class TarReader {
   const std::string name_;
   Progress& progress_;
   DecompressedInput input_;
-  bool in_headers_ = false;  // whose bytes are kept
+  bool in_headers_ = false;  // whose bytes must be kept
   Archive archive_;
 
-  std::map<std::string, std::string, std::less<>>
-      global_records_;         // that count for the members to come
-  std::string rewritten_;      // the headers of a member with those
-  Archive rewritten_archive_;  // reads that
+  std::map<std::string, std::string, std::less<>> global_records_;  // in force for later members
+  std::string rewritten_;      // a member's headers with these added
+  Archive rewritten_archive_;  // reads `rewritten_`
 
   bool warned_of_user_ = false;
   bool warned_of_special_ = false;

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t buffer_size = 1 << 20;
 
-// Less than, equal to or greater than 0 as a walk comes to `a` before, at or after `b`. What is
-// below a directory comes before its next sibling, so `/` is less than any byte of a name.
+// Less than, equal to or greater than 0 if a walk meets `a` before, with or after `b`. A
+// directory's contents come before its next sibling, so `/` is less than any byte of a name.
 int compare_in_walk_order(std::string_view a, std::string_view b) {
   const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   const auto rank = [](std::string_view path, std::string_view::const_iterator at) {
@@ -29,7 +29,7 @@ int compare_in_walk_order(std::string_view a, std::string_view b) {
   return rank(a, in_a) - rank(b, in_b);
 }
 
-// The files, in order, that the regions of `image` are in.
+// The region files of `image`, in order.
 std::vector<std::pair<dev_t, ino_t>> region_files(const Image& image) {
   std::vector<std::pair<dev_t, ino_t>> files;
   for (const RegionSetInfo& set : image.region_sets()) {
@@ -48,22 +48,22 @@ std::size_t count_shared_regions(const Image& a, const Image& b) {
   return static_cast<std::size_t>(std::ranges::mismatch(a_files, b_files).in1 - a_files.begin());
 }
 
-// Whether a region offset of one image means the same object as one of the other.
+// Whether two offsets, one in each image, mean the same object.
 bool same_object(std::uint64_t a, std::uint64_t b, std::size_t shared_regions) {
   return a == b && (a == 0 || format::region_index(a) < shared_regions);
 }
 
-// Only of plain data: what else is in a shared region can refer to one that is not shared.
+// Only for plain data: other objects in a shared region can refer to a region that is not shared.
 bool same_stream(const Stream& a, const Stream& b, std::size_t shared_regions) {
   if (a.type != StreamType::data || b.type != StreamType::data) return false;
   if (a.length != b.length || a.sparse != b.sparse) return false;
   return a.sparse || a.length == 0 || same_object(a.region_offset, b.region_offset, shared_regions);
 }
 
-// Whether two records say the same in all that is compared, links apart. If not, the files may
-// still be equal.
+// Whether two records agree in everything compared except links. If not, the files may still be
+// equal.
 bool same_record(const File& a, const File& b, std::size_t shared_regions) {
-  // The target of a Windows link depends on where it is.
+  // The target of a Windows link depends on the link's path.
   if (posix::is_symlink(a) || posix::is_symlink(b)) return false;
   if (a.stream_table_offset != 0 || b.stream_table_offset != 0) return false;
   if (a.attributes != b.attributes || a.reparse_tag != b.reparse_tag ||
@@ -101,7 +101,7 @@ void TreeComparison::Side::advance() {
   moved_past = false;
 }
 
-// The first of the paths, of those that both trees have, that the current file has.
+// The first path of the current file that both trees have.
 std::string TreeComparison::Side::first_name() {
   std::string path(tree.path());
   const FileIdentity identity = tree.identity();
@@ -147,7 +147,7 @@ bool TreeComparison::shares_record() const {
   return same_record(old_.image->file(), new_.image->file(), shared_regions_);
 }
 
-// All but links.
+// All aspects but links.
 std::vector<Aspect> TreeComparison::changed_attributes() {
   const struct stat before = old_.tree.status();
   const struct stat after = new_.tree.status();
@@ -171,7 +171,7 @@ std::vector<Aspect> TreeComparison::changed_attributes() {
 bool TreeComparison::same_content(const struct stat& before, const struct stat& after) {
   if (before.st_size != after.st_size) return false;
   if (shares_data()) return true;
-  // What there is to read counts, not the size, which is not true of files that a kernel makes up.
+  // Compares what can be read: the sizes of files that a kernel makes up are wrong.
   for (std::uint64_t offset = 0;;) {
     offset = std::min(old_.tree.next_data(offset), new_.tree.next_data(offset));
     const std::size_t length = old_.tree.read(offset, old_buffer_);

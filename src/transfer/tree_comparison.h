@@ -13,14 +13,14 @@ namespace cim::transfer {
 
 class ImageTreeView;
 
-// What can differ between two files of one path. Times are compared at the 100 ns that an image
-// keeps; the sizes of directories are not compared, nor anything that Linux does not see.
+// The ways in which two files of one path can differ. Times are compared at the 100 ns that an
+// image keeps; sizes of directories, and anything that Linux does not see, are not compared.
 enum class Aspect {
-  type,  // one is a directory, the other a regular file, ...; other aspects are then not compared
+  type,     // directory, regular file, ...; if it differs, no other aspect is compared
   content,  // of regular files, size included
   target,   // of symbolic links
   device,   // number, of device nodes
-  mode,     // permissions, but of symbolic links, which have none
+  mode,     // permissions; symbolic links have none
   owner,    // user or group
   time,     // of the last modification
   xattrs,
@@ -32,21 +32,22 @@ struct Difference {
 
   Kind kind;
   std::string path;             // as TreeView::path()
-  std::vector<Aspect> aspects;  // of what has changed, in the order of Aspect; not empty
+  std::vector<Aspect> aspects;  // what has changed, in the order of Aspect; not empty
 };
 
 // Walks an old and a new tree side by side. Memory is needed for the directories on the way down
-// and for the files with several names, not for the trees and not for data.
+// and for files with several names, not for the trees or for data.
 //
-// Files of two images that share them, as a fork and its parent do, are not read. It and the trees
-// are for one thread at a time.
+// Does not read files that two images share, as a fork and its parent do. The comparison and the
+// trees are for one thread at a time.
 class TreeComparison {
  public:
-  // The trees have not been walked; they must outlive the comparison.
+  // The trees must not have been walked yet, and must outlive the comparison.
   TreeComparison(TreeView& old_tree, TreeView& new_tree);
 
-  // The next path that is in one tree only or differs, in the order of TreeView: everything below a
-  // directory that was added or removed, too. Nothing after the last. Throws Error as the trees do.
+  // The next path that differs or is in only one tree, in the order of TreeView. That includes
+  // everything below an added or removed directory. Nothing after the last. Throws Error as the
+  // trees do.
   std::optional<Difference> next();
 
  private:
@@ -57,10 +58,10 @@ class TreeComparison {
     std::string first_name();
 
     TreeView& tree;
-    const ImageTreeView* image;  // the tree, if it is one of an image
-    bool moved_past = true;      // the current file is dealt with
+    const ImageTreeView* image;  // the tree, if it is an image's
+    bool moved_past = true;      // the current file is done
     bool at_end = false;
-    std::map<std::pair<dev_t, ino_t>, std::string> first_names;  // of files with several
+    std::map<std::pair<dev_t, ino_t>, std::string> first_names;  // of files with several names
   };
 
   int compare_paths() const;
@@ -75,8 +76,8 @@ class TreeComparison {
   std::vector<std::byte> old_buffer_;
   std::vector<std::byte> new_buffer_;
 
-  // How many region files both trees, if they are images, start with: equal offsets in these mean
-  // the same bytes.
+  // The number of region files that both trees, if they are images, have in common at their start.
+  // Offsets in these mean the same bytes in both.
   std::size_t shared_regions_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// Files of an image that a file system does not take.
+// Files of an image that a file system refuses.
 #include "transfer/unstorable.h"
 
 #include <cerrno>

@@ -1,4 +1,4 @@
-// Files of an image that a file system does not take.
+// Files of an image that a file system refuses.
 #pragma once
 
 #include <string>
@@ -7,17 +7,17 @@
 
 namespace cim::transfer {
 
-// One file, or a part of it, cannot be stored where it should be, but others can: its name is too
-// long, the caller may not make it, something is in its way.
+// A file, or a part of it, cannot be stored in its place, but others can: its name is too long, the
+// caller may not make it, or something is in its way.
 class Unstorable : public Error {
  public:
   explicit Unstorable(const Error& error) noexcept : Error(error) {}
 };
 
-// Throws Unstorable for the errno `error_number` of a system call that was to store something;
-// Error for one that others will meet as well: a full disk, no memory, no descriptors. An
-// input/output error is not one of them: some file systems say so of a fifo. `subject` is what it
-// was done to.
+// Throws Unstorable for the errno `error_number` of a system call that should have stored
+// something; Error for a failure that other files will meet as well: a full disk, no memory, no
+// descriptors. Also Unstorable for an input/output error, which some file systems report for a
+// fifo. `subject` names the file.
 [[noreturn]] void throw_unstorable(int error_number, const std::string& subject);
 
 }  // namespace cim::transfer

@@ -16,8 +16,7 @@ std::uint64_t padded(std::uint64_t size) {
   return (size + tar_block_size - 1) / tar_block_size * tar_block_size;
 }
 
-// The size of what follows a header of records, which is never so large that it needs more than
-// octal digits.
+// The size of the data after a header of pax records, which always fits in octal digits.
 std::optional<std::uint64_t> size_of(const UstarHeader& header) {
   const std::string_view field(header.size, sizeof(header.size));
   const std::size_t start = std::min(field.find_first_not_of(' '), field.size());
@@ -69,7 +68,7 @@ std::optional<std::vector<PaxRecord>> parse_pax_records(std::string_view text) {
     std::size_t length = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
     const auto digits = static_cast<std::size_t>(end - text.data());
-    // The shortest is "5 a=\n".
+    // The shortest record is "5 a=\n".
     if (error != std::errc() || length > text.size() || length < digits + 4) return std::nullopt;
     if (text[digits] != ' ' || text[length - 1] != '\n') return std::nullopt;
     const std::string_view record = text.substr(digits + 1, length - digits - 2);

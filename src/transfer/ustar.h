@@ -15,11 +15,11 @@ namespace cim::transfer {
 
 inline constexpr std::size_t tar_block_size = 512;
 
-// What the header of a member says the member is, beside files of all sorts.
-inline constexpr char pax_header_type = 'x';         // records for the next member
-inline constexpr char pax_global_header_type = 'g';  // records for all members to come
+// Types of members that are not files.
+inline constexpr char pax_header_type = 'x';         // its records are for the next member
+inline constexpr char pax_global_header_type = 'g';  // its records are for all later members
 
-// A member's header as it is in the file.
+// A member's header as stored in the file.
 struct UstarHeader {
   char name[100] = {};
   char mode[8] = {};
@@ -45,7 +45,7 @@ inline std::string_view bytes_of(const UstarHeader& header) {
   return {reinterpret_cast<const char*>(&header), sizeof(header)};
 }
 
-// Octal digits with a NUL after them. Returns false, leaving zeros, if there is no room.
+// Octal digits followed by a NUL. Returns false, leaving zeros, if there is no room.
 template <std::size_t size>
 bool set_number(char (&field)[size], std::int64_t value) {
   constexpr std::int64_t limit = std::int64_t{1} << 3 * (size - 1);
@@ -55,7 +55,7 @@ bool set_number(char (&field)[size], std::int64_t value) {
   return fits;
 }
 
-// Returns false, leaving the first bytes of `text`, if there is no room.
+// Returns false, leaving the start of `text`, if there is no room.
 template <std::size_t size>
 bool set_text(char (&field)[size], std::string_view text) {
   std::copy_n(text.begin(), std::min(size, text.size()), field);
@@ -64,11 +64,11 @@ bool set_text(char (&field)[size], std::string_view text) {
 
 void set_checksum(UstarHeader& header);
 
-// Zeros up to the end of the block that `size` bytes end in.
+// Zeros that fill up the last block of `size` bytes.
 std::string padding_after(std::uint64_t size);
 
-// The header of pax records of `records_size` bytes in all, for the member `name`. It is no member,
-// and what else it says does not matter.
+// The header for `records_size` bytes of pax records for the member `name`. It is not a member
+// itself, so its other fields do not matter.
 UstarHeader pax_header(std::string_view name, std::size_t records_size);
 
 // A record of a pax header.
@@ -77,21 +77,21 @@ struct PaxRecord {
   std::string_view value;
 };
 
-// Appends "LENGTH KEY=VALUE\n" to `records`; LENGTH counts its own digits too.
+// Appends "LENGTH KEY=VALUE\n" to `records`; LENGTH also counts its own digits.
 void add_pax_record(std::string& records, std::string_view key, std::string_view value);
 
-// The records in `text`, views into it; nothing if it is malformed.
+// The records in `text`, as views into it; nothing if it is malformed.
 std::optional<std::vector<PaxRecord>> parse_pax_records(std::string_view text);
 
 // The headers of one member.
 struct MemberHeaders {
   std::vector<std::string_view> global_records;  // the text of each global header
   std::string_view records;                      // the text of its own
-  std::string rest;                              // what is left without all of them
+  std::string rest;                              // the remaining bytes
 };
 
-// Takes apart `bytes`, which start with the first header of a member and end before its data. What
-// does not look like headers is left in `rest`.
+// Splits `bytes`, which start with the first header of a member and end before its data. Bytes that
+// do not look like headers stay in `rest`.
 MemberHeaders parse_member_headers(std::string_view bytes);
 
 }  // namespace cim::transfer
