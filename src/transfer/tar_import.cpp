@@ -78,7 +78,7 @@ class TarImport {
       return std::nullopt;
     }
     if (name.starts_with('/') && !std::exchange(warned_of_slash_, true)) {
-      progress_.warn(reader_.name() + ": leading '/' taken off names");
+      progress_.warn(reader_.name() + ": removed leading '/' from names");
     }
     try {
       return linux_to_image_path(name);

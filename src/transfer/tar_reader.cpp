@@ -247,7 +247,7 @@ archive_entry* TarReader::read_again_with_global_records(const MemberHeaders& he
   if (!succeeded(archive_read_open_memory(rewritten_archive_.get(), rewritten_.data(),
                                           rewritten_.size())) ||
       !succeeded(archive_read_next_header(rewritten_archive_.get(), &entry))) {
-    throw member_error("a member does not go with the global header");
+    throw member_error("a member does not fit the global header");
   }
   return entry;
 }
@@ -343,10 +343,11 @@ void TarReader::give_namespaces(posix::LinuxMetadata& metadata) {
     const std::string about = "extended attribute " + name + " is in no namespace of Linux";
     if (!can_have_user) {
       warn_once(warned_of_special_, about +
-                                        ", where only regular files and directories have such; "
-                                        "it and all like it are left out");
+                                        "; left out, as are all others like it: only "
+                                        "regular files and directories can have them as "
+                                        "user. attributes");
     } else if (xattrs.try_emplace("user." + name, value).second) {
-      warn_once(warned_of_user_, about + "; it and all like it are kept with user. in front");
+      warn_once(warned_of_user_, about + "; kept with the prefix user., as are all others like it");
     } else if (xattrs["user." + name] != value) {
       progress_.warn(member_error(about + ", and user." + name + " is taken; left out").what());
     }
@@ -404,7 +405,7 @@ std::vector<posix::AclEntry> TarReader::read_acl(archive_entry* entry, int type)
 // do not write at all.
 void TarReader::check_end_mark(std::uint64_t end_of_members) {
   if (position() - end_of_members >= tar_block_size) return;
-  progress_.warn(member_error("ends without the mark of its end; it may have been cut off").what());
+  progress_.warn(member_error("has no end mark; it may have been cut off").what());
 }
 
 // How much of the decompressed archive libarchive has read.

@@ -145,7 +145,8 @@ struct Writer::Impl {
 
   std::optional<OpenStream> stream;
   // Stands for any exception that is not an Error. Made in advance, while there is memory.
-  const Error shortage = Error(Errc::out_of_memory, "not enough memory, or no thread to be had");
+  const Error shortage =
+      Error(Errc::out_of_memory, "not enough memory, or no thread could be started");
   std::optional<Error> failure;
   bool committed = false;
 };

@@ -496,7 +496,7 @@ TEST_F(Tar, TakesLeadingSlashesOffWithOneWarning) {
   }
   const Image image = import();
   EXPECT_EQ(test::list(image, u"abs"), (Names{"file", "link", "second"}));
-  EXPECT_EQ(progress_.warnings, Names{"app.tar: leading '/' taken off names"});
+  EXPECT_EQ(progress_.warnings, Names{"app.tar: removed leading '/' from names"});
   EXPECT_EQ(left_out_, 0U);
 }
 
@@ -619,10 +619,10 @@ TEST_F(Tar, KeepsAttributesOfOtherSystemsWhereLinuxCanHaveThem) {
   const Image image = import();
   EXPECT_EQ(progress_.warnings,
             (Names{"app.tar: a: extended attribute com.apple.provenance is in no namespace of "
-                   "Linux; it and all like it are kept with user. in front",
+                   "Linux; kept with the prefix user., as are all others like it",
                    "app.tar: link: extended attribute com.apple.provenance is in no namespace of "
-                   "Linux, where only regular files and directories have such; it and all like it "
-                   "are left out"}));
+                   "Linux; left out, as are all others like it: only regular files and directories "
+                   "can have them as user. attributes"}));
   const auto xattrs_of = [&](std::u16string_view path) {
     return posix::stored_xattrs(image, test::file_at(image, path));
   };
@@ -726,8 +726,7 @@ TEST_F(Tar, ArchiveThatEndsBetweenMembersIsReadWithAWarning) {
     progress_.warnings.clear();
     const Image image = import({}, std::string(command).substr(0, 4) + ".cim");
     EXPECT_EQ(test::list(image, u""), (Names{"first", "second"}));
-    EXPECT_EQ(progress_.warnings,
-              Names{"app.tar: ends without the mark of its end; it may have been cut off"});
+    EXPECT_EQ(progress_.warnings, Names{"app.tar: has no end mark; it may have been cut off"});
     EXPECT_EQ(left_out_, 0U);
   }
 }
