@@ -25,7 +25,7 @@
 namespace cim::cli {
 namespace {
 
-// An image as Writer wants it.
+// An image's path, split as Writer needs it.
 struct ImageName {
   explicit ImageName(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -74,7 +74,7 @@ Writer::Options extending(const std::string& path) {
   return options;
 }
 
-// The table under which names are the same in the image `path`; none if case counts there.
+// The table by which names are equal in the image `path`; empty if case matters there.
 std::vector<char16_t> case_folding(const std::string& path) {
   const Image image(path);
   if (image.case_sensitive()) return {};
@@ -91,7 +91,7 @@ std::uint64_t import(Writer& writer, const std::string& image, const std::string
   return transfer::import_tree(writer, source, path, options, report);
 }
 
-// Makes a directory that has no model on disk.
+// Makes a directory that has no counterpart on disk.
 void create_plain_directory(Writer& writer, const std::u16string& path,
                             const transfer::MetadataOverrides& overrides) {
   const posix::LinuxMetadata metadata = transfer::new_directory_metadata(overrides);
@@ -114,7 +114,7 @@ void create_missing_parents(Writer& writer, const std::u16string& path,
 
 void check_base(const std::string& base, const std::string& image) {
   namespace fs = boost::filesystem;
-  boost::system::error_code unknown;  // of a directory that is missing; the writer says so better
+  boost::system::error_code unknown;  // of a missing directory, which the writer reports better
   const bool together =
       fs::equivalent(ImageName(base).directory, ImageName(image).directory, unknown);
   if (together || unknown) return;
@@ -139,7 +139,7 @@ Writer::Options writer_options(const CreateOptions& options) {
   return result;
 }
 
-// Returns as import() does.
+// Returns the same as import().
 std::uint64_t import_source(Writer& writer, const CreateOptions& options,
                             transfer::ImportOptions import_options) {
   std::vector<char16_t> upcase;
@@ -184,7 +184,7 @@ std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
   return transfer::import_tar(writer, archive.get(), name, import_options, report);
 }
 
-// To be called once the image is made.
+// Call this once the image is made.
 void report_incomplete(std::uint64_t files) {
   if (files == 0) return;
   throw Error(Errc::io_error, fmt::format("made, but {} file{} from the source", files,
@@ -210,7 +210,7 @@ void create(const CreateOptions& options) {
                                              left_out == 1 ? "" : "s"));
 }
 
-// Where `cim add` puts `source` when it is not told: its own name.
+// The default place for `source` in `cim add`: its own name.
 std::string default_path(const std::string& source) {
   const std::size_t end = source.find_last_not_of('/');
   const std::string trimmed = source.substr(0, end + 1);  // npos + 1 is 0
@@ -234,7 +234,7 @@ void add(const AddOptions& options) {
   writer_options.expand_executables = options.files.expand_executables;
   Writer writer(writer_options);
 
-  // The writer would replace the directory and all below it, which nobody means by `add`.
+  // The writer would replace the directory and everything below it; nobody wants that from `add`.
   if (writer.find(image_path) == Writer::Kind::directory && !is_directory_on_disk(options.source)) {
     throw Error(Errc::is_a_directory, "is a directory in the image")
         .with_image(options.image)
@@ -267,29 +267,30 @@ void link(const LinkOptions& options) {
 }
 
 void add_create(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("create", "Make an image, of a directory or a fork");
+  CLI::App* command =
+      app.add_subcommand("create", "Make an image from a directory or archive, or a fork");
   const auto options = std::make_shared<CreateOptions>();
   add_image_argument(*command, options->image);
   CLI::Option* source = command->add_option("SOURCE_DIR", options->source,
-                                            "The directory whose contents become the image's;\n"
-                                            "none: an empty image");
+                                            "Copy the contents of this directory to the image;\n"
+                                            "without it, the image is empty");
   command
       ->add_option("--tar", options->tar,
-                   "The tar archive, compressed or not, whose members\n"
-                   "become the image's files; '-': standard input")
+                   "Copy the members of this tar archive, compressed\n"
+                   "or not, to the image; '-': standard input")
       ->type_name("FILE")
       ->excludes(source);
   CLI::Option* base = command
                           ->add_option("--from", options->base,
-                                       "Fork this image of the same directory: start\n"
+                                       "Fork this image in the same directory: start\n"
                                        "with its contents and share its files;\n"
-                                       "SOURCE_DIR or FILE is laid over them")
+                                       "SOURCE_DIR or FILE is added on top")
                           ->type_name("BASE");
   add_source_options(*command, options->files);
   command
       ->add_flag("--case-insensitive", options->case_insensitive,
-                 "Names that differ only by case are one name,\n"
-                 "as on Windows")
+                 "Treat names that differ only in case as one name,\n"
+                 "as Windows does")
       ->excludes(base);
   command->add_flag("--force", options->force, "Replace the image if it exists");
   set_action(*command, options->image, [options] { create(*options); });
@@ -302,7 +303,7 @@ void add_add(CLI::App& app) {
   command->add_option("SOURCE", options->source, "The file or directory")->required();
   command->add_option("PATH", options->path,
                       "Its path in the image; default: the name of\n"
-                      "SOURCE. Missing directories on the way are made,\n"
+                      "SOURCE. Missing parent directories are created\n"
                       "with mode 0755 and the caller as owner");
   add_source_options(*command, options->files);
   set_action(*command, options->image, [options] { add(*options); });
@@ -318,7 +319,7 @@ void add_rm(CLI::App& app) {
 }
 
 void add_ln(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("ln", "Give a file of an image one more name");
+  CLI::App* command = app.add_subcommand("ln", "Give a file in an image another name");
   const auto options = std::make_shared<LinkOptions>();
   add_image_argument(*command, options->image);
   command->add_option("EXISTING", options->existing, "The file")->required();

@@ -1,4 +1,4 @@
-// cim check, which is fsck.cimfs too.
+// cim check, which is also fsck.cimfs.
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -17,7 +17,7 @@
 namespace cim::cli {
 namespace {
 
-// As fsck(8) has them.
+// As in fsck(8).
 constexpr int exit_uncorrected = 4;
 constexpr int exit_operational = 8;
 constexpr int exit_usage = 16;
@@ -109,10 +109,10 @@ void add_check_command(CLI::App& app, ExitStatus& exit) {
   CLI::App* command = app.add_subcommand("check", "Verify an image");
   const auto options = std::make_shared<CheckOptions>();
   add_image_argument(*command, options->image);
-  command->add_flag("--data", options->data, "Compare the digests of all data, too");
+  command->add_flag("--data", options->data, "Also compare the digests of all data");
   add_json_flag(*command, options->json);
   command->footer(
-      "Exit status, as fsck(8): 0 no errors, 4 errors, 8 the image could not be read,\n"
+      "Exit status, as in fsck(8): 0 no errors, 4 errors, 8 the image could not be read,\n"
       "16 wrong usage. Warnings are not errors.");
   command->preparse_callback([&exit](std::size_t) {
     exit.failure = exit_operational;

@@ -28,7 +28,7 @@ Garbage find_garbage(const std::string& directory) {
   }
 }
 
-// Tells of each file once it is gone.
+// Reports each file once it is gone.
 class CollectReport {
  public:
   explicit CollectReport(const CollectOptions& options) : options_(options) {}
@@ -90,10 +90,10 @@ void add_collect_command(CLI::App& app) {
   command->add_flag("-n,--dry-run", options->dry_run, "Only list what would be removed");
   add_json_flag(*command, options->json);
   command->footer(
-      "Removes region and object id files that no image in DIR refers to, and what\n"
-      "killed writers left there, and prints their names. Removes nothing if an image\n"
+      "Removes region and object id files that no image in DIR refers to, and files\n"
+      "left there by killed writers, and prints their names. Removes nothing if an image\n"
       "in DIR cannot be read, or one is being written. Symbolic links to images count;\n"
-      "images elsewhere do not. Not to be run while region files are copied to DIR.");
+      "images elsewhere do not. Do not run it while region files are copied to DIR.");
   set_action(*command, options->directory, [options] { collect(*options); });
 }
 

@@ -1,4 +1,4 @@
-// What the subcommands of cim share.
+// Code that the subcommands of cim share.
 #include "cli/commands.h"
 
 #include <utility>
@@ -9,18 +9,18 @@
 namespace cim::cli {
 namespace {
 
-// CLI11 reads the value `[a,b]` of an argument that takes several values as two, but it is the name
-// of one file. A NUL at its end, which no argument of a program has, gets it through.
+// CLI11 reads the value `[a,b]` of an argument with several values as two values, but it is one
+// file name. A NUL at its end, which no argument of a program has, prevents that.
 std::string protect_brackets(std::string argument) {
   if (argument.starts_with('[') && argument.ends_with(']')) argument += '\0';
   return argument;
 }
 
-// Takes the NULs of protect_brackets() off again.
+// Removes the NULs of protect_brackets().
 void take_brackets_literally(CLI::App& app) {
   const auto strip = [](std::string& value) {
     if (value.ends_with('\0')) value.pop_back();
-    return std::string();  // no complaint
+    return std::string();  // valid
   };
   for (CLI::App* command : app.get_subcommands({})) {
     for (CLI::Option* option : command->get_options()) {
@@ -41,7 +41,7 @@ void add_json_flag(CLI::App& command, bool& json) {
 
 void parse(CLI::App& app, int argc, const char* const* argv) {
   take_brackets_literally(app);
-  std::vector<std::string> arguments;  // CLI11 wants them last first
+  std::vector<std::string> arguments;  // CLI11 wants them in reverse
   for (int index = argc - 1; index > 0; --index) arguments.push_back(protect_brackets(argv[index]));
   app.parse(std::move(arguments));
 }

@@ -1,5 +1,5 @@
-// The subcommands of cim, by what they do. The program runs them in one thread, and none of its
-// parts is made for more.
+// The subcommands of cim, by what they do. The program runs in one thread, and nothing here is
+// thread-safe.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 namespace cim::cli {
 
-// What cim exits with. A subcommand that promises something else than 0 and 1 says so when it
+// The exit statuses of cim. A subcommand that promises others than 0 and 1 sets them when it
 // starts.
 struct ExitStatus {
   int success = 0;  // after the subcommand has returned
@@ -38,14 +38,14 @@ void add_image_argument(CLI::App& command, std::string& image);
 // Adds the option --json.
 void add_json_flag(CLI::App& command, bool& json);
 
-// Parses the command line, which runs the subcommand. Throws as that does.
+// Parses the command line, which runs the subcommand. Throws what either throws.
 void parse(CLI::App& app, int argc, const char* const* argv);
 
-// The command line of cim that does what fsck(8) asks fsck.cimfs for; `argv` as it is if the
-// program has another name. Options that only matter where something is repaired are dropped.
+// The command line of cim for what fsck(8) asks of fsck.cimfs; `argv` unchanged if the program has
+// another name. Drops options that only matter for repairs.
 std::vector<const char*> command_line(int argc, const char* const* argv);
 
-// Makes `run` what `command` does. An Error out of it that names no image names `image`.
+// Makes `command` call `run`. An Error from it that names no image gets the name `image`.
 void set_action(CLI::App& command, const std::string& image, std::function<void()> run);
 
 }  // namespace cim::cli

@@ -116,9 +116,9 @@ void add_diff_command(CLI::App& app, ExitStatus& exit) {
   add_json_flag(*command, options->json);
   command->footer(
       "Prints a line for each path: 'added PATH', 'removed PATH' or 'changed WHAT PATH',\n"
-      "WHAT being one or more, with commas, of type, content, target (of a symbolic\n"
-      "link), device, mode, owner, time (of modification, to 100 ns), xattrs and links\n"
-      "(which paths are hard links to one file). Exit status: 0 if there is no\n"
+      "WHAT being a list of type, content, target (of a symbolic link), device, mode,\n"
+      "owner, time (of modification, to 100 ns), xattrs and links (which paths are hard\n"
+      "links to one file), separated by commas. Exit status: 0 if there is no\n"
       "difference, 1 if there is one, 2 if something went wrong.");
   command->callback([options, &exit] {
     exit.failure = exit_trouble;

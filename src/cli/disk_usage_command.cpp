@@ -27,7 +27,7 @@ struct UsageOptions {
 // Both in bytes.
 struct Usage {
   std::uint64_t apparent = 0;  // the sizes of regular files and symbolic links
-  std::uint64_t stored = 0;    // the data in region files, what several files share once
+  std::uint64_t stored = 0;    // the data in region files; shared data counts once
 
   Usage& operator+=(const Usage& other) {
     apparent += other.apparent;
@@ -36,12 +36,12 @@ struct Usage {
   }
 };
 
-// What files add to the usage of those that were counted before.
+// Counts the usage that files add to that of the files before them.
 class UsageCounter {
  public:
   explicit UsageCounter(const Image& image) : image_(image) {}
 
-  // Of anything but a directory.
+  // For anything but a directory.
   Usage count(const File& file) {
     if (!files_.insert(file.id).second) return {};  // one more hard link
     if (posix::is_symlink(file)) return {.apparent = posix::symlink_target(image_, file).size()};
@@ -105,7 +105,7 @@ class DirectoryTotals {
   }
 
   void leave() {
-    if (levels_.empty()) return;  // a directory on the way to what is reported
+    if (levels_.empty()) return;  // a directory above the reported ones
     const Level done = std::move(levels_.back());
     levels_.pop_back();
     report_.add(done.path, done.usage);
@@ -122,13 +122,13 @@ class DirectoryTotals {
   std::vector<Level> levels_;  // the directories that the walk is in
 };
 
-// Reports the directory at `start` and those below it, each after what it holds, or the file there.
+// Reports the directory at `start` and those below it, each after its contents; or the file there.
 void report_tree(const Image& image, const std::string& start, UsageCounter& counter,
                  UsageReport& report) {
   using Step = transfer::ImageWalk::Step;
   DirectoryTotals totals(report);
   transfer::ImageWalk walk(image, {linux_to_image_path(start)}, transfer::EntryOrder::bytes);
-  std::optional<std::size_t> start_length;  // of the path as the image has it
+  std::optional<std::size_t> start_length;  // of the path as spelled in the image
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory) {
       totals.leave();
@@ -168,8 +168,8 @@ void add_disk_usage_command(CLI::App& app) {
       "Prints a line for each PATH, after a line for each directory below it: two\n"
       "numbers of bytes and the path. The first number is the apparent size, that of\n"
       "all regular files and symbolic links, hard links counted once. The second is\n"
-      "what is stored: the data, without holes, and data that several files share\n"
-      "counted once, where it is met first.");
+      "the data that is stored, without holes; data that several files share counts\n"
+      "once, where it is met first.");
   set_action(*command, options->image, [options] { report_usage(*options); });
 }
 

@@ -1,4 +1,4 @@
-// Names fit to be shown to a person.
+// Makes names fit to be shown to people.
 #include "cli/escape.h"
 
 #include <fmt/format.h>

@@ -22,10 +22,10 @@ struct ExportOptions {
   std::string tar = "-";
 };
 
-// Where the archive goes. A file that is not complete in the end is removed.
+// The output archive. A file that is not completed is removed.
 class Output {
  public:
-  // `image` names the image that must not be overwritten.
+  // `image` names the image whose files must not be overwritten.
   Output(const std::string& file, const std::string& image)
       : name_(file == "-" ? "standard output" : file) {
     if (file == "-") {
@@ -75,8 +75,8 @@ void export_image(const ExportOptions& options) {
   const std::uint64_t incomplete = transfer::export_tar(image, output.fd(), output.name(), report);
   output.keep();
   if (incomplete == 0) return;
-  throw Error(Errc::unsupported, fmt::format("exported, but for {} warning{}", incomplete,
-                                             incomplete == 1 ? "" : "s"));
+  throw Error(Errc::unsupported,
+              fmt::format("exported with {} warning{}", incomplete, incomplete == 1 ? "" : "s"));
 }
 
 }  // namespace
@@ -87,8 +87,8 @@ void add_export_command(CLI::App& app) {
   add_image_argument(*command, options->image);
   command
       ->add_option("--tar", options->tar,
-                   "Where to; default, and '-': standard output.\n"
-                   "The format is pax; owners are numbers")
+                   "Write to this file; default, or '-': standard\n"
+                   "output. The format is pax; owners are numbers")
       ->type_name("FILE");
   set_action(*command, options->image, [options] { export_image(*options); });
 }

@@ -29,27 +29,27 @@ void extract(const ExtractOptions& options) {
   ProgressReport report(options.image, total);
   transfer::extract(image, options.destination, extract_options, report);
   if (report.warnings() == 0) return;
-  throw Error(Errc::access_denied, fmt::format("extracted, but for {} warning{}", report.warnings(),
+  throw Error(Errc::access_denied, fmt::format("extracted with {} warning{}", report.warnings(),
                                                report.warnings() == 1 ? "" : "s"));
 }
 
 }  // namespace
 
 void add_extract_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("extract", "Copy files of an image to a directory");
+  CLI::App* command = app.add_subcommand("extract", "Copy files from an image to a directory");
   const auto options = std::make_shared<ExtractOptions>();
   add_image_argument(*command, options->image);
   command
       ->add_option("DEST_DIR", options->destination,
-                   "Where to; made if missing. Files that are there\n"
+                   "The destination, made if missing. Existing files\n"
                    "are replaced, directories merged")
       ->required();
   command->add_option("PATH", options->paths, "Only these, with everything below them");
   command
       ->add_option("--streams", options->streams,
-                   "Where alternate streams go: 'xattrs', the default:\n"
-                   "to extended attributes, or they are left out;\n"
-                   "'files': those that cannot be one, to FILE:STREAM")
+                   "Store alternate streams as 'xattrs' (default),\n"
+                   "leaving out those that cannot be one, or store\n"
+                   "those as 'files' named FILE:STREAM")
       ->check(CLI::IsMember({"xattrs", "files"}))
       ->type_name("HOW");
   set_action(*command, options->image, [options] { extract(*options); });

@@ -1,4 +1,4 @@
-// What is known of a file, field by field, as text for people.
+// The fields of a file as text for people.
 #include "cli/file_fields.h"
 
 #include <array>
@@ -33,7 +33,7 @@ char type_letter(mode_t mode) {
   }
 }
 
-// The execute position of a triplet, which also tells of a `special` bit.
+// The execute position of a triplet, which also shows a `special` bit.
 char execute_letter(bool executable, bool special, char both, char special_only) {
   if (special) return executable ? both : special_only;
   return executable ? 'x' : '-';

@@ -1,4 +1,4 @@
-// What is known of a file, field by field, as text for people.
+// The fields of a file as text for people.
 #pragma once
 
 #include <ctime>
@@ -11,17 +11,17 @@ namespace cim::cli {
 // Type and permissions as ls(1) shows them: "-rwxr-xr-x".
 std::string mode_string(mode_t mode);
 
-// The name of the user or group, or its number if it has none. Each is looked up once. Not
+// The name of the user or group, or its number if it has none. Each is looked up only once. Not
 // thread-safe.
 const std::string& user_name(uid_t uid);
 const std::string& group_name(gid_t gid);
 
-// `time` in the local time zone, by strftime(3).
+// `time` in the local time zone, formatted by strftime(3).
 std::string local_time(time_t time, const char* format);
 
 bool is_device(const struct stat& status);
 
-// The path, and after an arrow the target of a symbolic link; control characters escaped.
+// The path, with an arrow and the target for a symbolic link; control characters escaped.
 std::string name_and_target(const FileInfo& file);
 
 }  // namespace cim::cli

@@ -1,4 +1,4 @@
-// What cim shows of a file of an image.
+// The facts that cim shows of a file of an image.
 #include "cli/file_info.h"
 
 #include <utility>

@@ -1,4 +1,4 @@
-// What cim shows, for programs.
+// The JSON that cim prints.
 #include "cli/file_json.h"
 
 #include <array>
@@ -29,7 +29,7 @@ std::string iso_time(const timespec& time) {
   return fmt::format("{}.{:07}Z", text.data(), time.tv_nsec / 100);
 }
 
-// Says, for an executable whose sections are stored apart, how it is stored.
+// For an executable whose sections are stored apart, says how it is stored.
 void set_executable(Json& object, const Image& image, const Stream& stream) {
   const auto executable = stored_executable(image, stream);
   if (!executable) return;

@@ -1,7 +1,7 @@
-// What cim shows, for programs.
+// The JSON that cim prints.
 //
-// JSON is Unicode, names need not be. A string that is not UTF-8 stands there with U+FFFD in the
-// place of what is not, and beside it under its key and `_hex` are all of its bytes.
+// JSON is Unicode, but names need not be. A string that is not UTF-8 has U+FFFD in place of the
+// invalid bytes, and all its bytes in hexadecimal beside it, under its key with `_hex` added.
 #pragma once
 
 #include <string>
@@ -17,10 +17,10 @@ using Json = nlohmann::ordered_json;
 // One entry of `cim ls --json`.
 Json listing_json(const FileInfo& file);
 
-// Prints an array to standard output, an element a line.
+// Prints an array to standard output, one element per line.
 class JsonArrayPrinter {
  public:
-  // The start of the array is printed with what comes first: an error before that leaves nothing.
+  // The start of the array is printed with the first element: an error before that prints nothing.
   void add(const Json& element);
   void finish();
 
@@ -34,7 +34,7 @@ Json status_json(const Image& image, const FileInfo& file);
 // Stores `text` as `object[key]`.
 void set_text(Json& object, const std::string& key, const std::string& text);
 
-// `json` as text, indented by `indent` blanks, or on one line if that is -1.
+// `json` as text, indented by `indent` spaces, or on one line if that is -1.
 std::string to_text(const Json& json, int indent);
 
 }  // namespace cim::cli

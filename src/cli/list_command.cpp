@@ -46,13 +46,13 @@ void list_directory(const Image& image, const File& directory, bool long_format)
   print_files(image, files, long_format);
 }
 
-// Calls visit(file, path) for the directory at `path` and everything below it, with the path of
-// each from there, "" for itself. A directory comes before what it holds.
+// Calls visit(file, path) for the directory at `path` and everything below it, with paths relative
+// to the directory, "" for itself. Each directory comes before its contents.
 template <typename Visit>
 void for_each_below(const Image& image, const std::string& path, Visit visit) {
   using Step = transfer::ImageWalk::Step;
   transfer::ImageWalk walk(image, {linux_to_image_path(path)}, transfer::EntryOrder::bytes);
-  std::size_t prefix = std::string::npos;  // of the paths: the path of the directory and a slash
+  std::size_t prefix = std::string::npos;  // length of the directory's path and a slash
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory || !walk.selected()) continue;
     if (prefix == std::string::npos) {
@@ -108,12 +108,12 @@ void add_list_command(CLI::App& app) {
   const auto options = std::make_shared<ListOptions>();
   add_image_argument(*command, options->image);
   command->add_option("PATH", options->path, "The directory, or a file; default: the root");
-  command->add_flag("-l", options->long_format, "With mode, links, owner, size, time and target");
-  command->add_flag("-R", options->recursive, "With every directory below");
+  command->add_flag("-l", options->long_format, "Show mode, links, owner, size, time and target");
+  command->add_flag("-R", options->recursive, "Include every directory below");
   add_json_flag(*command, options->json);
   command->footer(
-      "Prints what ls -A, -Al and -AR print of a mount, sorted by the bytes of the\n"
-      "names; --json -R gives the path of each file from PATH.");
+      "Prints what ls -A, -Al and -AR print for a mount, sorted by the bytes of the\n"
+      "names; --json -R gives each file's path relative to PATH.");
   set_action(*command, options->image, [options] { list(*options); });
 }
 

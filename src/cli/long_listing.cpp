@@ -44,14 +44,14 @@ bool has_acl(const Image& image, const FileInfo& file) {
          posix::get_xattr(image, file.file, posix::default_acl_xattr);
 }
 
-// With the time of day if it is less than half a year ago, else with the year.
+// Has the time of day if it is less than half a year ago, else the year.
 std::string listed_time(time_t time, time_t now) {
   constexpr time_t half_year = 31556952 / 2;  // of the Gregorian calendar's mean year
   const bool is_recent = now - half_year < time && time <= now;
   return local_time(time, is_recent ? "%b %e %H:%M" : "%b %e  %Y");
 }
 
-// Where there is no name, the number is aligned as one.
+// A number without a name is aligned like a number.
 std::string owner_field(const std::string& name, id_t id, std::size_t width) {
   return name == std::to_string(id) ? fmt::format("{:>{}}", name, width)
                                     : fmt::format("{:<{}}", name, width);
@@ -123,7 +123,7 @@ std::string long_listing(const Image& image, std::span<const FileInfo> files) {
 }
 
 std::string total_line(std::span<const FileInfo> files) {
-  constexpr blkcnt_t sectors_per_block = 2;  // st_blocks counts 512 bytes, ls 1024
+  constexpr blkcnt_t sectors_per_block = 2;  // st_blocks counts units of 512 bytes, ls of 1024
   blkcnt_t sectors = 0;
   for (const FileInfo& file : files) sectors += file.status.st_blocks;
   return fmt::format("total {}\n", (sectors + sectors_per_block - 1) / sectors_per_block);

@@ -8,8 +8,8 @@
 
 namespace cim::cli {
 
-// The lines of `ls -l` in the C locale for `files` of `image`, aligned with each other, but with
-// control characters in names always escaped.
+// The lines of `ls -l` in the C locale for `files` of `image`, aligned with each other. Unlike in
+// ls(1), control characters in names are always escaped.
 std::string long_listing(const Image& image, std::span<const FileInfo> files);
 
 // The line with the disk usage of `files` that comes before them.

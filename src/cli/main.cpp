@@ -1,7 +1,7 @@
 // cim, the command-line tool: builds, changes, shows, extracts and mounts composite images.
 //
 // Exit status: 0 success, 1 failure, 2 wrong usage; cim diff: 0 same, 1 different, 2 anything else;
-// cim check: as fsck(8); cim mount -f: as cimfs. Results go to standard output, everything else to
+// cim check: as fsck(8); cim mount -f: as cimfs. Results go to standard output, all else to
 // standard error.
 #include <clocale>
 #include <exception>
@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
   cim::cli::ExitStatus exit;
   try {
     cim::open_missing_standard_streams();
-    // What a character is in --exclude patterns, and what cim tree draws lines with.
+    // Decides what counts as a character in --exclude patterns, and the lines that cim tree draws.
     std::setlocale(LC_CTYPE, "");
     cim::raise_descriptor_limit();
     cim::exit_at_mapping_faults("cim", exit.failure);

@@ -1,4 +1,4 @@
-// Shows how a transfer is getting on.
+// Shows the progress of a transfer.
 #include "cli/progress_report.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ constexpr int bar_width = 10;  // leaves room for the rest of the line in 80 col
 constexpr double mebibyte = 1024.0 * 1024.0;
 constexpr const char* clear_to_end = "\033[K";  // of the terminal's line
 
-// What a file costs beside its data, in bytes that take as long to copy.
+// The cost of a file besides its data, in bytes that take as long to copy.
 constexpr double file_cost = 16384.0;
 
 double cost(const transfer::Amount& amount) {
@@ -63,7 +63,7 @@ void ProgressReport::draw() {
   const auto now = Clock::now();
   next_draw_ = now + draw_interval;
   drawn_ = true;
-  // The last column stays empty: a character there would move some terminals to the next line.
+  // Leaves the last column empty: a character there would move some terminals to the next line.
   const std::string line = text(std::chrono::duration<double>(now - start_).count());
   write_message({"\r", std::string_view(line).substr(0, terminal_width() - 1), clear_to_end});
 }
@@ -79,7 +79,7 @@ std::string ProgressReport::text(double elapsed_seconds) const {
     return fmt::format("{} files  {:.1f} MiB  {:.1f} MiB/s", done_.files, bytes / mebibyte,
                        rate / mebibyte);
   }
-  // A source can grow after it was measured.
+  // A source can grow after it has been measured.
   const double fraction = std::min(cost(done_) / std::max(cost(total_), 1.0), 1.0);
   const auto filled = static_cast<int>(fraction * bar_width);
   const double remaining = fraction > 0 ? elapsed_seconds / fraction * (1 - fraction) : 0;

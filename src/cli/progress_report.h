@@ -1,4 +1,4 @@
-// Shows how a transfer is getting on.
+// Shows the progress of a transfer.
 #pragma once
 
 #include <chrono>
@@ -8,15 +8,14 @@
 
 namespace cim::cli {
 
-// Prints warnings to standard error and, if that is a terminal, keeps a progress bar there:
-// files, bytes, rate and remaining time. The destructor removes the bar.
+// Prints warnings to standard error and, if that is a terminal, shows a progress bar there: files,
+// bytes, rate and remaining time. The destructor removes the bar.
 class ProgressReport : public transfer::Progress {
  public:
-  // Whether there is a bar, so that it is worth finding out the total.
+  // Whether there is a bar, so that the total is worth measuring.
   static bool shows_bar();
 
-  // `image` names the image in warnings, `total` is what there is to do; if that is not
-  // known, 0 files.
+  // `image` names the image in warnings; `total` is the amount of work, with 0 files if unknown.
   ProgressReport(std::string image, const transfer::Amount& total);
   ProgressReport(const ProgressReport&) = delete;
   ProgressReport& operator=(const ProgressReport&) = delete;
@@ -25,7 +24,7 @@ class ProgressReport : public transfer::Progress {
   void advance(const transfer::Amount& step) override;
   void warn(const std::string& message) override;
 
-  // How often warn() was called.
+  // The number of calls to warn().
   std::uint64_t warnings() const noexcept { return warnings_; }
 
  private:

@@ -1,4 +1,4 @@
-// The options of the commands that carry files into an image.
+// The options of the commands that copy files into an image.
 #include "cli/source_options.h"
 
 #include <cstdlib>
@@ -12,7 +12,7 @@
 namespace cim::cli {
 namespace {
 
-// What `parse` makes of `text`; that it cannot is wrong usage of `option`.
+// Returns parse(text); an error there is wrong usage of `option`.
 template <typename Parse>
 auto parse_value(const char* option, const std::string& text, Parse&& parse) {
   try {
@@ -49,21 +49,21 @@ transfer::MetadataOverrides metadata_overrides(const SourceOptions& options) {
 void add_source_options(CLI::App& command, SourceOptions& options) {
   command
       .add_option("--exclude", options.exclude,
-                  "Leave out what this shell pattern matches: the\n"
-                  "path within the source, or what follows any '/'\n"
-                  "in it; '*' matches '/' too. Can be repeated")
+                  "Leave out files that match this shell pattern, by\n"
+                  "their path in the source or the part after any '/'\n"
+                  "in it; '*' also matches '/'. Can be repeated")
       ->type_name("GLOB")
       ->allow_extra_args(false);  // one value each
   command
       .add_option("--exclude-from", options.exclude_from,
-                  "Leave out what a pattern in this file matches, one\n"
-                  "a line; lines that start with '#' are comments.\n"
+                  "Leave out files that match a pattern in FILE, one\n"
+                  "per line; lines that start with '#' are comments.\n"
                   "Can be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false);
   command.add_flag("--one-file-system", options.one_file_system,
-                   "Leave out what is mounted within the source; the\n"
-                   "directories that it is mounted on stay");
+                   "Leave out file systems mounted within the source,\n"
+                   "but keep the directories they are mounted on");
   command
       .add_option("--owner", options.owner,
                   "Make all files belong to this user: a name known\n"
@@ -77,8 +77,8 @@ void add_source_options(CLI::App& command, SourceOptions& options) {
                   "none later than $SOURCE_DATE_EPOCH")
       ->type_name("DATE");
   command.add_flag("--expand-executables", options.expand_executables,
-                   "Store Windows executables as Windows does: their\n"
-                   "sections apart, each at a page, to be mapped");
+                   "Store Windows executables as Windows does: with\n"
+                   "each section at a page boundary, to be mapped");
 }
 
 transfer::ImportOptions to_import_options(const SourceOptions& options) {

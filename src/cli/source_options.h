@@ -1,4 +1,4 @@
-// The options of the commands that carry files into an image.
+// The options of the commands that copy files into an image.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 
 namespace cim::cli {
 
-// As given on the command line.
+// The options as given on the command line.
 struct SourceOptions {
   std::vector<std::string> exclude;
   std::vector<std::string> exclude_from;
@@ -22,11 +22,11 @@ struct SourceOptions {
   bool expand_executables = false;
 };
 
-// Adds the options to `command`, which fills in `options`.
+// Adds the options to `command`, which stores their values in `options`.
 void add_source_options(CLI::App& command, SourceOptions& options);
 
-// What `options` and the environment variable SOURCE_DATE_EPOCH mean. Throws CLI::ValidationError
-// for values that mean nothing, Error for a file of patterns that cannot be read.
+// The meaning of `options` and of the environment variable SOURCE_DATE_EPOCH. Throws
+// CLI::ValidationError for invalid values, Error for a file of patterns that cannot be read.
 transfer::ImportOptions to_import_options(const SourceOptions& options);
 
 }  // namespace cim::cli

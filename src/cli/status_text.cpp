@@ -1,4 +1,4 @@
-// What cim stat shows.
+// The text of cim stat.
 #include "cli/status_text.h"
 
 #include <fmt/format.h>
@@ -11,13 +11,13 @@
 namespace cim::cli {
 namespace {
 
-// As stat(1) prints times, to the 100 ns that an image keeps.
+// Times as in stat(1), to the 100 ns that an image keeps.
 std::string full_time(const timespec& time) {
   return fmt::format("{}.{:07} {}", local_time(time.tv_sec, "%Y-%m-%d %H:%M:%S"),
                      time.tv_nsec / 100, local_time(time.tv_sec, "%z"));
 }
 
-// The device numbers of a device, the size of everything else.
+// The device number of a device, the size of anything else.
 std::string size_or_device(const struct stat& status) {
   if (!is_device(status)) return std::to_string(status.st_size);
   return fmt::format("{}, {}", gnu_dev_major(status.st_rdev), gnu_dev_minor(status.st_rdev));

@@ -1,4 +1,4 @@
-// What cim stat shows, for people.
+// The text of cim stat.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace cim::cli {
 
-// Several lines in the manner of stat(1).
+// Several lines in the style of stat(1).
 std::string status_text(const Image& image, const FileInfo& file);
 
 }  // namespace cim::cli

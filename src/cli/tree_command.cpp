@@ -22,7 +22,7 @@ struct TreeOptions {
   std::string path;
 };
 
-// What stands before a name, per level above it and for itself.
+// The lines before a name, for each level above it and for the name itself.
 struct Branches {
   const char* passing;  // the directory has more entries
   const char* blank;    // it has not
@@ -53,14 +53,14 @@ class Drawing {
           "\n");
   }
 
-  // What is drawn between these two calls is in the directory that was drawn before the first, the
-  // root apart.
+  // Everything drawn between these two calls is in the directory drawn before the first. Not called
+  // for the root.
   void enter(bool is_last) {
     lengths_.push_back(indentation_.size());
     indentation_ += is_last ? branches_.blank : branches_.passing;
   }
   void leave() {
-    if (lengths_.empty()) return;  // the root, or a directory above it
+    if (lengths_.empty()) return;  // leaving the root, or a directory above it
     indentation_.resize(lengths_.back());
     lengths_.pop_back();
   }
@@ -118,8 +118,8 @@ void add_tree_command(CLI::App& app) {
   add_image_argument(*command, options->image);
   command->add_option("PATH", options->path, "The directory; default: the root");
   command->footer(
-      "Draws what tree -aN draws of a mount, sorted by the bytes of the names. The\n"
-      "directories that are counted at the end include PATH; links are files.");
+      "Draws what tree -aN draws for a mount, sorted by the bytes of the names. The\n"
+      "count of directories at the end includes PATH; links count as files.");
   set_action(*command, options->image, [options] { draw_tree(*options); });
 }
 

@@ -63,7 +63,7 @@ TEST_F(ExtractCommand, CountsWhatItMayNotMakeAndGoesOn) {
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.err,
             "cim: app.cim: out/null: Operation not permitted; left out\n"
-            "cim: app.cim: extracted, but for 1 warning\n");
+            "cim: app.cim: extracted with 1 warning\n");
   EXPECT_EQ(read("out/other"), "x");
 }
 
@@ -133,7 +133,7 @@ TEST_F(ExtractCommand, TellsWhatASimpleFileSystemDoesNotTakeAndGoesOn) {
     EXPECT_THAT(result.err, HasSubstr("cim: app.cim: out/a:b: "));
     EXPECT_THAT(result.err, HasSubstr("cim: app.cim: out/link: "));
     EXPECT_THAT(result.err, HasSubstr("cim: app.cim: out/zz: hard link to second: "));
-    EXPECT_THAT(result.err, HasSubstr("cim: app.cim: extracted, but for 5 warnings\n"));
+    EXPECT_THAT(result.err, HasSubstr("cim: app.cim: extracted with 5 warnings\n"));
     EXPECT_EQ(read("out/README"), "README");
     EXPECT_EQ(read("out/zz"), "zz");
   }
@@ -155,7 +155,7 @@ TEST_F(ExtractCommand, PutsStreamsIntoFilesIfAskedTo) {
   EXPECT_EQ(result.err,
             "cim: app.cim: without/file: alternate stream large is too large for an extended "
             "attribute; left out\n"
-            "cim: app.cim: extracted, but for 1 warning\n");
+            "cim: app.cim: extracted with 1 warning\n");
   EXPECT_EQ(read("without/file"), "main");
   succeed({"extract", "--streams=files", "app.cim", "with"});
   EXPECT_EQ(fs::file_size(path("with/file:large")), 100'000U);
