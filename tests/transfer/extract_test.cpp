@@ -1,4 +1,4 @@
-// Images, good and hostile, extracted to places where something is already.
+// Images, good and hostile, extracted into directories that already have files.
 #include "transfer/extract.h"
 
 #include <algorithm>
@@ -32,12 +32,12 @@
 
 namespace {
 
-// What happens next between the making of a special file and its opening.
+// Runs once between the creation of a special file and its opening.
 std::function<void()> once_a_special_file_is_made;
 
 }  // namespace
 
-// In the place of the C library's.
+// Replaces the C library's function.
 extern "C" int mknodat(int directory, const char* name, mode_t mode, dev_t device) noexcept {
   const long result = syscall(SYS_mknodat, directory, name, mode, static_cast<unsigned>(device));
   if (once_a_special_file_is_made) std::exchange(once_a_special_file_is_made, nullptr)();
@@ -66,7 +66,7 @@ class Extract : public testing::Test {
 
   Image image() { return Image(make_image(directory_ / "images", "image.cim", source())); }
 
-  // The Error that extracting `image` ends with.
+  // The Error that stops the extraction of `image`.
   Error failure(const Image& image, const Selection& selection = {}) {
     try {
       extract(image, destination(), {selection}, progress_);
@@ -85,8 +85,8 @@ mode_t mode_of(const std::string& path) {
   return lstat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
 }
 
-// Overwrites `size` bytes of the metadata of `image` at `offset` bytes into the object that lies at
-// `object`, as another writer, or an attacker, could have.
+// Overwrites `size` bytes of the metadata of `image`, `offset` bytes into the object at `object`,
+// as another writer or an attacker could have done.
 void overwrite(const Image& image, format::RegionOffset object, std::uint64_t offset,
                const void* bytes, std::size_t size) {
   std::vector<std::string> regions;
@@ -254,7 +254,7 @@ TEST_F(Extract, LeavesOutAttributesThatTheFileSystemRefuses) {
   EXPECT_EQ(mode_of(destination("a")), 0640U);
 }
 
-// An image whose root has two files of one name, as on a file system that takes two names for one.
+// An image whose root has two files of one name, as for a file system that treats two names as one.
 std::string forge_twins(const std::string& directory) {
   test::ForgedImage forged;
   const format::File root = {.default_stream = forged.directory({{u"a", 2}, {u"b", 3}, {u"a", 4}}),
@@ -295,7 +295,7 @@ TEST_F(Extract, LeavesTheMetadataOfADestinationInUse) {
   EXPECT_EQ(mode_of(destination()), 01777U);
 }
 
-// The lengths of the lists of extended attributes of `paths` added up.
+// The total length of the lists of extended attributes of `paths`.
 std::size_t listed_xattrs(const std::vector<std::string>& paths) {
   std::size_t size = 0;
   for (const std::string& path : paths) {
@@ -418,7 +418,7 @@ TEST_F(Extract, NeverLeavesTheDestinationForAHostileName) {
   EXPECT_TRUE(fs::is_empty(outside()));
 }
 
-// As an image for a case-sensitive system is where names are folded: the link is there first.
+// Like an image for a case-sensitive system where case is ignored: the link comes first.
 TEST_F(Extract, DoesNotFollowALinkThatHasTheNameOfADirectory) {
   fs::create_symlink(outside(), source("a"));
   write_file(source("b"), "x");
@@ -437,7 +437,7 @@ TEST_F(Extract, DoesNotFollowALinkThatHasTheNameOfADirectory) {
   EXPECT_TRUE(fs::is_empty(outside()));
 }
 
-// Runs `attack` again and again while `action` runs.
+// Runs `attack` repeatedly while `action` runs.
 template <typename Attack, typename Action>
 void under_attack(Attack&& attack, Action&& action) {
   const std::jthread attacker([&](const std::stop_token& stop) {
@@ -469,7 +469,7 @@ TEST_F(Extract, StaysInsideWhileDirectoriesTurnIntoLinks) {
             extract(made, destination(), {}, progress);
             ++extracted;
           } catch (const Error&) {
-            // Rightly: what it had opened by one name is gone.
+            // This is correct: a file that it had opened by name is gone.
           }
         }
       });
@@ -498,7 +498,7 @@ TEST_F(Extract, ChangesNoFileThatIsPutInThePlaceOfASpecialOne) {
 
 class ExtractStreams : public Extract {
  protected:
-  // Extracts an image of a file and a directory with streams; `build` adds to it.
+  // Extracts an image of a file and a directory with streams; `build` adds files to it.
   template <typename Build>
   void extract_streams(bool as_files, Build&& build) {
     Writer writer(new_image(directory_ / "images", "image.cim"));

@@ -1,4 +1,4 @@
-// What goes into an image, and what must not.
+// Files that go into an image, and files that must not.
 #include "transfer/import.h"
 
 #include <boost/filesystem.hpp>
@@ -44,7 +44,7 @@ class Import : public testing::Test {
     return Image(images() + "/image.cim");
   }
 
-  // A fork of the image `base` with what is in the source.
+  // A fork of the image `base` with the source copied into it.
   Image fork_of(const std::string& base) {
     Writer::Options options = new_image(images(), "fork.cim");
     options.existing = base;
@@ -54,7 +54,7 @@ class Import : public testing::Test {
     return Image(images() + "/fork.cim");
   }
 
-  // The message of the Error that the import ends with.
+  // The message of the Error that stops the import.
   std::string failure(const ImportOptions& options, Progress& progress) {
     Writer writer(new_image(images(), "image.cim"));
     try {
@@ -69,7 +69,7 @@ class Import : public testing::Test {
   RecordingProgress progress_;
 };
 
-// Does something to the source after the first bytes of it were read.
+// Changes the source once its first bytes have been read.
 class Meddler : public RecordingProgress {
  public:
   explicit Meddler(std::function<void()> meddle) : meddle_(std::move(meddle)) {}
@@ -82,7 +82,7 @@ class Meddler : public RecordingProgress {
   std::function<void()> meddle_;
 };
 
-// As those of /proc and /sys, the sizes of which are 0 and 4096 whatever there is to read.
+// The sizes of these files of /proc and /sys are 0 and 4096, whatever there is to read.
 TEST_F(Import, TellsOfFilesThatHoldMoreOrLessThanTheirSize) {
   const std::string more = "/proc/sys/kernel/ostype";
   const std::string less = "/sys/kernel/uevent_seqnum";
@@ -165,8 +165,8 @@ TEST_F(Import, DoesNotPutTheNewImageIntoItself) {
   EXPECT_EQ(test::list(image, u""), Names{"file"});
 }
 
-// Where file systems lack files without a name, a writer's have one: this writer's, where the image
-// lies in its own source, another's, or a killed one's.
+// Where file systems have no unnamed files, writers use temporary names: this writer, if the image
+// lies in its own source, another one, or a killed one.
 TEST_F(Import, LeavesOutWhatAWriterHasNotNamedYet) {
   const Names similar = {".cimfs-0123456789ABCDEF.tmp", ".cimfs-0123456789abcde.tmp",
                          ".cimfs-notes.tmp"};
@@ -240,7 +240,7 @@ TEST_F(Import, NamesAMissingSource) {
   EXPECT_EQ(failure({}, progress_), source() + ": No such file or directory");
 }
 
-// Root, who can read everything, is somebody else for a while.
+// Drops the rights of root, who can read everything, while it lives.
 class AsOrdinaryUser {
  public:
   AsOrdinaryUser() { EXPECT_EQ(seteuid(user_ == 0 ? nobody : user_), 0); }
@@ -312,8 +312,8 @@ TEST_F(Import, NumbersFilesByNameWhateverTheOrderOfCreation) {
   EXPECT_EQ(ids({"a", "b", "c", "d"}), ids({"d", "b", "a", "c"}));
 }
 
-// Runs `work` with a file system of its own, empty, mounted on `directory`. Returns false if that
-// is not allowed here. What fails in `work` is an uncaught exception.
+// Runs `work` with an empty file system mounted on `directory`. Returns false if that is not
+// allowed here. Failures in `work` appear as uncaught exceptions.
 bool with_mount(const std::string& directory, const std::function<void()>& work) {
   constexpr int not_allowed = 77;
   const pid_t child = fork();

@@ -51,8 +51,8 @@ void write_at(const std::string& path, std::uint64_t offset, const std::string& 
 
 class Reproducible : public testing::Test {
  protected:
-  // Makes an image of a tree that `steps` build, given its path, one after the other. Returns the
-  // directory of the image.
+  // Makes a tree with `steps`, called one after the other with its path, and an image of it.
+  // Returns the directory of the image.
   std::string image_of(const Steps& steps) {
     const std::string number = std::to_string(++images_);
     const std::string source = directory_ / "source" + number;
@@ -112,7 +112,7 @@ TEST_F(Reproducible, WhateverTheOrderOfExtendedAttributes) {
 }
 
 TEST_F(Reproducible, WhetherZerosAreWrittenOrAHole) {
-  // More than what is hashed of a hole, in blocks that do not all start where a write does.
+  // Longer than the part of a hole that is hashed at once; not every write starts at a block.
   constexpr std::uint64_t size = (std::uint64_t{70} << 20) + 1234;
   const std::string with_hole = image_of({[](const std::string& source) {
     write_at(source + "/large", 5000, "first");

@@ -1,4 +1,4 @@
-// Trees that go into an image and come out of it again.
+// Trees that go into an image and come back out.
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -47,7 +47,7 @@ class RoundTrip : public testing::Test {
     extract(image, extracted(), {}, progress_);
   }
 
-  // The tree that came out is the one that went in, and nothing was lost on the way.
+  // Expects to get the same tree back, with no loss on the way.
   void expect_same_tree() {
     make_trip();
     EXPECT_EQ(snapshot(extracted()), snapshot(source()));
@@ -70,7 +70,7 @@ TEST_F(RoundTrip, KeepsContentsOfEverySize) {
   expect_same_tree();
 }
 
-// Not only Linux names come back: an image made of what was extracted has the names of the first.
+// Names that only an image can have come back too, in an image made from the extracted files.
 TEST_F(RoundTrip, KeepsNamesThatOnlyAnImageCanHave) {
   const Image image(test::forge_odd_names(directory_ / "images"));
   extract(image, extracted(), {}, progress_);
@@ -89,7 +89,7 @@ TEST_F(RoundTrip, KeepsDirectoriesFullAndEmpty) {
   expect_same_tree();
 }
 
-// While it lives, the process may have that many descriptors.
+// Limits the number of descriptors of the process while it lives.
 class DescriptorLimit {
  public:
   explicit DescriptorLimit(rlim_t descriptors) {
@@ -111,7 +111,7 @@ TEST_F(RoundTrip, KeepsTreesDeeperThanThereAreDescriptors) {
   for (rlim_t depth = 0; depth < 2 * descriptors; ++depth) {
     path += "/d";
     fs::create_directory(path);
-    // A file on either side of the directory, so that the walk comes back to each level.
+    // There is a file on both sides of the directory, so that the walk returns to each level.
     if (depth % 50 == 0) write_file(path + "/a", path);
     if (depth % 50 == 0) fs::create_hard_link(path + "/a", path + "/z");
   }

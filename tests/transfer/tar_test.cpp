@@ -1,4 +1,4 @@
-// Tar archives that go into images, and those that come out of them.
+// Tar archives that go into images, and archives made from images.
 #include <algorithm>
 #include <array>
 #include <clocale>
@@ -71,7 +71,7 @@ class Tar : public testing::Test {
     return Image(image_path(name));
   }
 
-  // The message of the Error that the import of the archive ends with.
+  // The message of the Error that stops the import of the archive.
   std::string failure(const TarImportOptions& options = {}) {
     try {
       Writer writer(new_image(images(), "failed.cim"));
@@ -92,7 +92,7 @@ class Tar : public testing::Test {
     return read_file(directory_ / "exported.tar");
   }
 
-  // Rounds the times in the source to what an image holds.
+  // Rounds the times in the source to those that an image can hold.
   void round_times() const {
     const auto round = [](const fs::path& path) {
       struct stat status = {};
@@ -105,8 +105,8 @@ class Tar : public testing::Test {
     round(source());
   }
 
-  // GNU tar with `options` makes the archive of the source, of which an image, of which a tree:
-  // that is the source again.
+  // Has GNU tar with `options` archive the source, imports the archive and extracts the image: the
+  // result must equal the source.
   void expect_import_keeps(const std::string& options) {
     round_times();
     ASSERT_NO_FATAL_FAILURE(run("tar -C source " + options + " -cf archive.tar ."));
@@ -115,8 +115,8 @@ class Tar : public testing::Test {
     EXPECT_TRUE(progress_.warnings.empty()) << progress_.warnings.front();
   }
 
-  // An image of the source is exported, and GNU tar under `locale` makes a tree of that: it is the
-  // source again.
+  // Exports an image of the source and has GNU tar extract the archive under `locale`: the result
+  // must equal the source.
   void expect_export_keeps(const std::string& locale = "C") {
     const Image image(make_image(images(), "source.cim", source()));
     export_to(archive(), image);
@@ -161,7 +161,7 @@ class Tar : public testing::Test {
   std::uint64_t left_out_ = 0;
 };
 
-// Makes archives that GNU tar does not.
+// Makes archives that GNU tar cannot make.
 class ArchiveBuilder {
  public:
   explicit ArchiveBuilder(const std::string& path)
@@ -274,7 +274,7 @@ TEST_F(Tar, ExportsOfEqualImagesAreEqual) {
   EXPECT_TRUE(exported(first) == exported(second));
 }
 
-// Whatever the machine, the user and the version of libarchive.
+// Whatever the machine, user and version of libarchive.
 TEST_F(Tar, ExportAlwaysHasTheSameBytes) {
   {
     ArchiveBuilder builder(archive());
@@ -333,7 +333,7 @@ TEST_F(Tar, KeepsTimesBefore1970AndAfter2106) {
   }
   expect_export_keeps();
   fs::remove_all(extracted());
-  extract(import(), extracted(), {}, progress_);  // of what was exported
+  extract(import(), extracted(), {}, progress_);  // from the exported archive
   EXPECT_EQ(snapshot(extracted()), snapshot(source()));
   fs::remove_all(extracted());
   fs::remove(image_path("image.cim"));
@@ -373,7 +373,7 @@ TEST_F(Tar, KeepsAccessControlLists) {
   ASSERT_EQ(status.st_mode & 0777, 0671U) << "the mask, not the rights of the group";
   expect_export_keeps();
   fs::remove_all(extracted());
-  expect_import_keeps("--format=pax --acls");  // with the name of user 0
+  expect_import_keeps("--format=pax --acls");  // the list names user 0
   fs::remove_all(extracted());
   fs::remove(image_path("image.cim"));
   expect_import_keeps("--format=pax --acls --numeric-owner");
@@ -527,7 +527,7 @@ TEST_F(Tar, HardLinksNameOneFile) {
     builder.file("second/below", "");
     builder.hard_link("second", "first");
     builder.hard_link("new/third", "second");
-    builder.hard_link("first", "./first");  // as GNU tar does for a file that it is given twice
+    builder.hard_link("first", "./first");  // as GNU tar writes for a file it is given twice
   }
   const Image image = import();
   EXPECT_EQ(attributes(image, u"first").st_nlink, 3U);
@@ -713,7 +713,7 @@ TEST_F(Tar, TruncatedArchivesAreErrorsWhereverTheyEnd) {
   EXPECT_TRUE(fs::is_empty(images()));
 }
 
-// As GNU tar, which some programs that write archives rely on.
+// Like GNU tar, which some programs that write archives rely on.
 TEST_F(Tar, ArchiveThatEndsBetweenMembersIsReadWithAWarning) {
   {
     ArchiveBuilder builder(archive());
@@ -738,7 +738,7 @@ TEST_F(Tar, ArchiveWithOneBlockOfTheEndMarkIsWhole) {
   EXPECT_EQ(progress_.warnings, Names{});
 }
 
-// A pax header for all members to come.
+// A pax header for all later members.
 std::string global_header(const std::vector<std::pair<std::string, std::string>>& records) {
   std::string text;
   for (const auto& [key, value] : records) add_pax_record(text, key, value);
@@ -750,7 +750,7 @@ std::string global_header(const std::vector<std::pair<std::string, std::string>>
 
 class GlobalHeaders : public Tar {
  protected:
-  // The archive that `build` makes, without its end.
+  // The archive that `build` makes, without its end mark.
   template <typename Build>
   std::string members(Build&& build) {
     {
@@ -826,7 +826,7 @@ TEST_F(GlobalHeaders, OfGnuTarCountAsForGnuTar) {
   write_file(source("sparse"), "");
   fs::resize_file(source("sparse"), 10'000'000);
   round_times();
-  run("touch -d @5 source/large");  // has no record of its time, unlike others
+  run("touch -d @5 source/large");  // gets no record of its time, unlike the others
   for (const std::string options : {"", " --sparse", " --sparse --sparse-version=0.0", " --gzip"}) {
     SCOPED_TRACE(options);
     fs::remove_all(extracted());
@@ -857,7 +857,7 @@ TEST_F(GlobalHeaders, CountInPiecesOfAnySize) {
     const FileDescriptor in(ends[0]);
     std::thread producer([&, out = FileDescriptor(ends[1])] {
       for (std::size_t start = 0; start < bytes.size(); start += piece) {
-        // The reader gets what is there, seldom more than one piece.
+        // The reader gets the data that is available, seldom more than one piece.
         const std::string part = bytes.substr(start, piece);
         if (write(out.get(), part.data(), part.size()) < 0) return;
       }
@@ -898,7 +898,7 @@ TEST_F(Tar, DamageIsAnError) {
     builder.file("second", "text");
   }
   std::string bytes = read_file(archive());
-  bytes[1024 + 3] ^= 1;  // in the name of the second
+  bytes[1024 + 3] ^= 1;  // in the name of the second member
   write_file(archive(), bytes);
   EXPECT_EQ(failure(), "app.tar: Damaged tar archive");
 }

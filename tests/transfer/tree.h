@@ -17,12 +17,12 @@ void write_file(const std::string& path, const std::string& content);
 // The contents of the file `path`, or "(none)".
 std::string read_file(const std::string& path);
 
-// What lstat(2), readlink(2), read(2) and getxattr(2) tell of every file below `directory`, and of
-// itself as "", by relative path. Times are rounded down to the 100 ns that an image keeps; files
-// with several links name the first of them.
+// The results of lstat(2), readlink(2), read(2) and getxattr(2) for every file below `directory`,
+// by relative path, "" for `directory` itself. Times are rounded down to the 100 ns that an image
+// keeps; files with several links name the first of them.
 std::map<std::string, std::string> snapshot(const std::string& directory);
 
-// Adds up what it is told.
+// Records everything it is told.
 struct RecordingProgress : Progress {
   void advance(const Amount& step) override {
     done.files += step.files;
@@ -37,7 +37,7 @@ struct RecordingProgress : Progress {
 // The options of a Writer for the new image `directory`/`name`.
 Writer::Options new_image(const std::string& directory, const std::string& name);
 
-// Makes the image `name` in `directory` of the tree `source`; returns its path.
+// Makes the image `name` in `directory` from the tree `source`; returns its path.
 std::string make_image(const std::string& directory, const std::string& name,
                        const std::string& source);
 

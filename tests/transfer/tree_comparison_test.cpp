@@ -1,4 +1,4 @@
-// What differs between two trees, each on disk or in an image.
+// The differences between two trees, each on disk or in an image.
 #include "transfer/tree_comparison.h"
 
 #include <array>
@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-// "+path", "-path", or "path: aspects" by their numbers.
+// "+path", "-path", or "path: aspects", with aspects as numbers.
 std::string describe(const Difference& difference) {
   switch (difference.kind) {
     case Difference::Kind::added:
@@ -52,7 +52,7 @@ Differences compare(const std::string& old_path, const std::string& new_path) {
   return found;
 }
 
-// Files of no size, by which they cannot be told from empty ones.
+// These files have size 0, so sizes do not distinguish them from empty files.
 TEST(ComparisonOfMadeUpFiles, GoesByWhatThereIsToRead) {
   const std::string made_up = "/proc/sys/kernel/random";
   if (!fs::exists(made_up + "/boot_id")) GTEST_SKIP() << "no " << made_up;
@@ -82,7 +82,7 @@ TEST(ComparisonOfADirectory, PassesOverWhatAWriterHasNotNamedYet) {
   EXPECT_EQ(compare(image, tree), Differences{});
 }
 
-// Two trees, `old` and `new`, made alike and then changed.
+// Two trees, `old` and `new`, that start equal and are then changed.
 class Comparison : public testing::Test {
  protected:
   Comparison() {
@@ -101,8 +101,8 @@ class Comparison : public testing::Test {
   std::string in_old(const std::string& name) const { return at("old", name); }
   std::string in_new(const std::string& name) const { return at("new", name); }
 
-  // The differences, which must be the same whether the trees are on disk or in images. All times
-  // are made the same first, but for that of `late`.
+  // The differences, which must be the same for trees on disk and in images. Sets all times to the
+  // same value first, except that of `late`.
   Differences differences(const std::string& late = {}) const {
     for (const char* tree : {"old", "new"}) {
       for (const auto& entry : fs::recursive_directory_iterator(directory_ / tree)) {
@@ -148,7 +148,7 @@ TEST_F(Comparison, NamesEveryPathBelowWhatWasAddedAndRemoved) {
 }
 
 TEST_F(Comparison, OrdersNamesThatAnImageHasInAnotherOrder) {
-  // Both as bytes and as stored in an image: `:` is U+F03A there, after all letters.
+  // Sorted by bytes and also as in an image: `:` is U+F03A there, after all letters.
   for (const char* name : {"a:b", "aab", "a\xFF", "a\U0001F600"}) write_file(in_new(name), "");
   EXPECT_EQ(differences(), (Differences{"+a:b", "+aab", "+a\U0001F600", "+a\xFF"}));
 }
@@ -279,7 +279,7 @@ TEST_F(Comparison, FindsWhatAForkChanged) {
             (Differences{"+again", "-link", "linked: links", "+new"}));
 }
 
-// What proves that a fork is not compared byte by byte: its parent's data cannot be read.
+// The parent's data cannot be read, so a comparison byte by byte would fail.
 TEST_F(Comparison, ReadsNoDataThatAForkShares) {
   const std::string parent = make_image(directory_.string(), "parent.cim", in_old(""));
   Writer writer(fork_of("parent.cim"));
@@ -297,7 +297,7 @@ TEST_F(Comparison, ReadsNoDataThatAForkShares) {
   EXPECT_FALSE(comparison.next());
 }
 
-// The names are the same, and a stream hidden by an attribute is still one.
+// The names are the same, and a stream whose name an attribute has counts too.
 TEST_F(Comparison, FindsOtherStreamsThatNoXattrHolds) {
   for (const std::string name : {"large", "taken", "long"}) {
     SCOPED_TRACE(name);

@@ -1,4 +1,4 @@
-// Executables as the Writer stores them.
+// Executables as stored by Writer.
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -25,7 +25,7 @@ using test::ForgedExecutable;
 using test::put;
 using testing::IsEmpty;
 
-// One with so many bytes in each of its three sections, and an overlay.
+// An executable with `section_size` bytes in each of its three sections, and an overlay.
 ForgedExecutable large_executable(std::uint32_t section_size) {
   ForgedExecutable executable;
   executable.sections.clear();
@@ -49,8 +49,8 @@ class ExecutableTest : public testing::Test {
   }
   Image open(const std::string& name = "a.cim") const { return Image(directory_ / name); }
 
-  // Whether the only file, `f`, of an image is stored as an executable, once `write` has written
-  // `text` to it; which it must be in any case.
+  // Lets `write` write `text` to `f`, the only file of an image, and expects to read it back.
+  // Returns whether `f` is stored as an executable.
   template <typename Write>
   bool is_expanded(const std::string& text, Write&& write) {
     Writer writer(options());
@@ -215,7 +215,7 @@ TEST_F(ExecutableTest, EqualOnesAreOneAlsoInAFork) {
             ImageInternals(fork).pe_image(file_at(fork, u"d").stream).header.data);
 }
 
-// Also where another object was dropped before.
+// Also holds where another object was dropped before.
 TEST_F(ExecutableTest, TheBytesBetweenTheSectionsAreZeros) {
   const ForgedExecutable executable = large_executable(0x1600);
   const std::string filler(100000, 'x');

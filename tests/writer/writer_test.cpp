@@ -1,4 +1,4 @@
-// The Writer, seen through the images that it makes.
+// The Writer, tested through the images it makes.
 #include <fstream>
 #include <optional>
 #include <random>
@@ -87,7 +87,7 @@ class WriterTest : public testing::Test {
     ASSERT_TRUE(file.flush());
   }
 
-  // Adds a stream, and waits until all so far is stored.
+  // Adds a stream, and waits until everything so far is stored.
   static void put_stream(Writer& writer, std::u16string_view path, std::u16string_view name,
                          std::string_view content) {
     WriteStream stream = writer.create_named_stream(path, name, content.size());
@@ -95,7 +95,7 @@ class WriterTest : public testing::Test {
     stream.close();
   }
 
-  // Bytes of disk that all files in the directory take.
+  // Bytes on disk of all files in the directory.
   std::uint64_t disk_usage() {
     std::uint64_t total = 0;
     for (const std::string& name : files()) {
@@ -555,7 +555,7 @@ TEST_F(WriterTest, ReplacingAnImageRemovesItsRegionFiles) {
   EXPECT_EQ(1u + 4u, files().size()) << "one filesystem file, two regions and their object ids";
 }
 
-// inotify(7) tells of each file that is opened in the directory.
+// inotify(7) reports each opening of `other`.
 TEST_F(WriterTest, FilesOfOthersAreOpenedOnlyIfThereMayBeSomethingToRemove) {
   const std::string other = directory_ / "other";
   std::ofstream(other) << "of somebody else";
@@ -691,7 +691,7 @@ TEST_F(WriterTest, AForkWritesOnlyWhatChanged) {
   const std::uint64_t before = disk_usage();
   {
     Writer writer(forking("a.cim", "b.cim"));
-    put(writer, u"new", random_content(4 << 20));  // the parent has that
+    put(writer, u"new", random_content(4 << 20));  // the parent has the same data
     put(writer, u"1", "17");
     writer.commit();
   }
@@ -801,7 +801,7 @@ TEST_F(WriterTest, NamesOfLinuxXattrsAreKnown) {
   EXPECT_FALSE(names->may_include("LX.user.four"));
 }
 
-// There may be any number of `user.` attributes; it is the others that the kernel asks for.
+// There may be any number of `user.` attributes; the kernel asks for the others.
 TEST_F(WriterTest, ManyNamesOfUserXattrsCountAsOne) {
   {
     Writer writer(fresh());
@@ -931,7 +931,7 @@ TEST_F(WriterTest, AnImageDoesNotDependOnWhatIsStoredAtOnce) {
       const std::string text = random_content(sizes[i]);
       WriteStream stream =
           writer.create_file(linux_to_image_path("file" + std::to_string(i)), {}, text.size());
-      // No file to share blocks with, but for that all before has to be stored.
+      // No file to share blocks with: just waits until everything before is stored.
       const bool shared = one_by_one && stream.share(-1);
       EXPECT_FALSE(shared);
       stream.write(bytes(text));
@@ -962,7 +962,7 @@ TEST_F(WriterTest, EqualImagesInOneDirectoryShareTheirFiles) {
   EXPECT_EQ(before + 1, files().size());
   EXPECT_EQ(open("a.cim").region_sets()[0].id, open("b.cim").region_sets()[0].id);
 
-  // One of them goes away, the other stays.
+  // One image is replaced, the other stays.
   Writer::Options options = fresh("a.cim");
   options.replace = true;
   Writer(options).commit();
@@ -1078,7 +1078,7 @@ TEST_F(WriterTest, AnObjectIdFileThatBecomesShorterMeanwhileIsToldOf) {
     put(writer, u"file", "content");
     writer.commit();
   }
-  // The data is looked up by another thread. The metadata has been by then, the first time.
+  // Another thread looks up the data; the metadata has been looked up once by then.
   const auto write = [this] {
     static const int exit_status = 7;
     exit_at_mapping_faults("program", exit_status);
@@ -1170,7 +1170,7 @@ TEST_F(WriterTest, FilesGetTheDescriptorOfWhatTheyReplaceOrAnOpenOne) {
             file_at(image, u"d\\new").security_descriptor_offset);
 }
 
-// A directory that cannot be removed, for it has an entry without a file.
+// A directory that cannot be removed because an entry has no file.
 TEST_F(WriterTest, AFileThatCannotReplaceAnotherLeavesNoOpenStream) {
   test::ForgedImage forged;
   forged.write(directory_.string(),
