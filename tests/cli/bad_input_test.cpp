@@ -1,5 +1,5 @@
-// What the user, the disk or an attacker can get wrong: one clear line each, exit status 1, and
-// everything as it was.
+// Errors of the user, the disk or an attacker: each gives one clear line and exit status 1, and
+// changes nothing.
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
@@ -30,7 +30,7 @@ class BadInput : public CliTest {
   }
 };
 
-// A file system of its own that is full after `size` bytes; only root can have one.
+// A file system of its own that is full after `size` bytes; needs root.
 class SmallDisk {
  public:
   SmallDisk(std::string directory, const std::string& size) : directory_(std::move(directory)) {
@@ -56,8 +56,8 @@ class SmallDisk {
   bool mounted_;
 };
 
-// Commands that write to `disk/`, on disks that are full sooner or later: among the first streams,
-// in the middle of several MiB of them, within the last few KiB.
+// Commands that write to `disk/`, on disks that fill up early or late: among the first streams, in
+// the middle of several MiB of them, within the last few KiB.
 class FullDisk : public BadInput {
  protected:
   FullDisk() {
@@ -67,8 +67,8 @@ class FullDisk : public BadInput {
     fs::last_write_time(path("src"), whole_second);
   }
 
-  // Runs `prepare` and `command` on a disk with room, then on smaller ones, where `command` cannot
-  // but fail. Calls `check` with the files from before, by their sizes, after each failure.
+  // Runs `prepare` and `command` on a disk with room, then on smaller ones, where `command` must
+  // fail. After each failure calls `check` with the earlier files, by their sizes.
   template <typename Check>
   void expect_failures(const std::vector<std::string>& prepare,
                        const std::vector<std::string>& command, Check&& check) const {
@@ -118,8 +118,8 @@ class FullDisk : public BadInput {
   }
 
  private:
-  // No two files are equal: what is stored already takes no room. There is no rounding of times to
-  // warn of.
+  // No two files are equal, since stored data takes no room again. No time is rounded, which would
+  // cause a warning.
   void write_source(const std::string& name, std::size_t size) const {
     write("src/" + name, name + std::string(size, 'x'));
     fs::last_write_time(path("src/" + name), whole_second);
@@ -370,7 +370,7 @@ TEST_F(BadInput, AHundredThousandLevelsEnd) {
   forged.write(directory(), forged.directory_chain(100'000, 1));
   EXPECT_NE(fail({"du", "forged.cim"}), "");
   EXPECT_NE(fail({"extract", "forged.cim", "out"}), "");
-  // Paths below may be too long for the destructor.
+  // The paths below may be too long for the destructor.
   EXPECT_EQ(std::system(("rm -rf " + path("out")).c_str()), 0);
 }
 

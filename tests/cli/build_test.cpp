@@ -37,7 +37,7 @@ TEST_F(Build, CreateRefusesAnExistingImageUnlessForced) {
   EXPECT_EQ(all_contents(), before);
   succeed({"create", "--force", "app.cim", "src"});
   EXPECT_EQ(succeed({"ls", "app.cim"}), "new\n");
-  // What the old image consisted of is gone with it.
+  // The old image's files are gone.
   EXPECT_NE(before, all_contents());
   for (const std::string& name : files())
     EXPECT_EQ(before.find(name + "\n") == std::string::npos, name != "app.cim") << name;

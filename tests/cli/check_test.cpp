@@ -1,4 +1,4 @@
-// cim check: the exit status of fsck(8), and every problem told.
+// cim check: the exit status of fsck(8), and a report of every problem.
 #include <cstdlib>
 #include <fstream>
 

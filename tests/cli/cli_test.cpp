@@ -1,4 +1,4 @@
-// Runs the cim command and keeps what it says.
+// Runs the cim command and keeps its output.
 #include "cli_test.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 namespace fs = boost::filesystem;
 
 constexpr uid_t nobody = 65534;
-constexpr unsigned max_seconds = 100;  // of one command, for none to hang
+constexpr unsigned max_seconds = 100;  // for one command, so that none hangs
 
 // An unnamed file that collects the output of a program.
 FileDescriptor output_file() {
@@ -42,7 +42,7 @@ Result run(const std::vector<std::string>& arguments, const std::string& directo
            std::optional<uid_t> user) {
   const char* program_path = std::getenv("CIM");
   if (program_path == nullptr) throw std::runtime_error("CIM does not name the program");
-  // Opened here, since another user may not be able to reach it.
+  // Opened here, since another user may not be able to reach the program.
   const FileDescriptor program(open(program_path, O_PATH | O_CLOEXEC));
   const FileDescriptor out = output_file();
   const FileDescriptor err = output_file();
@@ -67,7 +67,7 @@ Result run(const std::vector<std::string>& arguments, const std::string& directo
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(out), contents(err)};
 }
 
-// Takes out the warning that create and add give of the times on nearly every file system.
+// Removes the warning about times that create and add give on nearly every file system.
 std::string without_rounded_times(const std::string& err) {
   std::string rest;
   std::istringstream lines(err);
@@ -82,7 +82,7 @@ std::string without_rounded_times(const std::string& err) {
 
 }  // namespace
 
-// Other users are to get at the test's files, see cim_as_nobody().
+// Lets other users access the test's files, see cim_as_nobody().
 CliTest::CliTest() { fs::permissions(directory(), fs::perms(0777)); }
 
 Result CliTest::cim(const std::vector<std::string>& arguments) const {

@@ -1,4 +1,4 @@
-// Runs the cim command and keeps what it says.
+// Runs the cim command and keeps its output.
 #pragma once
 
 #include <cstdlib>
@@ -45,14 +45,14 @@ class CliTest : public testing::Test {
  protected:
   CliTest();
 
-  // Runs cim, the program that the environment variable CIM names, in directory().
+  // Runs cim, the program named by the environment variable CIM, in directory().
   Result cim(const std::vector<std::string>& arguments) const;
 
   // The same without the rights of root.
   Result cim_as_nobody(const std::vector<std::string>& arguments) const;
 
-  // Runs cim and expects it to succeed in silence on standard error, but for the warning of rounded
-  // times that almost every source gives. Returns what it printed.
+  // Runs cim and expects success, with nothing on standard error except the warning about rounded
+  // times that almost every source gives. Returns its output.
   std::string succeed(const std::vector<std::string>& arguments) const;
 
   // Runs cim and expects exit status 1, nothing printed and one line on standard error. Returns
@@ -64,16 +64,16 @@ class CliTest : public testing::Test {
   void write(const std::string& name, const std::string& content) const;
   std::string read(const std::string& name) const;
 
-  // Creates app.cim of a small and a large file: `small` of one byte, `large` of 100,000.
+  // Creates app.cim from two files: `small` of one byte, `large` of 100,000.
   void create_sample() const;
 
   // The path of the region file of `image` whose type `cim info` calls `type`.
   std::string region(const std::string& type, const std::string& image = "app.cim") const;
 
-  // The names of the files in directory(), directories left out.
+  // The names of the files in directory(), without directories.
   std::set<std::string> files() const;
 
-  // The contents of all of those, one after the other.
+  // The contents of all these files, concatenated.
   std::string all_contents() const;
 
  private:

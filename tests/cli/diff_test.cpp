@@ -21,7 +21,7 @@ class Diff : public CliTest {
     chmod(path("src/changed").c_str(), 0600);
     fs::remove(path("src/removed"));
     write("src/dir\n/added", "");
-    // Later, for sure, than before.
+    // Certainly later than before.
     fs::last_write_time(path("src/changed"), 2000000000);
     fs::last_write_time(path("src"), 2000000000);
     succeed({"create", "new.cim", "src"});

@@ -1,4 +1,4 @@
-// Windows executables: stored as Windows stores them, told of, and the same again.
+// Windows executables: stored as Windows stores them, reported, and unchanged when read back.
 #include <boost/filesystem.hpp>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -86,7 +86,7 @@ TEST_F(Executables, EqualOnesAreCountedOnce) {
   EXPECT_EQ(usage[0]["stored"], executable_.size() + 10);
 }
 
-// As a linker makes one, with a certificate's worth of bytes behind it.
+// As made by a linker, with as many bytes appended as a certificate has.
 TEST_F(Executables, OfALinkerComeBackAsTheyWere) {
   write("a.s",
         ".globl start\n.text\nstart: ret\n.fill 70000,1,3\n.data\n.fill 3000,1,7\n"

@@ -67,7 +67,7 @@ TEST_F(ExtractCommand, CountsWhatItMayNotMakeAndGoesOn) {
   EXPECT_EQ(read("out/other"), "x");
 }
 
-// Whoever extracts must find the way up out of directories that nobody may search.
+// Extraction must find the way up out of directories that nobody may search.
 TEST_F(ExtractCommand, ExtractsDeepTreesOfDirectoriesWithoutPermissions) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can read these";
   std::string deepest = "src";
@@ -83,7 +83,8 @@ TEST_F(ExtractCommand, ExtractsDeepTreesOfDirectoriesWithoutPermissions) {
   EXPECT_EQ(read("out" + deepest.substr(3) + "/file"), "x");
 }
 
-// What memory sticks have: no case, no links, no owners, no attributes, and names as on Windows.
+// A file system like those of memory sticks: no case, links, owners or attributes, and Windows'
+// names.
 class ExfatDisk {
  public:
   ExfatDisk(const std::string& disk, std::string directory) : directory_(std::move(directory)) {
@@ -102,7 +103,7 @@ class ExfatDisk {
   bool mounted() const { return mounted_; }
 
  private:
-  // In silence.
+  // Runs a command silently.
   static bool runs(const std::vector<std::string>& command) {
     std::vector<std::string> quiet = {"sh", "-c", "exec \"$@\" >/dev/null", "sh"};
     quiet.insert(quiet.end(), command.begin(), command.end());
@@ -124,7 +125,7 @@ TEST_F(ExtractCommand, TellsWhatASimpleFileSystemDoesNotTakeAndGoesOn) {
   succeed({"create", "app.cim", "src"});
   const ExfatDisk disk(path("disk"), path("out"));
   if (!disk.mounted()) GTEST_SKIP() << "exFAT cannot be mounted";
-  // What is extracted over itself has the same to be told of.
+  // A second extraction over the first gives the same messages.
   for (int round = 0; round < 2; ++round) {
     const Result result = cim({"extract", "app.cim", "out"});
     EXPECT_EQ(result.status, 1);

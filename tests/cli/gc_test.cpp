@@ -1,4 +1,4 @@
-// cim gc: removes what no image needs, and nothing else.
+// cim gc: removes files that no image needs, and nothing else.
 #include <sstream>
 
 #include <boost/filesystem.hpp>
@@ -21,7 +21,7 @@ class GcCommand : public CliTest {
  protected:
   GcCommand() { create_sample(); }
 
-  // Makes an image, removes its filesystem file and returns the files that it leaves.
+  // Makes an image, removes its filesystem file and returns the files left over.
   Names make_garbage() const {
     const Names before = files();
     write("other/file", std::string(50000, 'y'));

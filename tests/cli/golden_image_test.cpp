@@ -1,4 +1,4 @@
-// What cim makes of known trees and archives, byte by byte: whoever runs it, and wherever.
+// The images that cim makes from known trees and archives, byte by byte, for any user and anywhere.
 #include "support/golden_image.h"
 
 #include <array>
@@ -25,14 +25,14 @@ namespace fs = boost::filesystem;
 constexpr time_t some_time = 981173106;  // 2001-02-03 04:05:06 UTC
 constexpr uid_t nobody = 65534;
 
-// Does not repeat within a few MiB.
+// Content that does not repeat within a few MiB.
 std::string known_content(std::size_t size) {
   std::string content(size, '\0');
   for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<char>(i * i / 7919 + i);
   return content;
 }
 
-// One processor, another time zone, language and mask, while it lives.
+// Sets one processor, another time zone, language and mask while it lives.
 class OddEnvironment {
  public:
   OddEnvironment() {
@@ -93,7 +93,7 @@ class GoldenImage : public CliTest, public testing::WithParamInterface<Circumsta
     set_mode(name, mode);
   }
 
-  // A file of `size` bytes with one at `position`.
+  // Makes a file of `size` bytes whose only data is a byte at `position`.
   void make_sparse(const std::string& name, off_t size, off_t position) const {
     write(name, "");
     fs::resize_file(path(name), static_cast<std::uintmax_t>(size));
@@ -102,8 +102,8 @@ class GoldenImage : public CliTest, public testing::WithParamInterface<Circumsta
     set_mode(name, 0644);
   }
 
-  // Ends the making of a tree. Returns whether its files have nothing else that an image keeps: on
-  // some systems all have a label.
+  // Completes a tree. Returns whether its files have no other metadata that an image keeps: on some
+  // systems every file has a label.
   bool finish_tree(const std::string& tree) const {
     const std::array<timespec, 2> times = {timespec{some_time, 0}, timespec{some_time, 0}};
     std::vector<std::string> paths = {path(tree)};
@@ -224,7 +224,7 @@ TEST_P(GoldenImage, OfATreeAndItsForks) {
       });
 }
 
-// An archive with what only root can make in a tree, or not every file system holds.
+// An archive of things that only root can put in a tree, or that not every file system holds.
 class KnownArchive {
  public:
   explicit KnownArchive(const std::string& path) : writer_(archive_write_new()) {
@@ -238,7 +238,7 @@ class KnownArchive {
     archive_write_free(writer_);
   }
 
-  // Adds a member; `describe`, given its archive_entry, says what else it has.
+  // Adds a member; `describe` sets further fields of its archive_entry.
   template <typename Describe>
   void add(const char* name, mode_t mode, const std::string& content, Describe&& describe) {
     archive_entry* const entry = archive_entry_new();

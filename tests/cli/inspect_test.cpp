@@ -19,7 +19,7 @@ using Json = nlohmann::json;
 
 class Inspect : public CliTest {
  protected:
-  // An image of one file that is known in every respect, a directory and a link.
+  // Makes an image of a directory, a link, and one file with every property known.
   void create_image() const {
     write("src/d/file", "12345");
     fs::create_symlink("d/file", path("src/link"));

@@ -32,7 +32,7 @@ class LinkedImage : public CliTest {
     return names;
   }
 
-  // Nothing but the link may ever be where it is.
+  // Only the link may ever be in its directory.
   void expect_only_link() const {
     EXPECT_EQ(names_in(path("links")), std::set<std::string>{"link.cim"});
     EXPECT_TRUE(fs::is_symlink(path(link)));

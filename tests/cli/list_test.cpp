@@ -34,7 +34,7 @@ class List : public CliTest {
  protected:
   List() { setenv("TZ", "UTC", 1); }
 
-  // An image of one file that is known in every respect, a directory and a link.
+  // Makes an image of a directory, a link, and one file with every property known.
   void create_image() const {
     write("src/d/file", "12345");
     fs::create_symlink("d/file", path("src/link"));
@@ -67,7 +67,7 @@ TEST_F(List, RecursivePutsEachDirectoryUnderItsHeading) {
 }
 
 TEST_F(List, SortsByTheBytesOfNames) {
-  // In an image `:` is U+F03A, and a byte that is not UTF-8 a surrogate.
+  // In an image `:` is U+F03A, and a byte that is not UTF-8 is a surrogate.
   for (const char* name : {"a:", "ab", "B", "\xFF", "\U0001F600"}) {
     write("src/" + std::string(name), "");
   }

@@ -1,4 +1,4 @@
-// What cim does when what it has mapped of an image goes away under it.
+// What cim does when mapped parts of an image vanish.
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -29,14 +29,15 @@ class MappingFault : public CliTest {
     return "";
   }
 
-  // cim with `arguments` at the other end of a pipe; pclose() waits for it.
+  // Starts cim with `arguments` at the other end of a pipe; pclose() waits for it.
   FILE* start(const std::string& arguments, const char* mode) const {
     const std::string command =
         fmt::format("cd {} && exec {} {} 2>messages", directory(), std::getenv("CIM"), arguments);
     return popen(command.c_str(), mode);
   }
 
-  // That cim, which ended with `status`, failed with a line that says `file` cannot be read.
+  // Expects that cim, which ended with `status`, failed with one line that says `file` cannot be
+  // read.
   void expect_one_line(int status, const std::string& file) const {
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 1);
@@ -49,7 +50,7 @@ class MappingFault : public CliTest {
 };
 
 TEST_F(MappingFault, MetadataThatBecomesShorterMeanwhileIsOneLine) {
-  // Far more than a pipe holds, so that cim is still at work when its first byte is read.
+  // Far more than a pipe holds, so cim is still at work when its first byte is read.
   for (int i = 0; i < 2000; ++i) write(fmt::format("src/file{}", i), std::string(1000, 'x'));
   succeed({"create", "app.cim", "src"});
   const std::string metadata = metadata_region();
@@ -63,7 +64,7 @@ TEST_F(MappingFault, MetadataThatBecomesShorterMeanwhileIsOneLine) {
   expect_one_line(pclose(output), fs::path(metadata).filename().string());
 }
 
-// The ids are looked up when the end of the archive comes.
+// The ids are looked up at the end of the archive.
 TEST_F(MappingFault, ObjectIdsOfABaseThatBecomeShorterMeanwhileAreOneLine) {
   write("src/file", std::string(1 << 20, 'x'));
   succeed({"create", "app.cim", "src"});
@@ -71,7 +72,7 @@ TEST_F(MappingFault, ObjectIdsOfABaseThatBecomeShorterMeanwhileAreOneLine) {
   const std::set<std::string> before = files();
   FILE* input = start("create fork.cim --from app.cim --tar -", "we");
   ASSERT_NE(input, nullptr);
-  // Far more than a pipe holds, so that cim is at work when all has been written.
+  // Far more than a pipe holds, so cim is at work by the time all is written.
   const std::size_t half = archive.size() / 2;
   EXPECT_EQ(std::fwrite(archive.data(), 1, half, input), half);
   EXPECT_EQ(std::fflush(input), 0);

@@ -19,12 +19,12 @@ namespace {
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-// One that says less than any that cim makes: it has no DACL at all.
+// A descriptor that says less than any of cim's: it has no DACL at all.
 constexpr std::array<std::uint8_t, 20> own_descriptor = {0x01, 0x00, 0x00, 0x80};
 
 class SecurityDescriptors : public CliTest {
  protected:
-  // Of a new image at app.cim: `d` and `d/own` with descriptors of their own, `d/none` without.
+  // Makes app.cim: `d` and its `own` and `kept` with descriptors of their own, `d/none` without.
   void create_base() const {
     Writer::Options options;
     options.directory = directory();
@@ -38,7 +38,7 @@ class SecurityDescriptors : public CliTest {
     writer.commit();
   }
 
-  // What each file of app.cim has, the root directory as ".": "open", "own" or "none".
+  // The descriptor of each file of app.cim, the root directory as ".": "open", "own" or "none".
   std::map<std::string, std::string> descriptors() const {
     const Image image(path("app.cim"));
     std::map<std::string, std::string> found;
@@ -46,7 +46,7 @@ class SecurityDescriptors : public CliTest {
     return found;
   }
 
-  // How many objects those of app.cim are.
+  // The number of different descriptors stored in app.cim.
   std::size_t stored_descriptors() const {
     const Image image(path("app.cim"));
     std::set<std::uint64_t> offsets;
@@ -93,7 +93,7 @@ TEST_F(SecurityDescriptors, CreateGivesTheRootOfAnEmptyImageOne) {
   EXPECT_THAT(descriptors(), UnorderedElementsAre(Pair(".", "open")));
 }
 
-// An archive need not say anything of the directories that its members are in.
+// An archive need not contain the directories that its members are in.
 TEST_F(SecurityDescriptors, CreateFromAnArchiveGivesAllFilesOne) {
   write("src/d/file", "");
   ASSERT_EQ(std::system(("tar -C " + path("src") + " -cf " + path("src.tar") + " d/file").c_str()),

@@ -22,7 +22,7 @@ class SourceOptions : public CliTest {
                                       : text.substr(start, text.find('\n', start) - start);
   }
 
-  // Expects exit status 2 and a message with `text` in it; nothing is made.
+  // Expects exit status 2, a message that contains `text`, and no files.
   void refuse(const std::vector<std::string>& arguments, const std::string& text) const {
     const Result result = cim(arguments);
     EXPECT_EQ(result.status, 2);

@@ -1,4 +1,4 @@
-// Programs that are started without standard streams, or with some that cannot be written.
+// Programs started without standard streams, or with some that cannot be written.
 #include <array>
 #include <cstdlib>
 
@@ -25,7 +25,7 @@ class Programs : public CliTest {
     for (const char* name : {"cim", "fsck.cimfs"}) link("$CIM", name);
     for (const char* name : {"cimfs", "mount.cimfs"}) link("$(command -v cimfs)", name);
     fs::create_directory(path("mnt"));
-    // What an image cannot hold of it is worth a warning.
+    // An image cannot hold this file's time exactly, which causes a warning.
     write("src/file", "content");
     const std::array<timespec, 2> odd_times = {timespec{1, 50}, timespec{1, 50}};
     utimensat(AT_FDCWD, path("src/file").c_str(), odd_times.data(), 0);
@@ -39,7 +39,7 @@ class Programs : public CliTest {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  // Makes app.cim of src, makes it anew and adds to it, each by `run`, which returns an exit
+  // Makes app.cim from src, makes it again and adds to it, each by `run`, which returns an exit
   // status.
   template <typename Run>
   void expect_to_build(const Run& run) const {
@@ -65,7 +65,7 @@ class Programs : public CliTest {
 
 bool can_mount() { return geteuid() == 0 && fs::exists("/dev/fuse"); }
 
-// The parameter has a bit for each descriptor that is closed.
+// The parameter has a bit for each closed descriptor.
 class ClosedStreams : public Programs, public testing::WithParamInterface<int> {
  protected:
   static bool is_closed(int fd) { return (GetParam() >> fd & 1) != 0; }
@@ -114,7 +114,7 @@ TEST_P(ClosedStreams, DoNotKeepImagesFromBeingMounted) {
 
 INSTANTIATE_TEST_SUITE_P(, ClosedStreams, testing::Range(1, 8));
 
-// Where messages get lost.
+// Places where messages get lost.
 struct Loss {
   const char* name;
   const char* redirection;  // a `#` stands for the descriptor of a pipe that nobody reads

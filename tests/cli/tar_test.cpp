@@ -13,8 +13,8 @@ namespace fs = boost::filesystem;
 
 class TarCommands : public CliTest {
  protected:
-  // The exit status of a shell command in directory(), where $CIM is the program. That of a
-  // pipeline is the one of the command in it that failed.
+  // The exit status of a shell command in directory(), where $CIM is the program. A pipeline has
+  // the status of the command in it that failed.
   int shell(const std::string& command) const {
     const std::string line =
         "cd '" + directory() + "' && bash -c 'set -o pipefail; " + command + "' 2>errors";

@@ -6,7 +6,7 @@ namespace {
 
 class Usage : public CliTest {
  protected:
-  // Expects exit status 2, nothing printed, a complaint and where to find help.
+  // Expects exit status 2, no output, and a message that says where to find help.
   std::string refuse(const std::vector<std::string>& arguments) const {
     const Result result = cim(arguments);
     EXPECT_EQ(result.status, 2);
