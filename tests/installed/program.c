@@ -1,6 +1,6 @@
 /*
- * A program in C: builds an image in a directory, opens it again, and, if it is told to, mounts it
- * and reads it there.
+ * A program in C: builds an image in a directory, opens it again and, with `mount`, mounts it and
+ * reads it there.
  *
  *   program DIRECTORY [mount]
  */

@@ -1,5 +1,5 @@
-// A program in C++: reads the image c.cim in a directory, which program.c has made, builds another,
-// and is told what went wrong.
+// A program in C++: reads the image c.cim that program.c has made in a directory, builds another,
+// and checks the errors that it gets.
 //
 //   program DIRECTORY
 #include <cerrno>
@@ -29,7 +29,7 @@ std::string content(const cim::Image& image, const cim::Stream& stream) {
   return text;
 }
 
-// Adds what is below `directory`, by path: directories with "(directory)".
+// Adds everything below `directory`, by path; directories have the text "(directory)".
 void walk(const cim::Image& image, const cim::File& directory, const std::string& path,
           Contents& found) {
   const cim::Directory entries = image.entries(directory);

@@ -15,7 +15,7 @@ using Counter = std::atomic<long>;
 Counter own_counter = 0;
 Counter* allocations_left = &own_counter;  // until one fails, if more than 0
 
-// For programs that this is loaded into by LD_PRELOAD.
+// For programs that load this by LD_PRELOAD.
 __attribute__((constructor)) void use_counter_of_environment() {
   const char* const path = std::getenv("FAILING_ALLOCATIONS");
   if (path == nullptr) return;

@@ -1,12 +1,12 @@
-// Memory that runs out. As a shared object for LD_PRELOAD, it counts in the file that the
-// environment variable FAILING_ALLOCATIONS names: a long, the number of the allocation to fail,
-// which becomes 0, or less, when it has.
+// Makes memory run out. As a shared object for LD_PRELOAD, it counts in the file named by the
+// environment variable FAILING_ALLOCATIONS: a long, the number of the allocation that fails, which
+// becomes 0 or less once it has.
 #pragma once
 
 namespace cim::test {
 
-// While it exists, one allocation of the process by operator new fails: the `number`th from now on,
-// counted from 1 over all threads. One exists at a time.
+// While it lives, one allocation by operator new fails: the `number`th from now on, counted from 1
+// over all threads of the process. Only one may exist at a time.
 class FailingAllocation {
  public:
   explicit FailingAllocation(long number);
@@ -14,7 +14,7 @@ class FailingAllocation {
   FailingAllocation& operator=(const FailingAllocation&) = delete;
   ~FailingAllocation();
 
-  // Whether there have been so many.
+  // Whether the allocation has failed.
   static bool has_failed();
 };
 

@@ -1,4 +1,4 @@
-// What the library does when an allocation fails: each in turn.
+// The library's behaviour when an allocation fails: each allocation in turn.
 #include <array>
 #include <set>
 #include <string>
@@ -18,12 +18,12 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-// The second is not one of those that are kept in memory.
+// The second is too large for those that are kept in memory.
 const std::array<std::u16string, 3> names = {u"d\\a", u"d\\b", u"d\\c"};
 const std::array<std::string, names.size()> contents = {
     std::string(100, 'a'), std::string(20000, 'b'), std::string(100, 'c')};
 
-// What of an image was made without an error.
+// The parts of an image that were made without an error.
 struct Made {
   bool directory = false;
   std::array<bool, names.size()> files = {};
@@ -63,8 +63,8 @@ bool make_directory(CIMFS_IMAGE_HANDLE image) {
   return true;
 }
 
-// Makes an image as a program does that takes no error for its end, on top of `base.cim`, which has
-// a file `old`.
+// Makes an image on top of `base.cim`, which has a file `old`, like a program that goes on after
+// errors.
 Made make_image(const std::u16string& directory, PCWSTR base) {
   Made made;
   CIMFS_IMAGE_HANDLE image = nullptr;
@@ -79,8 +79,8 @@ Made make_image(const std::u16string& directory, PCWSTR base) {
   return made;
 }
 
-// Calls `action` again and again, while another allocation fails each time, until none does; and
-// `check` each time afterwards.
+// Calls `action` repeatedly, each time with a later allocation failing, until none fails. Calls
+// `check` after each.
 template <typename Action, typename Check>
 void with_each_allocation_failing(Action&& action, Check&& check) {
   bool failed = true;
@@ -141,7 +141,7 @@ class Memory : public testing::Test {
   std::set<std::string> base_files_;
 };
 
-// A program that goes on after an error.
+// A program that continues after an error.
 TEST_F(Memory, ThatRunsOutLosesNothingThatWasCommitted) {
   const std::string path = directory();
   const std::u16string path16(path.begin(), path.end());
@@ -178,7 +178,7 @@ TEST_F(Memory, ThatRunsOutIsGivenAsTheReason) {
   });
 }
 
-// The streams are closed by their destructors, also while an exception is on its way.
+// The streams are closed by their destructors, even during an exception.
 TEST_F(Memory, ThatRunsOutLeavesTheOldImageOrTheNewOne) {
   const Writer::Options options = {
       .directory = directory(), .existing = {}, .name = "base.cim", .replace = true};

@@ -1,4 +1,4 @@
-"""What the tests of commits share: trees, and commands that write images of them."""
+"""Code that the tests of commits share: trees, and commands that make images of them."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CIM = ROOT / "build/src/cli/cim"
 
-# Run in a directory beside the trees. They change app.cim of "old", or make a fork of it.
+# Run in a directory beside the trees. They change app.cim, made from "old", or make a fork of it.
 COMMANDS = {
     "create --force": ["create", "--force", "app.cim", "../new"],
     "add": ["add", "app.cim", "../new", "added"],
