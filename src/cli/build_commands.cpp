@@ -268,7 +268,7 @@ void link(const LinkOptions& options) {
 
 void add_create(CLI::App& app) {
   CLI::App* command =
-      app.add_subcommand("create", "Make an image from a directory or archive, or a fork");
+      app.add_subcommand("create", "Make an image of a directory or archive, or a fork");
   const auto options = std::make_shared<CreateOptions>();
   add_image_argument(*command, options->image);
   CLI::Option* source = command->add_option("SOURCE_DIR", options->source,
@@ -310,8 +310,7 @@ void add_add(CLI::App& app) {
 }
 
 void add_rm(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("rm", "Remove files, and directories with everything below them");
+  CLI::App* command = app.add_subcommand("rm", "Remove files, and directories with their contents");
   const auto options = std::make_shared<RemoveOptions>();
   add_image_argument(*command, options->image);
   command->add_option("PATH", options->paths, "What to remove")->required();

@@ -112,8 +112,8 @@ void add_check_command(CLI::App& app, ExitStatus& exit) {
   command->add_flag("--data", options->data, "Also compare the digests of all data");
   add_json_flag(*command, options->json);
   command->footer(
-      "Exit status, as in fsck(8): 0 no errors, 4 errors, 8 the image could not be read,\n"
-      "16 wrong usage. Warnings are not errors.");
+      "Exit status, as in fsck(8): 0 no errors, 4 errors, 8 the image could not be\n"
+      "read, 16 wrong usage. Warnings are not errors.");
   command->preparse_callback([&exit](std::size_t) {
     exit.failure = exit_operational;
     exit.usage = exit_usage;

@@ -91,9 +91,10 @@ void add_collect_command(CLI::App& app) {
   add_json_flag(*command, options->json);
   command->footer(
       "Removes region and object id files that no image in DIR refers to, and files\n"
-      "left there by killed writers, and prints their names. Removes nothing if an image\n"
-      "in DIR cannot be read, or one is being written. Symbolic links to images count;\n"
-      "images elsewhere do not. Do not run it while region files are copied to DIR.");
+      "left there by killed writers, and prints their names. Removes nothing if an\n"
+      "image in DIR cannot be read, or one is being written. Symbolic links to images\n"
+      "count; images elsewhere do not. Do not run it while region files are copied to\n"
+      "DIR.");
   set_action(*command, options->directory, [options] { collect(*options); });
 }
 

@@ -115,7 +115,7 @@ void add_diff_command(CLI::App& app, ExitStatus& exit) {
   command->add_option("NEW", options->new_tree, "An image or a directory")->required();
   add_json_flag(*command, options->json);
   command->footer(
-      "Prints a line for each path: 'added PATH', 'removed PATH' or 'changed WHAT PATH',\n"
+      "Prints one line per path: 'added PATH', 'removed PATH' or 'changed WHAT PATH',\n"
       "WHAT being a list of type, content, target (of a symbolic link), device, mode,\n"
       "owner, time (of modification, to 100 ns), xattrs and links (which paths are hard\n"
       "links to one file), separated by commas. Exit status: 0 if there is no\n"
