@@ -373,20 +373,14 @@ void FileSystem::reply_read(fuse_req_t request, const Stream& stream, std::size_
   // The kernel takes a reply that is shorter than it asked for as the end of the file.
   const std::uint64_t rest = stream.length - std::min(position, stream.length);
   const std::uint64_t length = std::min<std::uint64_t>(size, rest);
-  if (length >= splice_threshold) {
-    SplicedReply reply;
-    if (reply.find(image_, stream, position, length)) {
-      RequestLoop::let_others_watch();
-      read_around_.prepare_next(reply.last_extent(), rest - length);
-      expect_data(length, image_.path());
-      reply.send(request);
-      return;
-    }
-  }
-  if (stream.length > ReadAround::max_small_file ||
-      read_around_.prepare(image_, stream, position, length)) {
+  SplicedReply spliced;
+  if (length >= splice_threshold && spliced.find(image_, stream, position, length)) {
     RequestLoop::let_others_watch();
+    read_around_.prepare_next(spliced.last_extent(), rest - length);
+    spliced.send(request, image_);
+    return;
   }
+  if (read_around_.prepare(image_, stream, position, length)) RequestLoop::let_others_watch();
   const std::span<char> buffer = reply_buffer(length);
   const std::size_t read = image_.read(stream, position, std::as_writable_bytes(buffer));
   fuse_reply_buf(request, buffer.data(), read);

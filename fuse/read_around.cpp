@@ -63,6 +63,7 @@ bool ReadAround::ask_around(int fd, std::uint64_t small_block) noexcept {
 
 bool ReadAround::prepare(const Image& image, const Stream& stream, std::uint64_t position,
                          std::uint64_t length) {
+  if (stream.length > max_small_file) return true;
   bool has_asked = false;
   for (int parts = 0; parts < max_parts && length > 0; ++parts) {
     const Extent part = image.extent(stream, position, length);

@@ -4,6 +4,8 @@
 
 #include <linux/fuse.h>
 
+#include "checked_answers.h"
+
 namespace cim {
 namespace {
 
@@ -30,16 +32,17 @@ bool SplicedReply::find(const Image& image, const Stream& stream, std::uint64_t 
   static_assert(sizeof(pieces_) == sizeof(fuse_bufvec) + sizeof(pieces_.others),
                 "the pieces follow each other");
   const std::size_t most = most_pieces(length);
+  pieces_.vector = {};
   std::size_t count = 0;
   while (length > 0) {
     if (count == most) return false;
     last_extent_ = image.extent(stream, position, length);
     if (last_extent_.fd < 0) return false;
     fuse_buf& piece = count == 0 ? pieces_.vector.buf[0] : pieces_.others[count - 1];
-    piece.size = last_extent_.length;
-    piece.flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
-    piece.fd = last_extent_.fd;
-    piece.pos = static_cast<off_t>(last_extent_.position);
+    piece = {.size = last_extent_.length,
+             .flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK),
+             .fd = last_extent_.fd,
+             .pos = static_cast<off_t>(last_extent_.position)};
     ++count;
     position += last_extent_.length;
     length -= last_extent_.length;
@@ -48,7 +51,8 @@ bool SplicedReply::find(const Image& image, const Stream& stream, std::uint64_t 
   return true;
 }
 
-void SplicedReply::send(fuse_req_t request) noexcept {
+void SplicedReply::send(fuse_req_t request, const Image& image) noexcept {
+  expect_data(fuse_buf_size(&pieces_.vector), image.path());
   fuse_reply_data(request, &pieces_.vector, FUSE_BUF_SPLICE_MOVE);
 }
 

@@ -26,7 +26,8 @@ class SplicedReply {
   // The extent of the last bytes.
   const Extent& last_extent() const noexcept { return last_extent_; }
 
-  void send(fuse_req_t request) noexcept;
+  // Sends what find() has found in `image`. Becomes EIO if it is not all there any more.
+  void send(fuse_req_t request, const Image& image) noexcept;
 
  private:
   static constexpr std::size_t max_pieces = 16;
@@ -36,7 +37,7 @@ class SplicedReply {
   struct {
     fuse_bufvec vector;  // has the first piece
     std::array<fuse_buf, max_pieces - 1> others;
-  } pieces_ = {};
+  } pieces_;  // only what find() has found is set: most reads are too short for it
   Extent last_extent_;
 };
 
