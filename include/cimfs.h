@@ -7,7 +7,7 @@
  *   - PCWSTR is UTF-16 in char16_t, as on Windows; Linux's wchar_t is 32 bits wide. Write u"a\\b".
  *   - A containing path is a Linux path, with `/`, and names a directory that this process sees. It
  *     and the names of images are converted to UTF-8; a lone surrogate U+DC80 to U+DCFF stands for
- * the byte 80 to FF, so that every Linux path can be given.
+ *     the byte 80 to FF, so that every Linux path can be given.
  *   - Two functions are our additions: CimGetVolumePath() tells where an image is mounted, and
  *     CimGetLastErrorMessage() why a call failed.
  *
@@ -334,10 +334,11 @@ typedef struct _CIMFS_FILE_METADATA {
  * cimImageHandle: receives the handle, NULL on failure; close it with CimCloseImage().
  *
  * E_INVALIDARG: both names NULL, a name or the path empty or not valid UTF-16, a name with a `/`,
- * or a fork whose existing image is behind a link to another directory. E_ACCESSDENIED: no
- * permission to read and write the directory or to read the existing image. ERROR_PATH_NOT_FOUND:
- * no such directory. ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is
- * missing. ERROR_FILE_EXISTS: newImageName differs from existingImageName and is taken.
+ *     or a fork whose existing image is behind a link to another directory.
+ * E_ACCESSDENIED: no permission to read and write the directory or to read the existing image.
+ * ERROR_PATH_NOT_FOUND: no such directory.
+ * ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is missing.
+ * ERROR_FILE_EXISTS: newImageName differs from existingImageName and is taken.
  * ERROR_SHARING_VIOLATION: an image handle is open for that directory.
  *
  * Microsoft: "CimCreateImage function (cimfs.h)".
@@ -370,7 +371,7 @@ CIMFS_API HRESULT CimCreateImage2(PCWSTR imageContainingPath,
  *
  * fileMetadata: see CIMFS_FILE_METADATA; the buffers are checked and copied.
  * cimStreamHandle: receives the handle, NULL on failure; close it with CimCloseStream() before
- * doing anything else with the image. A directory's handle can only be closed.
+ *     doing anything else with the image. A directory's handle can only be closed.
  *
  * E_INVALIDARG: invalid path, or malformed metadata: a negative size or one of 2^48 or more, a
  *     buffer that is NULL but has a size or the reverse, or one that does not parse.
@@ -466,8 +467,9 @@ CIMFS_API void CimCloseStream(CIMFS_STREAM_HANDLE cimStreamHandle);
  *
  * E_INVALIDARG: an invalid handle, or an image that is already committed.
  * ERROR_SHARING_VIOLATION: a stream of the image is open, or the image to replace is mounted. The
- * commit can be tried again later. After any other failure the image can only be closed; an
- * existing image is unchanged.
+ *     commit can be tried again later.
+ *
+ * After any other failure the image can only be closed; an existing image is unchanged.
  *
  * Microsoft: "CimCommitImage function (cimfs.h)".
  */

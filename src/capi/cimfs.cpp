@@ -85,8 +85,9 @@ Writer::Options writer_options(PCWSTR directory, CIM_CREATE_IMAGE_FLAGS flags, P
 // unsupported for one in the latter.
 template <typename Flags>
 void check_flags(Flags flags, Flags supported, Flags unsupported) {
-  if ((flags & ~(supported | unsupported)) != 0)
+  if ((flags & ~(supported | unsupported)) != 0) {
     throw Error(Errc::invalid_argument, "unknown flag");
+  }
   if ((flags & unsupported) != 0) throw Error(Errc::unsupported, "a flag that is not supported");
 }
 
