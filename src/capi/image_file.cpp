@@ -14,21 +14,14 @@ namespace cim::capi {
 namespace {
 
 File find_file(const Image& image, std::u16string_view path) {
-  File file = image.file(image.root());
-  const std::vector<std::u16string_view> names = split_path(path);
-  for (const std::u16string_view name : names) {
-    const bool is_last = name.data() == names.back().data();
-    const auto id = file.is_directory() ? image.find(file, name) : std::nullopt;
-    if (!id) {
-      const bool has_parent = is_last && file.is_directory();
-      throw Error(has_parent ? Errc::file_not_found : Errc::path_not_found,
-                  "no such file or directory")
-          .with_image(image.path())
-          .with_path(image_to_linux_path(path));
-    }
-    file = image.file(*id);
-  }
-  return file;
+  split_path(path);  // throws if a name is malformed
+  if (const auto id = image.resolve(path)) return image.file(*id);
+  const std::size_t end = path.rfind(u'\\');
+  const auto parent = image.resolve(path.substr(0, end == std::u16string_view::npos ? 0 : end));
+  const bool has_parent = parent && image.file(*parent).is_directory();
+  throw Error(has_parent ? Errc::file_not_found : Errc::path_not_found, "no such file or directory")
+      .with_image(image.path())
+      .with_path(image_to_linux_path(path));
 }
 
 LARGE_INTEGER large_integer(std::uint64_t value) {
