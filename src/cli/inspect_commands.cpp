@@ -11,7 +11,6 @@
 #include "cli/status_text.h"
 #include "program/standard_streams.h"
 #include "transfer/extract.h"
-#include "transfer/image_walk.h"
 
 namespace cim::cli {
 namespace {
@@ -71,36 +70,15 @@ const char* region_type_name(RegionType type) {
   return "unknown";
 }
 
-// What the tree of an image holds.
-struct Contents {
-  std::uint64_t files = 0;        // of every kind, directories included
-  std::uint64_t bytes = 0;        // of file data, holes included
-  std::uint64_t executables = 0;  // that are stored as such
-};
-
-Contents contents_of(const Image& image) {
-  using Step = transfer::ImageWalk::Step;
-  Contents contents;
-  transfer::ImageWalk walk(image, {});
-  for (Step step = walk.next(); step != Step::end; step = walk.next()) {
-    if (step == Step::leave_directory) continue;
-    ++contents.files;
-    if (step != Step::file || walk.file().reparse_tag != 0) continue;
-    contents.bytes += walk.file().stream.length;
-    if (walk.file().stream.type == StreamType::pe_image) ++contents.executables;
-  }
-  return contents;
-}
-
 Json info_json(const Image& image) {
   Json object = Json::object();
   set_text(object, "image", image.path());
   object["version"] = fmt::format("{}.{}", image.version_major(), image.version_minor());
   object["case_sensitive"] = image.case_sensitive();
-  const Contents contents = contents_of(image);
-  object["files"] = contents.files;
-  object["bytes"] = contents.bytes;
-  object["executables"] = contents.executables;
+  const transfer::ImageAmount amount = transfer::measure_image(image, {});
+  object["files"] = amount.files;
+  object["bytes"] = amount.bytes;
+  object["executables"] = amount.executables;
   object["region_sets"] = Json::array();
   for (const RegionSetInfo& set : image.region_sets()) {
     Json regions = Json::array();
@@ -117,14 +95,13 @@ Json info_json(const Image& image) {
 }
 
 std::string info_text(const Image& image) {
-  const Contents contents = contents_of(image);
-  std::string text =
-      fmt::format("image: {}\nversion: {}.{}\nnames: {}\nfiles: {}, {} bytes\n",
-                  escape_controls(image.path()), image.version_major(), image.version_minor(),
-                  image.case_sensitive() ? "case-sensitive" : "case-insensitive", contents.files,
-                  contents.bytes);
-  if (contents.executables > 0) {
-    text += fmt::format("executables: {}, stored as Windows stores them\n", contents.executables);
+  const transfer::ImageAmount amount = transfer::measure_image(image, {});
+  std::string text = fmt::format(
+      "image: {}\nversion: {}.{}\nnames: {}\nfiles: {}, {} bytes\n", escape_controls(image.path()),
+      image.version_major(), image.version_minor(),
+      image.case_sensitive() ? "case-sensitive" : "case-insensitive", amount.files, amount.bytes);
+  if (amount.executables > 0) {
+    text += fmt::format("executables: {}, stored as Windows stores them\n", amount.executables);
   }
   const std::vector<RegionSetInfo> sets = image.region_sets();
   for (const RegionSetInfo& set : sets) {

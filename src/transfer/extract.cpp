@@ -374,16 +374,16 @@ void extract(const Image& image, const std::string& destination, const ExtractOp
   Extraction(image, destination, options.streams_as_files, progress).run(walk);
 }
 
-Amount measure_image(const Image& image, const Selection& selection) {
+ImageAmount measure_image(const Image& image, const Selection& selection) {
   using Step = ImageWalk::Step;
-  Amount amount;
+  ImageAmount amount;
   ImageWalk walk(image, selection);
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory) continue;
     ++amount.files;
-    if (step == Step::file && walk.file().reparse_tag == 0) {
-      amount.bytes += walk.file().stream.length;
-    }
+    if (step != Step::file || walk.file().reparse_tag != 0) continue;
+    amount.bytes += walk.file().stream.length;
+    if (walk.file().stream.type == StreamType::pe_image) ++amount.executables;
   }
   return amount;
 }

@@ -41,7 +41,12 @@ struct ExtractOptions {
 void extract(const Image& image, const std::string& destination, const ExtractOptions& options,
              Progress& progress);
 
-// The amount of work for extract(). Throws Error as extract() does.
-Amount measure_image(const Image& image, const Selection& selection);
+// The amount of work for extract(), and what else `cim info` counts.
+struct ImageAmount : Amount {
+  std::uint64_t executables = 0;  // files that are stored as executables
+};
+
+// Walks the selected files and counts them. Throws Error as extract() does.
+ImageAmount measure_image(const Image& image, const Selection& selection);
 
 }  // namespace cim::transfer
