@@ -75,6 +75,8 @@ class Check {
   bool attempt(Action&& action);
 
   void check_header_length(int fd, std::size_t least, const std::string& path);
+  void check_header_length(const format::CommonHeader& header, std::uint64_t size,
+                           std::size_t least, const std::string& path);
   bool check_region_files(int directory_fd, const std::string& directory);
   void check_for_spare_files(const std::string& directory);
   bool check_file_tables(const Image& image);
@@ -162,8 +164,13 @@ CheckResult Check::run(bool data) {
 void Check::check_header_length(int fd, std::size_t least, const std::string& path) {
   format::CommonHeader header = {};
   read_at(fd, &header, sizeof(header), 0, path);
+  check_header_length(header, file_size(fd, path), least, path);
+}
+
+void Check::check_header_length(const format::CommonHeader& header, std::uint64_t size,
+                                std::size_t least, const std::string& path) {
   const std::uint32_t length = header.header_length;
-  if (length >= least && length <= file_size(fd, path)) return;
+  if (length >= least && length <= size) return;
   error(fmt::format("claims a header of {} bytes", length), path);
 }
 
@@ -419,8 +426,8 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
       }
       attempt([&] {
         ids.emplace(directory_fd, directory, set.id, i);
-        const FileDescriptor fd = open_regular_file(directory_fd, name, ids->path());
-        check_header_length(fd.get(), sizeof(format::ObjectIdHeader), ids->path());
+        check_header_length(ids->header(), ids->file_size(), sizeof(format::ObjectIdHeader),
+                            ids->path());
       });
     }
   }

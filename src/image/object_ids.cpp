@@ -33,7 +33,7 @@ ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const forma
   }
   const auto header = format::load<format::ObjectIdHeader>(bytes, 0, "header");
   check_common_header(header.common, format::FileType::object_id, path_);
-  version_major_ = header.common.version_major;
+  header_ = header.common;
   if (header.index != index) {
     throw Error(Errc::corrupt, fmt::format("says that it is file {}", header.index))
         .with_path(path_);

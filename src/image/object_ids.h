@@ -20,10 +20,12 @@ class ObjectIds {
             std::uint16_t index);
 
   const std::string& path() const noexcept { return path_; }
+  const format::CommonHeader& header() const noexcept { return header_; }
+  std::uint64_t file_size() const noexcept { return mapping_.bytes().size(); }
 
   // Whether the digests are those of digest.h. In version 2 ours were different, and Windows is not
   // known to have written that version.
-  bool has_known_digests() const noexcept { return version_major_ != 2; }
+  bool has_known_digests() const noexcept { return header_.version_major != 2; }
 
   std::size_t size() const noexcept { return entries_.size() / sizeof(format::ObjectIdEntry); }
 
@@ -37,7 +39,7 @@ class ObjectIds {
 
  private:
   std::string path_;
-  std::uint32_t version_major_ = 0;
+  format::CommonHeader header_ = {};
   Mapping mapping_;
   std::vector<format::ObjectIdEntry> sorted_;  // a copy, if the file's are out of order
   ByteView entries_;                           // of the mapping or the copy
