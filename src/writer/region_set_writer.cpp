@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 
 #include <cim/error.h>
 
@@ -75,13 +76,13 @@ void RegionSetWriter::finish(std::span<const format::ObjectIdEntry> metadata_obj
   for (std::uint16_t i = 0; i < regions_.size(); ++i) {
     RegionWriter& region = *regions_[i];
     region.finish();
-    region.file().sync();
     if (region.type() == RegionType::metadata) {
       write_object_ids(region.type(), metadata_objects);
     } else {
       write_object_ids(region.type(), data_objects.entries(region.region_index()));
     }
   }
+  sync();
 }
 
 // Writes the object id file of the next region.
@@ -92,9 +93,20 @@ void RegionSetWriter::write_object_ids(RegionType type,
   PendingFile& file = object_id_files_.emplace_back(directory_fd_, directory_);
   file.write_at(0, &header, sizeof(header));
   file.write_at(sizeof(header), entries.data(), entries.size_bytes());
-  file.sync();
   identity_.update(format::bytes_of(header));
   identity_.update(std::as_bytes(entries));
+}
+
+// Syncs all files at once: one commit of the file system's journal and one flush of the disk's
+// cache then do for all.
+void RegionSetWriter::sync() {
+  std::vector<std::future<void>> syncs;
+  const auto start = [&](PendingFile& file) {
+    syncs.push_back(std::async(std::launch::async, [&file] { file.sync(); }));
+  };
+  for (const auto& region : regions_) start(region->file());
+  for (PendingFile& file : object_id_files_) start(file);
+  for (std::future<void>& sync : syncs) sync.get();
 }
 
 format::RegionSet RegionSetWriter::publish() {

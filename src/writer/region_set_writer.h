@@ -44,6 +44,7 @@ class RegionSetWriter {
 
  private:
   void write_object_ids(RegionType type, std::span<const format::ObjectIdEntry> entries);
+  void sync();
   bool can_be(const format::Guid& id);
   void publish_as(const format::Guid& id);
 
