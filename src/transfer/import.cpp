@@ -16,7 +16,6 @@
 
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
-#include "image/file_io.h"
 #include "posix/linux_metadata.h"
 #include "transfer/inexact_times.h"
 #include "transfer/source_walk.h"
@@ -24,8 +23,8 @@
 namespace cim::transfer {
 namespace {
 
-// Small enough to stay in the processor's cache on the way to the writer's buffer.
-constexpr std::size_t buffer_size = 128 * 1024;
+// The limit for one copy, so that progress is shown and signals are noticed.
+constexpr off_t max_copy_size = 8 << 20;
 
 // Below this, sharing the blocks of a file takes longer than copying it.
 constexpr off_t min_shared_size = 128 * 1024;
@@ -249,13 +248,12 @@ class Import {
   off_t copy_range(int fd, off_t offset, off_t end, WriteStream& stream,
                    const std::string& source) {
     while (offset < end) {
-      const std::size_t wanted = std::min<std::size_t>(buffer_.size(), end - offset);
       const auto position = static_cast<std::uint64_t>(offset);
-      const std::size_t length = read_at(fd, buffer_.data(), wanted, position, source);
-      if (length == 0) break;
-      stream.write_at(position, ByteView(buffer_).first(length));
+      const auto wanted = static_cast<std::uint64_t>(std::min(end - offset, max_copy_size));
+      const std::uint64_t length = stream.copy_from(fd, position, wanted, source);
       progress_.advance({.bytes = length});
       offset += static_cast<off_t>(length);
+      if (length < wanted) break;
     }
     return offset;
   }
@@ -268,7 +266,6 @@ class Import {
   bool can_share_ = true;
   std::uint64_t incomplete_ = 0;
   std::map<FileKey, std::u16string> linked_files_;  // files with several names -> first copy
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(buffer_size);
 };
 
 void add_file(std::set<FileKey>& files, const std::string& path) {

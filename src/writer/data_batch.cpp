@@ -3,23 +3,22 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/bytes.h"
 #include "image/internals.h"
 
 namespace cim {
 
 void DataBatch::begin_whole(std::size_t size, DataPlacement placement) {
   steps_.push_back(
-      {.kind = Step::Kind::whole, .start = bytes_.size(), .length = size, .placement = placement});
+      {.kind = Step::Kind::whole, .start = used_, .length = size, .placement = placement});
 }
 
-void DataBatch::write_whole(std::uint64_t offset, ByteView data) {
-  Step& step = steps_.back();
-  fill_with_zeros(step, offset);
-  const std::size_t position = step.start + offset;
-  const ByteView again = data.first(std::min(data.size(), bytes_.size() - position));
-  std::ranges::copy(again, bytes_.begin() + static_cast<std::ptrdiff_t>(position));
-  format::append(bytes_, data.subspan(again.size()));
+std::span<std::byte> DataBatch::begin_write_whole(std::uint64_t offset, std::size_t length) {
+  fill_with_zeros(steps_.back(), offset);
+  return bytes_at(steps_.back().start + offset, length);
+}
+
+void DataBatch::end_write_whole(std::uint64_t offset, std::size_t length) {
+  used_ = std::max(used_, steps_.back().start + offset + length);
 }
 
 void DataBatch::end_whole(format::Stream& target) {
@@ -29,7 +28,7 @@ void DataBatch::end_whole(format::Stream& target) {
 }
 
 bool DataBatch::take_back_whole() {
-  if (bytes_.size() > steps_.back().start) return false;
+  if (used_ > steps_.back().start) return false;
   steps_.pop_back();
   return true;
 }
@@ -37,29 +36,36 @@ bool DataBatch::take_back_whole() {
 // Brings the stream to at least `length` bytes.
 void DataBatch::fill_with_zeros(Step& whole, std::size_t length) {
   const std::size_t end = whole.start + length;
-  if (end <= bytes_.size()) return;
-  whole.has_holes = whole.has_holes || end - bytes_.size() >= format::page_size;
-  bytes_.resize(end);
+  if (end <= used_) return;
+  whole.has_holes = whole.has_holes || end - used_ >= format::page_size;
+  std::ranges::fill(bytes_at(used_, end - used_), std::byte{0});
+  used_ = end;
 }
 
 void DataBatch::begin_large(std::uint64_t size) {
   steps_.push_back({.kind = Step::Kind::begin, .position = size});
 }
 
-void DataBatch::write_large(std::uint64_t offset, ByteView data) {
-  steps_.push_back({.kind = Step::Kind::write,
-                    .position = offset,
-                    .start = bytes_.size(),
-                    .length = data.size()});
-  format::append(bytes_, data);
+std::span<std::byte> DataBatch::begin_write_large(std::size_t length) {
+  return bytes_at(used_, length);
+}
+
+void DataBatch::end_write_large(std::uint64_t offset, std::size_t length) {
+  steps_.push_back(
+      {.kind = Step::Kind::write, .position = offset, .start = used_, .length = length});
+  used_ += length;
 }
 
 void DataBatch::end_large(format::Stream& target) {
   steps_.push_back({.kind = Step::Kind::end, .target = &target});
 }
 
+std::span<std::byte> DataBatch::bytes_at(std::size_t position, std::size_t length) noexcept {
+  return {bytes_.get() + position, length};
+}
+
 ByteView DataBatch::data_of(const Step& step) const {
-  return ByteView(bytes_).subspan(step.start, step.length);
+  return {bytes_.get() + step.start, step.length};
 }
 
 void DataBatch::digest() {
@@ -100,7 +106,7 @@ void DataBatch::finish() {
     if (step.target != nullptr) *step.target = encode_stream(step.result);
   }
   steps_.clear();
-  bytes_.clear();
+  used_ = 0;
   digests_.clear();
 }
 

@@ -1,7 +1,9 @@
 // A batch of data for the thread that stores it.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <cim/image.h>
@@ -20,16 +22,18 @@ class DataBatch {
   // Bytes of data.
   static constexpr std::size_t capacity = 8 << 20;
 
-  DataBatch() { bytes_.reserve(capacity); }
+  DataBatch() : bytes_(std::make_unique_for_overwrite<std::byte[]>(capacity)) {}
 
   bool is_empty() const noexcept { return steps_.empty(); }
   bool is_full() const noexcept { return room() == 0 || steps_.size() >= max_steps; }
-  std::size_t room() const noexcept { return capacity - bytes_.size(); }
+  std::size_t room() const noexcept { return capacity - used_; }
 
   // Adds a whole stream of `size` bytes, for which there must be room. Its data can be written in
-  // any order until the stream is ended; nothing else can be added before that.
+  // any order until the stream is ended; nothing else can be added before that. To write, put up to
+  // `length` bytes where begin_write_whole() says, then say how many they are.
   void begin_whole(std::size_t size, DataPlacement placement);
-  void write_whole(std::uint64_t offset, ByteView data);
+  std::span<std::byte> begin_write_whole(std::uint64_t offset, std::size_t length);
+  void end_write_whole(std::uint64_t offset, std::size_t length);
   void end_whole(format::Stream& target);
 
   // Removes the stream begun last. Returns false and changes nothing if some of it has been
@@ -38,7 +42,8 @@ class DataBatch {
 
   // Add part of a stream of any size: its beginning, data for which there is room, its end.
   void begin_large(std::uint64_t size);
-  void write_large(std::uint64_t offset, ByteView data);
+  std::span<std::byte> begin_write_large(std::size_t length);
+  void end_write_large(std::uint64_t offset, std::size_t length);
   void end_large(format::Stream& target);
 
   // Digests the whole streams if that has not been done yet. Call it once all are added.
@@ -65,12 +70,14 @@ class DataBatch {
     Stream result = {};                // whole, end
   };
 
+  std::span<std::byte> bytes_at(std::size_t position, std::size_t length) noexcept;
   void fill_with_zeros(Step& whole, std::size_t length);
   ByteView data_of(const Step& step) const;
 
   std::vector<Step> steps_;
-  std::vector<std::byte> bytes_;
-  std::vector<Digest> digests_;  // of the whole streams
+  std::unique_ptr<std::byte[]> bytes_;  // `capacity` of them
+  std::size_t used_ = 0;                // how many of them hold data
+  std::vector<Digest> digests_;         // of the whole streams
 };
 
 }  // namespace cim

@@ -30,15 +30,15 @@ void DataQueue::begin(std::uint64_t size, DataPlacement placement) {
   filling_.begin_whole(size, placement);
 }
 
-void DataQueue::write_at(std::uint64_t offset, ByteView data) {
-  if (is_whole_) return filling_.write_whole(offset, data);
-  while (!data.empty()) {
-    const ByteView part = data.first(std::min(filling_.room(), data.size()));
-    filling_.write_large(offset, part);
-    if (filling_.is_full()) hand_over();
-    offset += part.size();
-    data = data.subspan(part.size());
-  }
+std::span<std::byte> DataQueue::begin_write(std::uint64_t offset, std::uint64_t length) {
+  if (is_whole_) return filling_.begin_write_whole(offset, length);
+  return filling_.begin_write_large(std::min<std::uint64_t>(filling_.room(), length));
+}
+
+void DataQueue::end_write(std::uint64_t offset, std::size_t length) {
+  if (is_whole_) return filling_.end_write_whole(offset, length);
+  filling_.end_write_large(offset, length);
+  if (filling_.is_full()) hand_over();
 }
 
 bool DataQueue::share(int fd) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -33,8 +34,11 @@ class DataQueue {
   // Starts a stream of `size` bytes, below 2^48. Throws Error.
   void begin(std::uint64_t size, DataPlacement placement = DataPlacement::by_size);
 
-  // Adds data to the open stream. It must not reach past the stream's size. Throws Error.
-  void write_at(std::uint64_t offset, ByteView data);
+  // Where to put the data of the open stream from `offset` on: room for `length` bytes, or for
+  // fewer, but at least one. They must not reach past the stream's size. end_write() then takes as
+  // many bytes as have been put there. Both throw Error.
+  std::span<std::byte> begin_write(std::uint64_t offset, std::uint64_t length);
+  void end_write(std::uint64_t offset, std::size_t length);
 
   // Makes the stream share the blocks of the open file `fd`, which must have the same size. Returns
   // whether that worked. Either way the file's data must still be written to the stream. Throws

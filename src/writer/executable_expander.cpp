@@ -19,24 +19,32 @@ void ExecutableExpander::begin(std::uint64_t size, bool expand) {
   if (decided_) queue_.begin(size);
 }
 
-void ExecutableExpander::write_at(std::uint64_t offset, ByteView data) {
-  if (!decided_) {
-    const std::size_t held_back = head_.size();
-    if (offset == held_back && is_still_open(data)) return;
-    decide();
-    pass_on(0, ByteView(head_).first(held_back));
+std::span<std::byte> ExecutableExpander::begin_write(std::uint64_t offset, std::uint64_t length) {
+  writes_head_ = !decided_ && offset == head_.size();
+  if (writes_head_) {
+    head_.resize(offset + std::min<std::uint64_t>(length, format::page_size));
+    return std::span(head_).subspan(offset);
   }
-  pass_on(offset, data);
+  if (!decided_) pass_on_head();
+  const format::PePart place = place_of(offset, length);
+  return queue_.begin_write(place.position, place.length);
+}
+
+void ExecutableExpander::end_write(std::uint64_t offset, std::size_t length) {
+  if (!writes_head_) return queue_.end_write(place_of(offset, length).position, length);
+  head_.resize(offset + length);
+  if (!needs_more()) pass_on_head();
 }
 
 // The sections of a stored executable have moved, so it cannot share blocks with its file.
 bool ExecutableExpander::share(int fd) {
   if (!decided_) {
     std::array<std::byte, format::page_size> part;
-    ssize_t read = 0;
-    do {
+    ssize_t read = 1;
+    while (needs_more() && read > 0) {
       read = pread(fd, part.data(), part.size(), static_cast<off_t>(head_.size()));
-    } while (read > 0 && is_still_open(std::span(part).first(static_cast<std::size_t>(read))));
+      if (read > 0) format::append(head_, std::span(part).first(static_cast<std::size_t>(read)));
+    }
     decide();
     head_.clear();
   }
@@ -44,25 +52,15 @@ bool ExecutableExpander::share(int fd) {
 }
 
 void ExecutableExpander::end(format::Stream& target) {
-  if (!decided_) {
-    decide();
-    pass_on(0, head_);
-  }
+  if (!decided_) pass_on_head();
   queue_.end(target);
   if (layout_) executables_.push_back({&target, size_, std::move(*layout_)});
 }
 
-// Appends to the head what it needs of `next`, the bytes after it. Returns whether it needs more.
-bool ExecutableExpander::is_still_open(ByteView next) {
-  auto wanted = format::pe_head_length(head_);
-  while (wanted && *wanted > head_.size()) {
-    if (next.empty()) return true;
-    const ByteView part = next.first(std::min(next.size(), *wanted - head_.size()));
-    format::append(head_, part);
-    next = next.subspan(part.size());
-    wanted = format::pe_head_length(head_);
-  }
-  return false;
+// Whether more of the stream must be seen to know whether it is an executable.
+bool ExecutableExpander::needs_more() const {
+  const auto wanted = format::pe_head_length(head_);
+  return wanted && *wanted > head_.size();
 }
 
 void ExecutableExpander::decide() {
@@ -75,15 +73,23 @@ void ExecutableExpander::decide() {
   }
 }
 
-void ExecutableExpander::pass_on(std::uint64_t offset, ByteView data) {
-  if (!layout_) return queue_.write_at(offset, data);
-  const ByteView mappings = std::as_bytes(std::span(layout_->mappings));
-  while (!data.empty()) {
-    const format::PePart part = format::find_pe_part(mappings, offset, data.size());
-    queue_.write_at(part.position, data.first(part.length));
-    offset += part.length;
-    data = data.subspan(part.length);
+void ExecutableExpander::pass_on_head() {
+  decide();
+  for (ByteView rest = head_; !rest.empty();) {
+    const std::uint64_t offset = head_.size() - rest.size();
+    const format::PePart place = place_of(offset, rest.size());
+    const std::span<std::byte> room = queue_.begin_write(place.position, place.length);
+    std::ranges::copy(rest.first(room.size()), room.begin());
+    queue_.end_write(place.position, room.size());
+    rest = rest.subspan(room.size());
   }
+}
+
+// Where the queue gets the stream's bytes from `offset` on; fewer than `length` if those after them
+// belong elsewhere.
+format::PePart ExecutableExpander::place_of(std::uint64_t offset, std::uint64_t length) const {
+  if (!layout_) return {offset, length};
+  return format::find_pe_part(std::as_bytes(std::span(layout_->mappings)), offset, length);
 }
 
 void ExecutableExpander::write_objects(MetadataStore& store) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <cim/metadata.h>
@@ -28,7 +29,8 @@ class ExecutableExpander {
 
   // Like the functions of DataQueue. `expand`: check whether the stream is an executable.
   void begin(std::uint64_t size, bool expand);
-  void write_at(std::uint64_t offset, ByteView data);
+  std::span<std::byte> begin_write(std::uint64_t offset, std::uint64_t length);
+  void end_write(std::uint64_t offset, std::size_t length);
   bool share(int fd);
   void end(format::Stream& target);
 
@@ -43,9 +45,10 @@ class ExecutableExpander {
     format::PeLayout layout;
   };
 
-  bool is_still_open(ByteView next);
+  bool needs_more() const;
   void decide();
-  void pass_on(std::uint64_t offset, ByteView data);
+  void pass_on_head();
+  format::PePart place_of(std::uint64_t offset, std::uint64_t length) const;
 
   DataQueue& queue_;
   std::vector<Executable> executables_;
@@ -54,6 +57,7 @@ class ExecutableExpander {
   std::uint64_t size_ = 0;
   bool decided_ = true;                     // it is known to be one or not, and begun in the queue
   std::vector<std::byte> head_;             // its first bytes, until decided
+  bool writes_head_ = false;                // the open write adds to them
   std::optional<format::PeLayout> layout_;  // if it is an executable
 };
 

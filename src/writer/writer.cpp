@@ -1,4 +1,5 @@
 // The Writer: checks its arguments, and puts the parts of src/writer together.
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include "format/extended_attributes.h"
 #include "format/reparse.h"
 #include "format/security_descriptor.h"
+#include "image/file_io.h"
 #include "image/internals.h"
 #include "image/region.h"
 #include "writer/data_queue.h"
@@ -69,6 +71,12 @@ void check_metadata(const Metadata& metadata) {
   }
 }
 
+Error past_end(std::uint64_t length, std::uint64_t offset, std::uint64_t size) {
+  return Error(Errc::end_of_file,
+               fmt::format("a write of {} bytes at {} reaches past the stream's {} bytes", length,
+                           offset, size));
+}
+
 }  // namespace
 
 struct Writer::Impl {
@@ -96,7 +104,11 @@ struct Writer::Impl {
   format::RegionOffset descriptor(const Metadata& metadata, const Node* replaced);
 
   void open_stream(OpenStream&& opening);
+  template <typename Put>
+  std::uint64_t fill(std::uint64_t offset, std::uint64_t length, Put&& put);
   void write(std::uint64_t offset, ByteView data);
+  std::uint64_t copy_from(int fd, std::uint64_t offset, std::uint64_t length,
+                          const std::string& path);
   void close_stream();
 
   void commit();
@@ -342,17 +354,43 @@ void Writer::Impl::open_stream(OpenStream&& opening) {
   stream = std::move(opening);
 }
 
+// Calls put(span, position) to put data into the stream from `offset` on until `length` bytes are
+// there, or it puts fewer than it is given room for. It returns how many. So does this, in all.
+template <typename Put>
+std::uint64_t Writer::Impl::fill(std::uint64_t offset, std::uint64_t length, Put&& put) {
+  for (std::uint64_t done = 0; done < length;) {
+    const std::uint64_t position = offset + done;
+    const std::span room = guarded([&] { return expander.begin_write(position, length - done); });
+    const std::size_t count = put(room, position);
+    guarded([&] { expander.end_write(position, count); });
+    done += count;
+    if (count < room.size()) return done;
+  }
+  return length;
+}
+
 void Writer::Impl::write(std::uint64_t offset, ByteView bytes) {
   const std::uint64_t size = stream->size;
   const std::uint64_t room = offset < size ? size - offset : 0;
   const ByteView fitting = bytes.first(std::min<std::uint64_t>(bytes.size(), room));
-  guarded([&] { expander.write_at(offset, fitting); });
+  fill(offset, fitting.size(), [&](std::span<std::byte> target, std::uint64_t position) {
+    std::ranges::copy(fitting.subspan(position - offset, target.size()), target.begin());
+    return target.size();
+  });
   stream->position = offset + fitting.size();
-  if (fitting.size() < bytes.size()) {
-    throw Error(Errc::end_of_file,
-                fmt::format("a write of {} bytes at {} reaches past the stream's {} bytes",
-                            bytes.size(), offset, size));
-  }
+  if (fitting.size() < bytes.size()) throw past_end(bytes.size(), offset, size);
+}
+
+std::uint64_t Writer::Impl::copy_from(int fd, std::uint64_t offset, std::uint64_t length,
+                                      const std::string& path) {
+  const std::uint64_t size = stream->size;
+  if (offset > size || length > size - offset) throw past_end(length, offset, size);
+  const std::uint64_t copied =
+      fill(offset, length, [&](std::span<std::byte> target, std::uint64_t position) {
+        return read_at(fd, target.data(), target.size(), position, path);
+      });
+  stream->position = offset + copied;
+  return copied;
 }
 
 void Writer::Impl::close_stream() {
@@ -563,6 +601,12 @@ void WriteStream::write(ByteView data) {
 void WriteStream::write_at(std::uint64_t offset, ByteView data) {
   if (writer_ == nullptr) throw Error(Errc::invalid_argument, "the stream is closed");
   writer_->impl_->write(offset, data);
+}
+
+std::uint64_t WriteStream::copy_from(int fd, std::uint64_t offset, std::uint64_t length,
+                                     const std::string& path) {
+  if (writer_ == nullptr) throw Error(Errc::invalid_argument, "the stream is closed");
+  return writer_->impl_->copy_from(fd, offset, length, path);
 }
 
 bool WriteStream::share(int fd) {

@@ -293,6 +293,61 @@ TEST_F(WriterTest, AWritePastTheSizeKeepsWhatFits) {
   EXPECT_EQ("abcd", content(open(), u"file"));
 }
 
+TEST_F(WriterTest, FilesOfAnySizeAreCopiedFromDescriptors) {
+  Writer writer(fresh());
+  std::vector<std::string> expected;
+  for (const std::size_t size : {1, 4096, 100000, (8 << 20) + 5}) {
+    expected.push_back(random_content(size));
+    const std::string source = directory_ / "source";
+    std::ofstream(source) << expected.back();
+    const FileDescriptor fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
+    const std::u16string name = linux_to_image_path(std::to_string(expected.size() - 1));
+    WriteStream stream = writer.create_file(name, {}, size);
+    const std::size_t middle = size / 2;  // the second half first
+    EXPECT_EQ(size - middle, stream.copy_from(fd.get(), middle, size - middle, source));
+    EXPECT_EQ(middle, stream.copy_from(fd.get(), 0, middle, source));
+  }
+  writer.commit();
+  const Image image = open();
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const std::u16string name = linux_to_image_path(std::to_string(i));
+    EXPECT_TRUE(content(image, name) == expected[i]) << expected[i].size() << " bytes";
+  }
+}
+
+TEST_F(WriterTest, ACopyEndsWhereTheFileEnds) {
+  const std::string source = directory_ / "source";
+  std::ofstream(source) << "abcdef";
+  const FileDescriptor fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
+  Writer writer(fresh());
+  WriteStream stream = writer.create_file(u"file", {}, 10);
+  EXPECT_EQ(4, stream.copy_from(fd.get(), 2, 8, source));
+  stream.write(bytes("gh"));  // goes on after it
+  EXPECT_EQ(Errc::end_of_file, error_of([&] { stream.copy_from(fd.get(), 2, 9, source); }));
+  EXPECT_EQ(Errc::end_of_file, error_of([&] { stream.copy_from(fd.get(), 11, 0, source); }));
+  stream.close();
+  EXPECT_EQ(Errc::invalid_argument, error_of([&] { stream.copy_from(fd.get(), 0, 1, source); }));
+  writer.commit();
+  EXPECT_EQ(std::string("\0\0cdefgh\0\0", 10), content(open(), u"file"));
+}
+
+TEST_F(WriterTest, AFileThatCannotBeCopiedIsNamedAndTheStreamGoesOn) {
+  const FileDescriptor fd(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Writer writer(fresh());
+  WriteStream stream = writer.create_file(u"file", {}, 4);
+  try {
+    stream.copy_from(fd.get(), 0, 4, "the/source");
+    ADD_FAILURE() << "a directory was copied";
+  } catch (const Error& error) {
+    EXPECT_EQ(Errc::is_a_directory, error.code());
+    EXPECT_EQ("the/source", error.path());
+  }
+  stream.write(bytes("data"));
+  stream.close();
+  writer.commit();
+  EXPECT_EQ("data", content(open(), u"file"));
+}
+
 TEST_F(WriterTest, DataOfADroppedDuplicateDoesNotShowInALaterHole) {
   Writer writer(fresh());
   put(writer, u"one", random_content(1 << 20));
