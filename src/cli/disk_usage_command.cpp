@@ -1,18 +1,22 @@
 // cim du
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/disk_usage.h"
+#include "cli/disk_usage_page.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "posix/attributes.h"
+#include "cli/output_file.h"
+#include "image/file_io.h"
 #include "program/standard_streams.h"
+#include "transfer/extract.h"
 #include "transfer/image_walk.h"
 
 namespace cim::cli {
@@ -22,50 +26,13 @@ struct UsageOptions {
   std::string image;
   std::vector<std::string> paths;
   bool json = false;
+  std::string html;  // the file to write; empty: none
 };
 
-// Both in bytes.
-struct Usage {
-  std::uint64_t apparent = 0;  // the sizes of regular files and symbolic links
-  std::uint64_t stored = 0;    // the data in region files; shared data counts once
-
-  Usage& operator+=(const Usage& other) {
-    apparent += other.apparent;
-    stored += other.stored;
-    return *this;
-  }
-};
-
-// Counts the usage that files add to that of the files before them.
-class UsageCounter {
- public:
-  explicit UsageCounter(const Image& image) : image_(image) {}
-
-  // For anything but a directory.
-  Usage count(const File& file) {
-    if (!files_.insert(file.id).second) return {};  // one more hard link
-    if (posix::is_symlink(file)) return {.apparent = posix::symlink_target(image_, file).size()};
-    if (file.stream.type == StreamType::link_table) return {};  // a Windows oddity, not walked
-    return {.apparent = file.stream.length, .stored = count_data(file.stream)};
-  }
-
- private:
-  std::uint64_t count_data(const Stream& stream) {
-    if (stream.sparse || stream.length == 0) return 0;
-    if (!streams_.insert(stream.region_offset).second) return 0;
-    std::uint64_t bytes = 0;
-    for (auto data = image_.seek(stream, 0, true); data;) {
-      const std::uint64_t hole = image_.seek(stream, *data, false).value_or(stream.length);
-      bytes += hole - *data;
-      data = image_.seek(stream, hole, true);
-    }
-    return bytes;
-  }
-
-  const Image& image_;
-  std::unordered_set<FileId> files_;
-  std::unordered_set<std::uint64_t> streams_;  // by region offset
-};
+// A page shows each file of an image of up to this many, and of larger images what holds at least
+// one part in `max_shown_parts` of all data: a browser can handle no more.
+constexpr std::uint64_t max_shown_files = 50000;
+constexpr std::uint64_t max_shown_parts = 20000;
 
 class UsageReport {
  public:
@@ -73,13 +40,13 @@ class UsageReport {
 
   void add(const std::string& path, const Usage& usage) {
     if (!json_) {
-      print(fmt::format("{}\t{}\t{}\n", usage.apparent, usage.stored, escape_for_terminal(path)));
+      print(fmt::format("{}\t{}\t{}\n", usage.apparent, usage.stored(), escape_for_terminal(path)));
       return;
     }
     Json object = Json::object();
     set_text(object, "path", path);
     object["apparent"] = usage.apparent;
-    object["stored"] = usage.stored;
+    object["stored"] = usage.stored();
     array_.add(object);
   }
 
@@ -145,6 +112,24 @@ void report_tree(const Image& image, const std::string& start, UsageCounter& cou
   }
 }
 
+void write_page(const UsageOptions& options) {
+  using Step = transfer::ImageWalk::Step;
+  const Image image(options.image);
+  const transfer::ImageAmount amount = transfer::measure_image(image, {});
+  DiskUsagePage page(amount.files <= max_shown_files ? 0 : amount.bytes / max_shown_parts);
+  UsageCounter counter(image);
+  transfer::ImageWalk walk(image, {}, transfer::EntryOrder::bytes);
+  for (Step step = walk.next(); step != Step::end; step = walk.next()) {
+    if (step == Step::enter_directory) page.enter(walk.name());
+    if (step == Step::file) page.add_file(walk.name(), counter.count(walk.file()));
+    if (step == Step::leave_directory) page.leave();
+  }
+  const std::string html = page.html(options.image);
+  OutputFile output(options.html, options.image);
+  if (!write_all(output.fd(), html.data(), html.size())) throw system_error(errno, output.name());
+  output.keep();
+}
+
 void report_usage(const UsageOptions& options) {
   const Image image(options.image);
   std::vector<std::string> paths = options.paths;
@@ -164,13 +149,24 @@ void add_disk_usage_command(CLI::App& app) {
   add_image_argument(*command, options->image);
   command->add_option("PATH", options->paths, "Directories or files; default: the root");
   add_json_flag(*command, options->json);
+  command
+      ->add_option("--html", options->html,
+                   "Write a page for a browser to this file instead: a map\n"
+                   "of the whole image, to look around and search in")
+      ->type_name("FILE");
   command->footer(
       "Prints a line for each PATH, after a line for each directory below it: two\n"
       "numbers of bytes and the path. The first number is the apparent size, that of\n"
       "all regular files and symbolic links, hard links counted once. The second is\n"
       "the data that is stored, without holes; data that several files share counts\n"
       "once, where it is met first.");
-  set_action(*command, options->image, [options] { report_usage(*options); });
+  set_action(*command, options->image, [options] {
+    if (options->html.empty()) return report_usage(*options);
+    if (!options->paths.empty() || options->json) {
+      throw CLI::ValidationError("--html", "shows the whole image; leave out PATH and --json");
+    }
+    write_page(*options);
+  });
 }
 
 }  // namespace cim::cli
