@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <span>
@@ -36,6 +37,30 @@ constexpr unsigned long block_size = 4096;
 
 // `.` and `..`, which images do not store, are the first two entries of a directory.
 constexpr std::uint64_t dot_entries = 2;
+
+// Before libfuse 3.17 a connection has fields for 32 capabilities, which that version deprecates.
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+bool is_available(const fuse_conn_info& connection, std::uint64_t capability) {
+  return (connection.capable_ext & capability) != 0;
+}
+// Does nothing if the kernel does not offer it.
+void enable(fuse_conn_info& connection, std::uint64_t capability) {
+  fuse_set_feature_flag(&connection, capability);
+}
+void disable(fuse_conn_info& connection, std::uint64_t capability) {
+  fuse_unset_feature_flag(&connection, capability);
+}
+#else
+bool is_available(const fuse_conn_info& connection, std::uint64_t capability) {
+  return (connection.capable & capability) != 0;
+}
+void enable(fuse_conn_info& connection, std::uint64_t capability) {
+  if (is_available(connection, capability)) connection.want |= static_cast<unsigned>(capability);
+}
+void disable(fuse_conn_info& connection, std::uint64_t capability) {
+  connection.want &= ~static_cast<unsigned>(capability);
+}
+#endif
 
 // Room for a reply of `size` bytes, valid until the thread's next call.
 std::span<char> reply_buffer(std::size_t size) {
@@ -280,23 +305,24 @@ void FileSystem::prefetch(fuse_session* session, std::stop_token stop) {
 }
 
 void FileSystem::init(fuse_conn_info& connection) {
-  constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
-                              FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_SPLICE_WRITE |
-                              FUSE_CAP_SPLICE_MOVE | FUSE_CAP_NO_OPEN_SUPPORT |
-                              FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_EXPORT_SUPPORT;
-  connection.want |= connection.capable & wanted;
+  constexpr std::uint64_t wanted[] = {
+      FUSE_CAP_ASYNC_READ,      FUSE_CAP_READDIRPLUS,        FUSE_CAP_CACHE_SYMLINKS,
+      FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_SPLICE_WRITE,       FUSE_CAP_SPLICE_MOVE,
+      FUSE_CAP_NO_OPEN_SUPPORT, FUSE_CAP_NO_OPENDIR_SUPPORT, FUSE_CAP_EXPORT_SUPPORT};
+  for (const std::uint64_t capability : wanted) enable(connection, capability);
   // With this, the kernel asks for the list of every file that someone other than its owner uses.
-  if (xattr_names_.may_contain_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
+  if (xattr_names_.may_contain_acls()) enable(connection, FUSE_CAP_POSIX_ACL);
   // Every listing includes the attributes, data never changes, and requests are too short to be
-  // worth a pipe.
-  connection.want &=
-      ~unsigned{FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ};
+  // worth a pipe. libfuse enables these by itself.
+  constexpr std::uint64_t unwanted[] = {FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_AUTO_INVAL_DATA,
+                                        FUSE_CAP_SPLICE_READ};
+  for (const std::uint64_t capability : unwanted) disable(connection, capability);
   connection.max_background = max_background_requests;
   connection.max_read = max_read_size;
   connection.max_readahead = max_read_size;
   connection.time_gran = time_granularity;
-  can_skip_open_ = (connection.capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
-  can_skip_opendir_ = (connection.capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
+  can_skip_open_ = is_available(connection, FUSE_CAP_NO_OPEN_SUPPORT);
+  can_skip_opendir_ = is_available(connection, FUSE_CAP_NO_OPENDIR_SUPPORT);
 }
 
 // The kernel looks up `.` and `..` when somebody opens a file handle (name_to_handle_at(2), NFS

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <string_view>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <getopt.h>

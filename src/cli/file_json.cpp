@@ -3,6 +3,7 @@
 
 #include <array>
 #include <ctime>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/sysmacros.h>

@@ -2,6 +2,7 @@
 #include "format/guid.h"
 
 #include <charconv>
+#include <system_error>
 
 #include <fmt/format.h>
 

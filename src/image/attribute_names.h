@@ -1,6 +1,7 @@
 // Which Linux xattrs the files of an image may have.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>

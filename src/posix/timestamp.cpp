@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <regex>
+#include <system_error>
 
 #include <cim/error.h>
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 #include <numeric>
+#include <system_error>
 
 #include <sys/stat.h>
 

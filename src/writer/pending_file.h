@@ -1,6 +1,7 @@
 // Files that have no name until they are published.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

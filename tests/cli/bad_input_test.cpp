@@ -2,6 +2,7 @@
 // changes nothing.
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <map>
 #include <thread>

@@ -1,4 +1,6 @@
 // cim diff. What counts as a difference is tested in tests/transfer.
+#include <utility>
+
 #include <boost/filesystem.hpp>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 // cim extract.
 #include <fstream>
+#include <utility>
 
 #include <boost/filesystem.hpp>
 #include <cim/writer.h>

@@ -1,4 +1,6 @@
 // Images that are reached through a symbolic link in another directory.
+#include <algorithm>
+
 #include <boost/filesystem.hpp>
 #include <sys/mount.h>
 #include <unistd.h>

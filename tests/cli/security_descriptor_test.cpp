@@ -1,6 +1,7 @@
 // The security descriptors that cim gives to files.
 #include "format/security_descriptor.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>

@@ -2,6 +2,7 @@
 #include "format/extended_attributes.h"
 
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 

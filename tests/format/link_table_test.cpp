@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 
 #include <cim/name.h>
 #include <gtest/gtest.h>

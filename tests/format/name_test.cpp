@@ -1,6 +1,7 @@
 // Names between Linux and images.
 #include <random>
 #include <string>
+#include <utility>
 
 #include <cim/error.h>
 #include <cim/name.h>

@@ -2,6 +2,7 @@
 #include "format/pe_layout.h"
 
 #include <functional>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // The C API, without mounts: each byte of the input chooses a call, those after it its arguments.
 #include <array>
+#include <utility>
 #include <vector>
 
 #include <cimfs.h>

@@ -1,5 +1,6 @@
 // Runs a fuzz target on stored inputs: replay DIRECTORY... A directory that does not exist has
 // none.
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <iterator>

@@ -1,6 +1,7 @@
 // Digests of objects: the same, however many are computed at once and in whichever way.
 #include "image/digest.h"
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>

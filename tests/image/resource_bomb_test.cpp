@@ -1,6 +1,7 @@
 // What an image claims costs no time and no memory before it is proven. The bombs here would cost a
 // reader that believes them minutes or gigabytes.
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <numeric>
 

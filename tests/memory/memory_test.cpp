@@ -1,5 +1,6 @@
 // The library's behaviour when an allocation fails: each allocation in turn.
 #include <array>
+#include <new>
 #include <set>
 #include <string>
 #include <string_view>

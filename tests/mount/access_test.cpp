@@ -1,4 +1,6 @@
 // Who may read what on a mount.
+#include <cerrno>
+
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 // Mounts with a damaged image, a killed daemon, or a heavy load.
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>

@@ -11,6 +11,7 @@
 #include <functional>
 #include <iterator>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
 #include <cim/image.h>

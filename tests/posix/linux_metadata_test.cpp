@@ -2,6 +2,7 @@
 #include "posix/linux_metadata.h"
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include <cim/error.h>

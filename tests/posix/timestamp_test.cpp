@@ -1,6 +1,7 @@
 // Times as people and build systems write them.
 #include "posix/timestamp.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <utility>

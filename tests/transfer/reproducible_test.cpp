@@ -1,4 +1,5 @@
 // Equal trees make equal images, however and wherever they were made.
+#include <algorithm>
 #include <functional>
 
 #include <boost/filesystem.hpp>

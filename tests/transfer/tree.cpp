@@ -5,6 +5,7 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 
 #include <boost/filesystem.hpp>
 #include <fmt/format.h>

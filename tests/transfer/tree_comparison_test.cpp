@@ -1,6 +1,7 @@
 // The differences between two trees, each on disk or in an image.
 #include "transfer/tree_comparison.h"
 
+#include <algorithm>
 #include <array>
 
 #include <boost/filesystem.hpp>
