@@ -11,6 +11,7 @@
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,10 @@ namespace {
 namespace fs = boost::filesystem;
 
 constexpr uid_t nobody = 65534;
-constexpr unsigned max_seconds = 100;  // for one command, so that none hangs
+
+// For one command, so that none goes on for ever: seconds of processor time, which other programs
+// do not take.
+constexpr rlimit processor_time = {.rlim_cur = 100, .rlim_max = 100};
 
 // An unnamed file that collects the output of a program.
 FileDescriptor output_file() {
@@ -57,7 +61,7 @@ Result run(const std::vector<std::string>& arguments, const std::string& directo
     dup2(out.get(), STDOUT_FILENO);
     dup2(err.get(), STDERR_FILENO);
     if (chdir(directory.c_str()) != 0) _exit(126);
-    alarm(max_seconds);
+    setrlimit(RLIMIT_CPU, &processor_time);
     if (user && (setgid(*user) != 0 || setuid(*user) != 0)) _exit(126);
     fexecve(program.get(), argv.data(), environ);
     _exit(127);

@@ -1,44 +1,23 @@
 // Runs the cim command and keeps its output.
 #pragma once
 
-#include <cstdlib>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "support/environment.h"
 #include "support/temporary_directory.h"
 
 namespace cim::cli {
+
+using test::Environment;
 
 struct Result {
   int status = -1;  // the exit status, or -1 for a signal
   std::string out;
   std::string err;
-};
-
-// Sets an environment variable while it lives.
-class Environment {
- public:
-  Environment(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    setenv(name, value, 1);
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-  ~Environment() {
-    if (before_) {
-      setenv(name_, before_->c_str(), 1);
-    } else {
-      unsetenv(name_);
-    }
-  }
-
- private:
-  const char* name_;
-  std::optional<std::string> before_;
 };
 
 class CliTest : public testing::Test {

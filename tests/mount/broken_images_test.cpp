@@ -31,9 +31,9 @@ class BrokenImagesTest : public MountTest, public testing::WithParamInterface<Br
         "getfattr --recursive --physical --dump --match=- . >/dev/null;"
         "find . -type f -exec head --quiet --bytes=1M {} + >/dev/null;"
         "exit 0";
-    const ProgramResult result = run_program({"timeout", "--signal=KILL", "60", "env",
-                                              "--chdir=" + mount_point, "sh", "-c", tools})
-                                     .value();
+    const ProgramResult result =
+        run_program({"prlimit", "--cpu=60", "env", "--chdir=" + mount_point, "sh", "-c", tools})
+            .value();
     EXPECT_EQ(0, result.exit_status) << result.message;
     EXPECT_THAT(result.message, Not(HasSubstr("not connected")));
     struct statvfs status;

@@ -77,17 +77,17 @@ class ForegroundDaemon {
   void signal(int number) const;
   bool has_ended() const;
 
-  // Waits for its end. Returns its exit status; -1 if it has not ended within some seconds.
+  // Waits for its end. Returns its exit status; -1 if it does not end.
   int wait();
 
  private:
   pid_t pid_;
 };
 
-// Waits until `done`, some seconds at most. Returns whether it was.
+// Waits until `done`, some minutes at most. Returns whether it was.
 bool wait_until(const std::function<bool()>& done);
 
-// Waits until a process is idle, some seconds at most: between two looks, all its threads except
+// Waits until a process is idle, some minutes at most: between two looks, all its threads except
 // the caller have only slept. Returns whether it was.
 bool wait_until_idle(pid_t process);
 

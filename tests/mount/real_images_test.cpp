@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "image/explorer.h"
 #include "mount/mount.h"
+#include "support/copied_file.h"
 #include "support/image_content.h"
 #include "transfer/directory_tree_view.h"
 #include "transfer/image_tree_view.h"
@@ -39,7 +40,7 @@ class RealImagesTest : public MountTest {
       if (fs::exists(link) || entry.path().extension() == ".cim") continue;
       fs::create_symlink(fs::canonical(entry.path()), link);
     }
-    fs::copy_file(image, here / image.filename());
+    copy_content(image.string(), (here / image.filename()).string());
   }
 
   std::vector<fs::path> images_;

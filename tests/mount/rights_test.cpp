@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 #include <cim/image.h>
 #include <fmt/format.h>
@@ -17,6 +18,8 @@
 
 #include "fixture.h"
 #include "mount/mount.h"
+#include "support/copied_file.h"
+#include "support/environment.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
 #include "transfer/extract.h"
@@ -170,7 +173,7 @@ class PrivilegedTest : public RightsTest {
     if (geteuid() != 0) GTEST_SKIP() << "only root can give a program another owner";
     RightsTest::SetUp();
     if (IsSkipped()) return;
-    fs::copy_file(std::getenv("PRIVILEGED_MOUNT"), program());
+    copy_content(std::getenv("PRIVILEGED_MOUNT"), program());
     ASSERT_EQ(0, chown(program().c_str(), nobody, nobody));
     ASSERT_EQ(0, chmod(program().c_str(), 04755));
     for (const char* place : {"trusted", "untrusted"}) {
@@ -211,11 +214,16 @@ TEST_F(PrivilegedTest, RunsNothingThatItsCallerChooses) {
               AllOf(HasSubstr("PATH=/usr/sbin:"), Not(HasSubstr("MINE"))));
 }
 
-// Acts as an ordinary user, with a directory of its own.
+// Acts as an ordinary user, with a directory of its own. Such a user may not be able to enter the
+// build directory, which may be below root's home, so it has a daemon of its own too.
 class OrdinaryUserTest : public RightsTest {
  protected:
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "only root can act as another user";
+    copy_content(std::getenv("CIMFS_DAEMON"), own_daemon());
+    ASSERT_EQ(0, chmod(own_daemon().c_str(), 0755));
+    daemon_.emplace("CIMFS_DAEMON", own_daemon());
+    path_.emplace("PATH", programs_.string() + ":" + std::getenv("PATH"));
     RightsTest::SetUp();
     if (IsSkipped()) return;
     ASSERT_EQ(0, chown(home().c_str(), nobody, nobody));
@@ -224,7 +232,12 @@ class OrdinaryUserTest : public RightsTest {
   std::string home() const { return home_.string(); }
 
  private:
+  std::string own_daemon() const { return programs_ / "cimfs"; }
+
   TemporaryDirectory home_;
+  TemporaryDirectory programs_;
+  std::optional<Environment> daemon_;
+  std::optional<Environment> path_;
 };
 
 TEST_F(OrdinaryUserTest, CreatesMountsUnmountsAndExtracts) {

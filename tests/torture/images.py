@@ -23,7 +23,7 @@ class Failure(Exception):
 
 def run(arguments, directory, check=False, **environment):
     result = subprocess.run([CIM, *arguments], cwd=directory, capture_output=True,
-                            env={**os.environ, **environment}, timeout=120)
+                            env={**os.environ, **environment})
     if check and result.returncode != 0:
         raise Failure(f"cim {' '.join(arguments)}: {result.stderr.decode()}")
     return result
