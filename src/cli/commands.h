@@ -31,6 +31,7 @@ void add_collect_command(CLI::App& app);  // gc
 void add_extract_command(CLI::App& app);
 void add_export_command(CLI::App& app);
 void add_mount_commands(CLI::App& app);  // mount, umount
+void add_complete_command(CLI::App& app);
 
 // Adds the argument IMAGE, which most subcommands start with.
 void add_image_argument(CLI::App& command, std::string& image);

@@ -63,6 +63,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_extract_command(app);
   cim::cli::add_export_command(app);
   cim::cli::add_mount_commands(app);
+  cim::cli::add_complete_command(app);
   try {
     const std::vector<const char*> arguments = cim::cli::command_line(argc, argv);
     cim::cli::parse(app, static_cast<int>(arguments.size()), arguments.data());
