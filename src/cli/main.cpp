@@ -6,6 +6,7 @@
 #include <clocale>
 #include <exception>
 #include <new>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,7 @@
 
 #include "cli/commands.h"
 #include "cli/escape.h"
+#include "format/layout.h"
 #include "image/mapping_fault.h"
 #include "program/descriptor_limit.h"
 #include "program/standard_streams.h"
@@ -29,6 +31,12 @@ void print_error(std::string_view message) noexcept {
   } catch (const std::bad_alloc&) {
     cim::write_message({"cim: ", out_of_memory, "\n"});
   }
+}
+
+std::string version_text() {
+  using namespace cim::format;
+  static_assert(oldest_version_major == 1 && version_major == 3 && version_minor == 0);
+  return "cim " CIMFS_VERSION "\nformat: reads versions 1.0, 2.0 and 3.0, writes 3.0";
 }
 
 int usage_exit(const CLI::App& app, const CLI::ParseError& error,
@@ -48,7 +56,7 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error,
 
 int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   CLI::App app("Builds, changes, shows, extracts and mounts composite images (CimFS).", "cim");
-  app.set_version_flag("--version", "cim " CIMFS_VERSION);
+  app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
   app.get_formatter()->label("TEXT", "");
   app.get_formatter()->label("REQUIRED", "");
