@@ -1,5 +1,4 @@
 // cim create, add, rm and ln
-#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/image_name.h"
 #include "cli/progress_report.h"
 #include "cli/source_options.h"
 #include "format/upcase.h"
@@ -21,21 +21,10 @@
 #include "posix/linux_metadata.h"
 #include "transfer/import.h"
 #include "transfer/tar_import.h"
+#include "writer/directory.h"
 
 namespace cim::cli {
 namespace {
-
-// An image's path, split as Writer needs it.
-struct ImageName {
-  explicit ImageName(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    name = path.substr(slash + 1);  // npos + 1 is 0
-    directory = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
-  }
-
-  std::string directory;
-  std::string name;
-};
 
 struct CreateOptions {
   std::string image;
@@ -72,6 +61,12 @@ Writer::Options extending(const std::string& path) {
   options.existing = image.name;
   options.complete_descriptors = true;
   return options;
+}
+
+// Throws Error if the image `path`, which a commit is to replace, is mounted now: better than after
+// the source has been read.
+void refuse_mounted(const std::string& path) {
+  if (access(path.c_str(), F_OK) == 0) lock_image(AT_FDCWD, path, path);
 }
 
 // The table by which names are equal in the image `path`; empty if case matters there.
@@ -194,6 +189,7 @@ void report_incomplete(std::uint64_t files) {
 void create(const CreateOptions& options) {
   const transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
+  refuse_mounted(options.image);
   std::uint64_t incomplete = 0;
   std::uint64_t left_out = 0;
   if (options.source) {
@@ -233,6 +229,7 @@ void add(const AddOptions& options) {
   Writer::Options writer_options = extending(options.image);
   writer_options.expand_executables = options.files.expand_executables;
   Writer writer(writer_options);
+  refuse_mounted(options.image);
 
   // The writer would replace the directory and everything below it; nobody wants that from `add`.
   if (writer.find(image_path) == Writer::Kind::directory && !is_directory_on_disk(options.source)) {

@@ -1,11 +1,15 @@
 #include "writer/directory.h"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include <cim/error.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "image/region.h"
 
 namespace cim {
 
@@ -21,6 +25,17 @@ FileDescriptor lock_directory(const std::string& directory) {
   if (errno != EWOULDBLOCK) throw system_error(errno, directory);
   throw Error(Errc::sharing_violation, "an image in it is being written already")
       .with_path(directory);
+}
+
+FileDescriptor lock_image(int directory_fd, const std::string& name, const std::string& path) {
+  FileDescriptor fd = open_regular_file(directory_fd, name, path);
+  // A daemon takes a moment to end after umount(8) has returned.
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK) throw system_error(errno, path);
+    std::this_thread::sleep_for(std::chrono::milliseconds(25));
+  }
+  throw Error(Errc::sharing_violation, "is mounted").with_image(path);
 }
 
 void sync_directory(int fd, const std::string& directory) {

@@ -1,16 +1,13 @@
 // The Writer: checks its arguments, and puts the parts of src/writer together.
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <thread>
 
 #include <boost/filesystem.hpp>
 #include <cim/image.h>
 #include <cim/writer.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "format/bytes.h"
@@ -410,15 +407,7 @@ void Writer::Impl::close_stream() {
 // The existing image that is to be replaced, locked against mounting. A daemon holds a shared lock
 // on the filesystem file of the image it has mounted.
 FileDescriptor Writer::Impl::lock_target() const {
-  if (!replaces) return {};
-  FileDescriptor fd = open_regular_file(directory_fd.get(), name, image_path);
-  // A daemon takes a moment to end after umount(8) has returned.
-  for (int attempt = 0; attempt < 20; ++attempt) {
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-    if (errno != EWOULDBLOCK) throw system_error(errno, image_path);
-    std::this_thread::sleep_for(std::chrono::milliseconds(25));
-  }
-  throw error(Errc::sharing_violation, "is mounted");
+  return replaces ? lock_image(directory_fd.get(), name, image_path) : FileDescriptor();
 }
 
 PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,

@@ -3,10 +3,13 @@
 #include <utility>
 
 #include <boost/filesystem.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "cli_test.h"
+#include "image/file_descriptor.h"
 #include "mount/program.h"
 
 namespace cim::cli {
@@ -21,6 +24,18 @@ TEST_F(Build, CreateMakesTheContentsOfADirectoryTheRoot) {
   succeed({"create", "app.cim", "src"});
   EXPECT_EQ(succeed({"ls", "app.cim", "-R"}), ".:\netc\n\n./etc:\nhosts\n");
   EXPECT_EQ(succeed({"cat", "app.cim", "/etc/hosts"}), "localhost");
+}
+
+TEST_F(Build, AMountedTargetIsRefusedBeforeTheSourceIsRead) {
+  succeed({"create", "app.cim"});
+  const FileDescriptor mount(open(path("app.cim").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(flock(mount.get(), LOCK_SH), 0);  // as the daemon does for what it has mounted
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"create", "--force", "app.cim", "missing"},
+        {"create", "--force", "app.cim", "--tar", "missing"},
+        {"add", "app.cim", "missing"}}) {
+    EXPECT_EQ(fail(arguments), "cim: app.cim: is mounted") << testing::PrintToString(arguments);
+  }
 }
 
 TEST_F(Build, CreateWithoutSourceMakesAnEmptyImage) {
