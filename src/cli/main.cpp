@@ -17,6 +17,7 @@
 #include "format/layout.h"
 #include "image/mapping_fault.h"
 #include "program/descriptor_limit.h"
+#include "program/interruption.h"
 #include "program/standard_streams.h"
 
 namespace {
@@ -67,6 +68,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_inspect_commands(app);
   cim::cli::add_diff_command(app, exit);
   cim::cli::add_check_command(app, exit);
+  cim::cli::add_copy_commands(app);
   cim::cli::add_collect_command(app);
   cim::cli::add_extract_command(app);
   cim::cli::add_export_command(app);
@@ -92,7 +94,10 @@ int main(int argc, char** argv) {
     std::setlocale(LC_CTYPE, "");
     cim::raise_descriptor_limit();
     cim::exit_at_mapping_faults("cim", exit.failure);
+    cim::handle_interruptions();
     return run(argc, argv, exit);
+  } catch (const cim::Interruption& interruption) {
+    cim::end_by_signal(interruption.signal);
   } catch (const std::bad_alloc&) {
     print_error(out_of_memory);
     return exit.failure;

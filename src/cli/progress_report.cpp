@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/escape.h"
+#include "program/interruption.h"
 #include "program/standard_streams.h"
 
 namespace cim::cli {
@@ -48,6 +49,7 @@ ProgressReport::ProgressReport(std::string image, const transfer::Amount& total)
 ProgressReport::~ProgressReport() { clear(); }
 
 void ProgressReport::advance(const transfer::Amount& step) {
+  check_interruption();
   done_.files += step.files;
   done_.bytes += step.bytes;
   if (has_bar_ && Clock::now() >= next_draw_) draw();

@@ -69,6 +69,21 @@ bool is_temporary_name(std::string_view name) {
          name.find_first_not_of("0123456789abcdef") == temporary_digits;
 }
 
+EqualFile find_equal_file(int directory_fd, const std::string& name, int fd) {
+  if (faccessat(directory_fd, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+    return EqualFile::missing;
+  }
+  try {
+    const FileDescriptor other = open_regular_file(directory_fd, name, name);
+    // Whoever put it there may not have synced it, and our caller relies on that.
+    const bool equal = have_equal_content(fd, other.get()) && share_permissions(fd, other.get()) &&
+                       fsync(other.get()) == 0;
+    return equal ? EqualFile::exists : EqualFile::differs;
+  } catch (const Error&) {
+    return EqualFile::differs;
+  }
+}
+
 PendingFile::PendingFile(int directory_fd, std::string directory)
     : directory_fd_(directory_fd), directory_(std::move(directory)) {
   fd_ = FileDescriptor(openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, file_mode));
@@ -80,6 +95,23 @@ PendingFile::PendingFile(int directory_fd, std::string directory)
       openat(directory_fd, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, file_mode));
   if (!fd_) fail(errno);
   temporary_name_ = std::move(name);
+}
+
+PendingFile::PendingFile(int directory_fd, std::string directory, FileDescriptor fd,
+                         std::string temporary_name)
+    : directory_fd_(directory_fd),
+      directory_(std::move(directory)),
+      fd_(std::move(fd)),
+      temporary_name_(std::move(temporary_name)) {}
+
+std::optional<PendingFile> PendingFile::linked(int directory_fd, std::string directory,
+                                               int from_directory_fd, const std::string& from) {
+  FileDescriptor fd = open_regular_file(from_directory_fd, from, from);
+  std::string name = random_name();
+  if (linkat(from_directory_fd, from.c_str(), directory_fd, name.c_str(), 0) != 0) {
+    return std::nullopt;
+  }
+  return PendingFile(directory_fd, std::move(directory), std::move(fd), std::move(name));
 }
 
 PendingFile::~PendingFile() {
@@ -113,15 +145,7 @@ bool PendingFile::publish(const std::string& name) {
 }
 
 bool PendingFile::differs_from(const std::string& name) const {
-  if (faccessat(directory_fd_, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return false;
-  try {
-    const FileDescriptor other = open_regular_file(directory_fd_, name, name);
-    // Whoever put it there may not have synced it, and our caller relies on that.
-    return !have_equal_content(fd_.get(), other.get()) ||
-           !share_permissions(fd_.get(), other.get()) || fsync(other.get()) != 0;
-  } catch (const Error&) {
-    return true;
-  }
+  return find_equal_file(directory_fd_, name, fd_.get()) == EqualFile::differs;
 }
 
 void PendingFile::replace(const std::string& name) {

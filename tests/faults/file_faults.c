@@ -2,8 +2,8 @@
 // the program there. Calls are counted over all threads, from 1. The environment:
 //
 //   FILE_FAULTS_AT         the number of the call
-//   FILE_FAULTS_KIND       ENOSPC, EIO, EDQUOT, EINTR, short (a write of half the bytes) or kill
-//                          (SIGKILL before the call)
+//   FILE_FAULTS_KIND       ENOSPC, EIO, EDQUOT, EINTR, short (a write of half the bytes), kill
+//                          (SIGKILL before the call) or interrupt (SIGINT before the call)
 //   FILE_FAULTS_NO_TMPFILE if set, O_TMPFILE fails as on a file system without it
 //   FILE_FAULTS_LOG        a file that gets a line per call: its name, its result, the inode it is
 //                          about, and the name it gives or takes; a line `fault` before the one
@@ -25,7 +25,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { fault_none = 0, fault_short = -1, fault_kill = -2 };  // otherwise an errno
+enum {
+  fault_none = 0,
+  fault_short = -1,
+  fault_kill = -2,
+  fault_interrupt = -3
+};  // otherwise an errno
 
 static atomic_long calls;
 static long fault_at;
@@ -40,6 +45,7 @@ static int to_fault(const char* name) {
   if (strcmp(name, "EINTR") == 0) return EINTR;
   if (strcmp(name, "short") == 0) return fault_short;
   if (strcmp(name, "kill") == 0) return fault_kill;
+  if (strcmp(name, "interrupt") == 0) return fault_interrupt;
   abort();
 }
 
@@ -85,6 +91,7 @@ static int next_fault(void) {
   if (atomic_fetch_add(&calls, 1) + 1 != fault_at) return fault_none;
   put_line("fault\n", 6);
   if (fault_kind == fault_kill) kill(getpid(), SIGKILL);
+  if (fault_kind == fault_interrupt) raise(SIGINT);
   if (fault_kind > 0) errno = fault_kind;
   return fault_kind;
 }
