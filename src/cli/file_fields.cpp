@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
 
@@ -37,6 +38,11 @@ char type_letter(mode_t mode) {
 char execute_letter(bool executable, bool special, char both, char special_only) {
   if (special) return executable ? both : special_only;
   return executable ? 'x' : '-';
+}
+
+// `bytes * factor / unit`, for a factor of at most 10. Cannot overflow.
+std::uint64_t rounded_up(std::uint64_t bytes, std::uint64_t factor, std::uint64_t unit) {
+  return bytes / unit * factor + (bytes % unit * factor + unit - 1) / unit;
 }
 
 }  // namespace
@@ -81,6 +87,17 @@ std::string local_time(time_t time, const char* format) {
   std::array<char, 64> text = {};
   if (localtime_r(&time, &parts) == nullptr) return std::to_string(time);
   return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
+}
+
+std::string human_size(std::uint64_t bytes) {
+  constexpr std::uint64_t step = 1024;
+  if (bytes < step) return std::to_string(bytes);
+  std::uint64_t unit = step;
+  std::size_t name = 0;
+  for (; rounded_up(bytes, 1, unit) >= step; ++name) unit *= step;
+  const std::uint64_t tenths = rounded_up(bytes, 10, unit);
+  return tenths < 100 ? fmt::format("{}.{}{}", tenths / 10, tenths % 10, "KMGTPE"[name])
+                      : fmt::format("{}{}", rounded_up(bytes, 1, unit), "KMGTPE"[name]);
 }
 
 bool is_device(const struct stat& status) {

@@ -1,6 +1,7 @@
 // The fields of a file as text for people.
 #pragma once
 
+#include <cstdint>
 #include <ctime>
 #include <string>
 
@@ -18,6 +19,9 @@ const std::string& group_name(gid_t gid);
 
 // `time` in the local time zone, formatted by strftime(3).
 std::string local_time(time_t time, const char* format);
+
+// `bytes` in at most four characters, rounded up, as ls -h and du -h show it: "512", "1.5K", "23M".
+std::string human_size(std::uint64_t bytes);
 
 bool is_device(const struct stat& status);
 

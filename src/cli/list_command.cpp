@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
+#include "cli/image_directory_listing.h"
 #include "cli/long_listing.h"
 #include "program/standard_streams.h"
 #include "transfer/image_walk.h"
@@ -88,7 +91,15 @@ void list_json(const Image& image, const File& file, const ListOptions& options)
   array.finish();
 }
 
+bool is_directory_of_images(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 void list(const ListOptions& options) {
+  if (options.path.empty() && is_directory_of_images(options.image)) {
+    return list_images(options.image, {.long_format = options.long_format, .json = options.json});
+  }
   const Image image(options.image);
   const File file = find_file(image, options.path);
   if (options.json) return list_json(image, file, options);
@@ -113,7 +124,10 @@ void add_list_command(CLI::App& app) {
   add_json_flag(*command, options->json);
   command->footer(
       "Prints what ls -A, -Al and -AR print for a mount, sorted by the bytes of the\n"
-      "names; --json -R gives each file's path relative to PATH.");
+      "names; --json -R gives each file's path relative to PATH.\n"
+      "If IMAGE is a directory of images: prints what each takes on disk, with all\n"
+      "files that it needs, what removing it and then cim gc would free, and which\n"
+      "images it shares files with. With -l, also which file is needed by which image.");
   set_action(*command, options->image, [options] { list(*options); });
 }
 
