@@ -67,8 +67,8 @@ void DiskUsagePage::add(Directory& parent, const std::string& json, const Usage&
 std::string DiskUsagePage::html(const std::string& image) const {
   std::string page(disk_usage_template);
   page.replace(page.find(data_mark), data_mark.size(),
-               fmt::format("{{\"image\":{},\"merged\":{},\"root\":{}}}", json_string(image), merged_,
-                           root_));
+               fmt::format("{{\"image\":{},\"merged\":{},\"root\":{}}}", json_string(image),
+                           merged_, root_));
   return page;
 }
 
