@@ -212,7 +212,7 @@ std::string default_path(const std::string& source) {
   const std::string trimmed = source.substr(0, end + 1);  // npos + 1 is 0
   const std::string name = trimmed.substr(trimmed.rfind('/') + 1);
   if (name.empty() || name == "." || name == "..") {
-    throw CLI::RequiredError("PATH, since '" + source + "' has no name of its own,");
+    throw CLI::ValidationError("PATH", "is required, as '" + source + "' has no name of its own");
   }
   return name;
 }

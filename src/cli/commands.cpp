@@ -1,10 +1,14 @@
 // Code that the subcommands of cim share.
 #include "cli/commands.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include <cim/error.h>
+#include <fmt/format.h>
+
+#include "cli/help.h"
 
 namespace cim::cli {
 namespace {
@@ -17,14 +21,26 @@ std::string protect_brackets(std::string argument) {
 }
 
 // Removes the NULs of protect_brackets().
-void take_brackets_literally(CLI::App& app) {
-  const auto strip = [](std::string& value) {
-    if (value.ends_with('\0')) value.pop_back();
-    return std::string();  // valid
-  };
+std::string take_literally(std::string& value) {
+  if (value.ends_with('\0')) value.pop_back();
+  return {};  // valid
+}
+
+// What CLI11 would take for a value, but nobody means as one.
+void refuse_odd_values(CLI::Option& option) {
+  if (option.get_positional()) {
+    // An empty path is an unset variable of a script, and would mean the root of an image.
+    option.check(CLI::Validator(
+        [](const std::string& value) { return std::string(value.empty() ? "is empty" : ""); }, ""));
+  }
+  if (is_flag(option) && option.get_type_name().empty()) option.disable_flag_override();
+}
+
+void set_up_options(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands({})) {
     for (CLI::Option* option : command->get_options()) {
-      option->transform(CLI::Validator(strip, ""));
+      option->transform(CLI::Validator(take_literally, ""));
+      refuse_odd_values(*option);
     }
   }
 }
@@ -35,12 +51,21 @@ void add_image_argument(CLI::App& command, std::string& image) {
   command.add_option("IMAGE", image, "The image: the path of its .cim file")->required();
 }
 
-void add_json_flag(CLI::App& command, bool& json) {
-  command.add_flag("--json", json, "Print JSON");
+CLI::Option* add_json_flag(CLI::App& command, bool& json) {
+  return command.add_flag("--json", json, "Print JSON");
+}
+
+CLI::Validator one_of(std::vector<std::string> values) {
+  return CLI::Validator(
+      [values = std::move(values)](const std::string& value) {
+        if (std::ranges::find(values, value) != values.end()) return std::string();
+        return fmt::format("'{}' is not one of '{}'", value, fmt::join(values, "', '"));
+      },
+      "");
 }
 
 void parse(CLI::App& app, int argc, const char* const* argv) {
-  take_brackets_literally(app);
+  set_up_options(app);
   std::vector<std::string> arguments;  // CLI11 wants them in reverse
   for (int index = argc - 1; index > 0; --index) arguments.push_back(protect_brackets(argv[index]));
   app.parse(std::move(arguments));

@@ -37,8 +37,11 @@ void add_complete_command(CLI::App& app);
 // Adds the argument IMAGE, which most subcommands start with.
 void add_image_argument(CLI::App& command, std::string& image);
 
-// Adds the option --json.
-void add_json_flag(CLI::App& command, bool& json);
+// Adds the option --json, and returns it.
+CLI::Option* add_json_flag(CLI::App& command, bool& json);
+
+// The check that the value of an option is one of `values`.
+CLI::Validator one_of(std::vector<std::string> values);
 
 // Parses the command line, which runs the subcommand. Throws what either throws.
 void parse(CLI::App& app, int argc, const char* const* argv);

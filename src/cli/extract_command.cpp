@@ -50,7 +50,7 @@ void add_extract_command(CLI::App& app) {
                    "Store alternate streams as 'xattrs' (default),\n"
                    "leaving out those that cannot be one, or store\n"
                    "those as 'files' named FILE:STREAM")
-      ->check(CLI::IsMember({"xattrs", "files"}))
+      ->check(one_of({"xattrs", "files"}))
       ->type_name("HOW");
   set_action(*command, options->image, [options] { extract(*options); });
 }

@@ -15,6 +15,8 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "format/layout.h"
+#include "cli/help.h"
+#include "cli/usage_error.h"
 #include "image/mapping_fault.h"
 #include "program/descriptor_limit.h"
 #include "program/interruption.h"
@@ -48,19 +50,15 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error,
     cim::finish_printing();
     return exit_help;
   }
-  const auto commands = app.get_subcommands();
-  print_error(error.what());
-  const std::string command = commands.empty() ? "" : commands.front()->get_name() + " ";
-  cim::write_message({"Try 'cim ", command, "--help'.\n"});
+  print_error(cim::cli::usage_complaint(app, error));
   return exit.usage;
 }
 
 int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
-  CLI::App app("Builds, changes, shows, extracts and mounts composite images (CimFS).", "cim");
-  app.set_version_flag("--version", version_text());
+  CLI::App app("Builds, changes, shows, extracts and mounts composite images (CimFS)", "cim");
+  cim::cli::set_up_help(app);
+  app.set_version_flag("-V,--version", version_text(), "Show the version");
   app.require_subcommand(1);
-  app.get_formatter()->label("TEXT", "");
-  app.get_formatter()->label("REQUIRED", "");
   cim::cli::add_build_commands(app);
   cim::cli::add_list_command(app);
   cim::cli::add_tree_command(app);
@@ -74,6 +72,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_export_command(app);
   cim::cli::add_mount_commands(app);
   cim::cli::add_complete_command(app);
+  cim::cli::add_help_command(app);
   try {
     const std::vector<const char*> arguments = cim::cli::command_line(argc, argv);
     cim::cli::parse(app, static_cast<int>(arguments.size()), arguments.data());
