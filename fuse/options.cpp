@@ -11,6 +11,8 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include "program/nearest_word.h"
+
 namespace cim {
 namespace {
 
@@ -60,7 +62,7 @@ std::uint32_t parse_number(std::string_view name, std::string_view value, int ba
   const char* const end = value.data() + value.size();
   const auto [rest, error] = std::from_chars(value.data(), end, number, base);
   if (error != std::errc() || rest != end || number > max) {
-    throw UsageError(fmt::format("option {}={}: not {} number up to {}", name, value,
+    throw UsageError(fmt::format("{}={}: is not {} number up to {}", name, value,
                                  base == 8 ? "an octal" : "a",
                                  base == 8 ? fmt::format("{:o}", max) : fmt::format("{}", max)));
   }
@@ -98,6 +100,23 @@ bool take_default(std::string_view option, posix::MountDefaults& defaults) {
   return true;
 }
 
+constexpr const char* see_help = "see 'cimfs --help'";
+
+// What follows "no such word": the word that was meant, or else where to look.
+std::string advice(std::string_view word, const std::vector<std::string>& known) {
+  const std::string meant = nearest_word(word, known);
+  return meant.empty() ? see_help : fmt::format("did you mean '{}'?", meant);
+}
+
+UsageError unknown_mount_option(std::string_view name) {
+  std::vector<std::string> known = {"uid",      "gid",      "umask",      "fmask",
+                                    "dmask",    "nonempty", "child_only", "streams_interface",
+                                    "prefetch", "sandbox"};
+  known.insert(known.end(), mount_options.begin(), mount_options.end());
+  known.insert(known.end(), ignored_options.begin(), ignored_options.end());
+  return UsageError(fmt::format("'{}' is no mount option; {}", name, advice(name, known)));
+}
+
 // `sloppy` is mount(8)'s -s: unknown options are not an error.
 void take_mount_option(std::string_view option, bool sloppy, Options& options) {
   if (is_ignored(option) || take_default(option, options.file_system.defaults)) return;
@@ -116,11 +135,11 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
     options.sandbox = false;
   } else if (contains(mount_options, option)) {
     if (is_for_root(option) && geteuid() != 0) {
-      throw UsageError(fmt::format("mount option {}: only root may use it", option));
+      throw UsageError(fmt::format("{}: only root may use this mount option", option));
     }
     options.mount_options.emplace_back(option);
   } else if (!sloppy) {
-    throw UsageError(fmt::format("unknown mount option {}", option));
+    throw unknown_mount_option(option.substr(0, option.find('=')));
   }
 }
 
@@ -143,20 +162,50 @@ Options options_of_user() {
   return options;
 }
 
-// `argument` is the one that getopt(3) has rejected.
-[[noreturn]] void throw_bad_option(const char* argument) {
-  // A short option may be one letter of several in `argument`.
-  const std::string option = optopt != 0 ? fmt::format("-{}", static_cast<char>(optopt)) : argument;
-  throw UsageError(fmt::format("option {}: unknown, or used wrongly", option));
+constexpr option long_options[] = {{"foreground", no_argument, nullptr, 'f'},
+                                   {"debug", no_argument, nullptr, 'd'},
+                                   {"help", no_argument, nullptr, 'h'},
+                                   {"version", no_argument, nullptr, 'V'},
+                                   {nullptr, 0, nullptr, 0}};
+
+// Those that mount.cimfs has, too; for it, -f is something else.
+constexpr const option* common_options = long_options + 2;
+
+// The Error for what getopt_long(3) has returned `result` for: ':' or '?'. `argument` is the one
+// that it was reading.
+UsageError bad_option(int result, std::string_view argument) {
+  if (result == ':') {
+    return UsageError(fmt::format("{} is missing after '-{}'; {}", optopt == 'o' ? "OPTS" : "TYPE",
+                                  static_cast<char>(optopt), see_help));
+  }
+  const std::string_view name = argument.substr(0, argument.find('='));
+  if (optopt != 0 && argument.starts_with("--") && name != argument) {
+    return UsageError(fmt::format("'{}' takes no value; {}", name, see_help));
+  }
+  if (optopt != 0) {
+    return UsageError(fmt::format("'-{}' is no option; {}", static_cast<char>(optopt), see_help));
+  }
+  std::vector<std::string> known;
+  for (const option* known_option = long_options; known_option->name != nullptr; ++known_option) {
+    known.push_back(std::string("--") + known_option->name);
+  }
+  return UsageError(fmt::format("'{}' is no option; {}", name, advice(name, known)));
 }
 
 void take_paths(int argc, char* const* argv, Options& options) {
-  if (argc - optind != 2) {
-    throw UsageError(
-        fmt::format("expected an IMAGE and a MOUNTPOINT, not {} arguments", argc - optind));
+  switch (argc - optind) {
+    case 0:
+      throw UsageError(fmt::format("IMAGE is missing; {}", see_help));
+    case 1:
+      throw UsageError(fmt::format("MOUNTPOINT is missing; {}", see_help));
+    case 2:
+      options.image = argv[optind];
+      options.mount_point = argv[optind + 1];
+      return;
+    default:
+      throw UsageError(
+          fmt::format("'{}' is one argument too many; {}", argv[optind + 2], see_help));
   }
-  options.image = argv[optind];
-  options.mount_point = argv[optind + 1];
 }
 
 // mount.cimfs IMAGE MOUNTPOINT [-sfnv] [-o OPTIONS] [-t TYPE], as mount(8) calls it.
@@ -164,9 +213,9 @@ Options parse_helper_options(int argc, char* const* argv) {
   Options options = options_of_user();
   std::string list;
   bool sloppy = false;
-  opterr = 0;
-  for (int option; (option = getopt(argc, argv, "sfnvo:t:")) != -1;) {
-    switch (option) {
+  for (int letter;
+       (letter = getopt_long(argc, argv, ":sfnvhVo:t:", common_options, nullptr)) != -1;) {
+    switch (letter) {
       case 'o':
         list.append(",").append(optarg);
         break;
@@ -180,8 +229,14 @@ Options parse_helper_options(int argc, char* const* argv) {
       case 'v':
       case 't':
         break;
+      case 'h':
+        options.action = Options::Action::show_help;
+        return options;
+      case 'V':
+        options.action = Options::Action::show_version;
+        return options;
       default:
-        throw_bad_option(argv[optind - 1]);
+        throw bad_option(letter, argv[optind - 1]);
     }
   }
   take_mount_options(list, sloppy, options);
@@ -190,15 +245,9 @@ Options parse_helper_options(int argc, char* const* argv) {
 }
 
 Options parse_program_options(int argc, char* const* argv) {
-  static constexpr option long_options[] = {{"foreground", no_argument, nullptr, 'f'},
-                                            {"debug", no_argument, nullptr, 'd'},
-                                            {"help", no_argument, nullptr, 'h'},
-                                            {"version", no_argument, nullptr, 'V'},
-                                            {nullptr, 0, nullptr, 0}};
   Options options = options_of_user();
-  opterr = 0;
-  for (int option; (option = getopt_long(argc, argv, "o:fdhV", long_options, nullptr)) != -1;) {
-    switch (option) {
+  for (int letter; (letter = getopt_long(argc, argv, ":o:fdhV", long_options, nullptr)) != -1;) {
+    switch (letter) {
       case 'o':
         take_mount_options(optarg, false, options);
         break;
@@ -216,7 +265,7 @@ Options parse_program_options(int argc, char* const* argv) {
         options.action = Options::Action::show_version;
         return options;
       default:
-        throw_bad_option(argv[optind - 1]);
+        throw bad_option(letter, argv[optind - 1]);
     }
   }
   take_paths(argc, argv, options);
@@ -231,47 +280,55 @@ bool is_mount_helper(const char* program) {
 }
 
 Options parse_options(int argc, char* const* argv) {
+  opterr = 0;
   return is_mount_helper(argv[0]) ? parse_helper_options(argc, argv)
                                   : parse_program_options(argc, argv);
 }
 
 std::string help_text() {
-  return R"(usage: cimfs [OPTION]... IMAGE MOUNTPOINT
-       mount -t cimfs IMAGE MOUNTPOINT [-o OPTION[,OPTION]...]
+  return R"(Usage: cimfs [OPTION]... IMAGE MOUNTPOINT
+       mount -t cimfs IMAGE MOUNTPOINT [-o OPTS]
+Mount an image, read-only, on a directory.
 
-Mounts the composite image IMAGE (NAME.cim) read-only on the directory MOUNTPOINT.
-Unmount with umount, or fusermount3 -u.
+Arguments:
+  IMAGE                     The image: the path of its .cim file
+  MOUNTPOINT                The directory; 'umount MOUNTPOINT' or, for ordinary
+                            users, 'fusermount3 -u MOUNTPOINT' unmounts it
 
-  -o OPTION[,OPTION]...  mount options
-  -f, --foreground       do not go to the background; messages go to standard error
-  -d, --debug            show every request of the kernel; implies -f
-  -h, --help             show this help
-  -V, --version          show the version
+Options:
+  -o OPTS                   Mount options, separated by commas
+  -f, --foreground          Do not go to the background; messages go to
+                            standard error
+  -d, --debug               Show every request of the kernel; implies -f
+  -h, --help                Show this help
+  -V, --version             Show the version
 
 Mount options:
-  uid=N, gid=N           owner of files that record none (images made on Windows);
-                         default: the user who mounts
+  uid=N, gid=N              Owner of files that record none, as in images made
+                            on Windows; default: the user who mounts
   umask=M, fmask=M, dmask=M
-                         permission bits (octal) to clear for such files and directories;
-                         default: fmask=133,dmask=022
-  allow_other            let other users in; default for root
-  child_only             show only what the last fork of the image added
+                            Permission bits, in octal, to clear for such files
+                            and directories; default: fmask=133,dmask=022
+  allow_other               Let other users in; default for root
+  child_only                Show only what the last fork of the image added
   streams_interface=windows
-                         let the alternate data stream NAME of a file be read as
-                         FILE:NAME too; default: only as the attribute user.NAME
-  prefetch=N             send up to N small files to the kernel ahead of a reader
-                         that reads them in order; 0: none; default: 64
-  nonempty               mount over a directory that is not empty
-  suid, dev              honour set-user-id bits and devices, for root only; default:
-                         nosuid,nodev
-  sandbox=no             let the daemon keep rights that it does not need:
-                         capabilities, opening files, all system calls
-  noexec, auto_unmount   as in mount(8) and fuse(8)
+                            Let the alternate data stream NAME of a file be read
+                            as FILE:NAME too; default: only as the extended
+                            attribute user.NAME
+  prefetch=N                Send up to N small files to the kernel ahead of a
+                            reader that reads them in order; default: 64
+  nonempty                  Mount over a directory that is not empty
+  suid, dev                 Honour set-user-id bits and devices, for root only;
+                            default: nosuid,nodev
+  sandbox=no                Let the daemon keep rights that it does not need:
+                            capabilities, opening files, all system calls
+  noexec, auto_unmount      As in mount(8) and fuse(8)
 
-Exit status: 0: the image is mounted; 1: any failure not listed here; 2: wrong usage;
-65: the image is broken; 66: the image or one of its files is missing; 69: its version is
-unknown; 71: not enough memory; 77: it may not be read or mounted; 78: it needs a feature
-that is not supported. As a helper of mount(8): the statuses that mount(8) defines.
+Exit status: 0 the image is mounted, 1 any failure not listed here, 2 wrong
+usage, 65 the image is broken, 66 the image or one of its files is missing, 69
+its version is unknown, 71 not enough memory, 77 it may not be read or mounted,
+78 it needs a feature that is not supported. As a helper of mount(8), which calls
+it mount.cimfs: the statuses that mount(8) defines.
 )";
 }
 

@@ -12,8 +12,7 @@ namespace cim {
 // A command line that makes no sense. what() is one line for the user.
 class UsageError : public std::runtime_error {
  public:
-  explicit UsageError(const std::string& complaint)
-      : std::runtime_error(complaint + " (see cimfs --help)") {}
+  using std::runtime_error::runtime_error;
 };
 
 struct Options {

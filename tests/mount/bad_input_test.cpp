@@ -169,16 +169,27 @@ TEST_P(UsageTest, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(
     , UsageTest,
-    testing::Values(Usage{"NoArguments", {}, "MOUNTPOINT"},
-                    Usage{"NoMountPoint", {"a.cim"}, "MOUNTPOINT"},
-                    Usage{"TooManyArguments", {"a.cim", "b", "c"}, "MOUNTPOINT"},
-                    Usage{"UnknownOption", {"-x", "a.cim", "b"}, "-x"},
-                    Usage{"UnknownMountOption", {"-o", "ro,bogus", "a.cim", "b"}, "bogus"},
-                    Usage{"OptionWithoutArgument", {"a.cim", "b", "-o"}, "-o"},
-                    Usage{"OwnerThatIsNoNumber", {"-o", "uid=root", "a.cim", "b"}, "uid=root"},
-                    Usage{"InvalidOwner", {"-o", "gid=4294967295", "a.cim", "b"}, "gid="},
-                    Usage{"MaskThatIsNotOctal", {"-o", "umask=8", "a.cim", "b"}, "umask=8"},
-                    Usage{"MaskTooLarge", {"-o", "fmask=1000", "a.cim", "b"}, "fmask=1000"}),
+    testing::Values(
+        Usage{"NoArguments", {}, "IMAGE is missing; see "},
+        Usage{"NoMountPoint", {"a.cim"}, "MOUNTPOINT is missing; see "},
+        Usage{"TooManyArguments", {"a.cim", "b", "c"}, "'c' is one argument too many"},
+        Usage{"UnknownOption", {"-x", "a.cim", "b"}, "'-x' is no option; see "},
+        Usage{"UnknownLetterAfterALongOption", {"a.cim", "b", "-nx"}, "is no option; see "},
+        Usage{"MistypedOption",
+              {"--versoin", "a.cim", "b"},
+              "'--versoin' is no option; did you mean '--version'?"},
+        Usage{"OptionWithSurplusValue", {"--help=x"}, "'--help' takes no value"},
+        Usage{"UnknownMountOption",
+              {"-o", "ro,bogus", "a.cim", "b"},
+              "'bogus' is no mount option; see "},
+        Usage{"MistypedMountOption",
+              {"-o", "prefecth=1", "a.cim", "b"},
+              "'prefecth' is no mount option; did you mean 'prefetch'?"},
+        Usage{"OptionWithoutArgument", {"a.cim", "b", "-o"}, "OPTS is missing after '-o'"},
+        Usage{"OwnerThatIsNoNumber", {"-o", "uid=root", "a.cim", "b"}, "uid=root"},
+        Usage{"InvalidOwner", {"-o", "gid=4294967295", "a.cim", "b"}, "gid="},
+        Usage{"MaskThatIsNotOctal", {"-o", "umask=8", "a.cim", "b"}, "umask=8"},
+        Usage{"MaskTooLarge", {"-o", "fmask=1000", "a.cim", "b"}, "fmask=1000"}),
     [](const auto& test) { return test.param.name; });
 
 // The offset of the record of the file `id` in the metadata region of a small image.
