@@ -18,6 +18,11 @@ struct MountOptions {
   bool foreground = false;
 };
 
+struct UnmountOptions {
+  std::string mount_point;
+  bool lazy = false;
+};
+
 // Becomes the daemon. Returns only if that fails.
 void run_daemon(const MountOptions& mount) {
   std::vector<std::string> arguments = {"cimfs", "-f"};
@@ -55,9 +60,14 @@ void add_mount(CLI::App& app) {
 
 void add_umount(CLI::App& app) {
   CLI::App* command = app.add_subcommand("umount", "Unmount an image");
-  const auto mount_point = std::make_shared<std::string>();
-  command->add_option("DIR", *mount_point, "The directory that it is mounted on")->required();
-  set_action(*command, *mount_point, [mount_point] { unmount_image(*mount_point); });
+  const auto options = std::make_shared<UnmountOptions>();
+  command->add_option("DIR", options->mount_point, "The directory that it is mounted on")
+      ->required();
+  command->add_flag("-l,--lazy", options->lazy,
+                    "Take it away now even if it is in use, and end it\n"
+                    "when nobody uses it any more");
+  set_action(*command, options->mount_point,
+             [options] { unmount_image(options->mount_point, options->lazy); });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -51,6 +52,15 @@ std::string decode_octal(std::string_view text) {
   return result;
 }
 
+// The user in the options of a FUSE mount, which the kernel always shows.
+uid_t user_in(const std::string& options) {
+  constexpr std::string_view name = "user_id=";
+  const std::size_t start = options.find(name);
+  return start == options.npos
+             ? 0
+             : static_cast<uid_t>(std::strtoul(options.c_str() + start + name.size(), nullptr, 10));
+}
+
 // The mount that a line of mountinfo describes; nothing if it is not of an image.
 //
 //   36 35 0:42 / /mnt ro,nosuid shared:1 - fuse.cimfs /images/app.cim ro,user_id=0
@@ -66,24 +76,16 @@ std::optional<MountedImage> parse_mount(const std::string& line) {
   while (fields >> field && field != "-") continue;
   std::string type;
   std::string source;
-  if (!(fields >> type >> source) || type != file_system_type) return std::nullopt;
-  return MountedImage{decode_octal(source), decode_octal(mount_point), device, id};
+  std::string options;
+  if (!(fields >> type >> source >> options) || type != file_system_type) return std::nullopt;
+  return MountedImage{decode_octal(source), decode_octal(mount_point), device, id,
+                      user_in(options)};
 }
 
 std::string join(const std::vector<std::string>& parts) {
   std::string joined;
   for (const std::string& part : parts) joined += (joined.empty() ? "" : ",") + part;
   return joined;
-}
-
-// The topmost mount at the canonical path `mount_point`.
-std::optional<MountedImage> mount_at(const std::string& mount_point) {
-  const std::vector<MountedImage> mounts = mounted_images();
-  const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountedImage& mount) {
-    return mount.mount_point == mount_point;
-  });
-  if (found == mounts.rend()) return std::nullopt;
-  return *found;
 }
 
 bool is_mounted(const std::string& image) {
@@ -93,7 +95,7 @@ bool is_mounted(const std::string& image) {
 }
 
 bool is_mounted_at(const std::string& image, const std::string& mount_point) {
-  const std::optional<MountedImage> mount = mount_at(canonical_path(mount_point));
+  const std::optional<MountedImage> mount = mounted_image_at(canonical_path(mount_point));
   return mount && mount->image == canonical_path(image);
 }
 
@@ -112,25 +114,29 @@ std::string reason_of_daemon(std::string_view message, const std::string& image)
                          : std::string(message);
 }
 
-void unmount_as_root(const std::string& mount_point) {
-  if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW) != 0) throw system_error(errno, mount_point);
+void unmount_as_root(const std::string& mount_point, bool lazy) {
+  const int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+  if (umount2(mount_point.c_str(), flags) != 0) throw system_error(errno);
 }
 
 bool is_still_there(const MountedImage& mount) {
-  const std::optional<MountedImage> now = mount_at(mount.mount_point);
+  const std::optional<MountedImage> now = mounted_image_at(mount.mount_point);
   return now && now->id == mount.id;
 }
 
-void unmount_as_user(const MountedImage& mount) {
-  const auto result = run_program({"fusermount3", "-u", "--", mount.mount_point});
+void unmount_as_user(const MountedImage& mount, bool lazy) {
+  if (mount.user != geteuid()) {
+    throw Error(Errc::access_denied, "another user has mounted it, who can unmount it, or root");
+  }
+  const auto result = run_program({"fusermount3", lazy ? "-uz" : "-u", "--", mount.mount_point});
   if (!result) {
     throw Error(Errc::io_error, "not in $PATH; it unmounts for ordinary users")
         .with_path("fusermount3");
   }
   if (result->exit_status ? *result->exit_status == 0 : !is_still_there(mount)) return;
   // fusermount3 has no exit status of its own for a busy mount.
-  const bool busy = result->message.find("busy") != std::string::npos;
-  throw Error(busy ? Errc::sharing_violation : Errc::access_denied, result->message);
+  if (result->message.find("busy") != std::string::npos) throw system_error(EBUSY);
+  throw Error(Errc::access_denied, result->message);
 }
 
 // The daemon closes the image a moment after the kernel has removed the mount. Waits for that, so
@@ -174,17 +180,26 @@ void mount_image(const std::string& image, const std::string& mount_point,
       .with_image(image);
 }
 
-void unmount_image(const std::string& mount_point) {
-  const std::optional<MountedImage> mount = mount_at(canonical_path(mount_point));
+std::optional<MountedImage> mounted_image_at(const std::string& mount_point) {
+  const std::vector<MountedImage> mounts = mounted_images();
+  const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountedImage& mount) {
+    return mount.mount_point == mount_point;
+  });
+  if (found == mounts.rend()) return std::nullopt;
+  return *found;
+}
+
+void unmount_image(const std::string& mount_point, bool lazy) {
+  const std::optional<MountedImage> mount = mounted_image_at(canonical_path(mount_point));
   if (!mount) {
     throw Error(Errc::file_not_found, "no image is mounted here").with_path(mount_point);
   }
-  if (geteuid() == 0) {
-    unmount_as_root(mount->mount_point);
-  } else {
-    unmount_as_user(*mount);
+  try {
+    geteuid() == 0 ? unmount_as_root(mount->mount_point, lazy) : unmount_as_user(*mount, lazy);
+  } catch (const Error& error) {
+    throw error.with_path(mount_point);
   }
-  wait_until_released(mount->image);
+  if (!lazy) wait_until_released(mount->image);
 }
 
 }  // namespace cim

@@ -2,8 +2,11 @@
 // threads at once.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace cim {
 
@@ -12,10 +15,15 @@ struct MountedImage {
   std::string mount_point;  // absolute path
   std::string device;       // MAJOR:MINOR, as in /sys/class/bdi
   int id;                   // of the mount, as in the kernel's other tables
+  uid_t user;               // who mounted it
 };
 
 // The cimfs mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
 std::vector<MountedImage> mounted_images();
+
+// The topmost of them at the canonical path `mount_point`; nothing if there is none. Does not look
+// at the mount point itself: somebody may already be unmounting it, and would find it busy.
+std::optional<MountedImage> mounted_image_at(const std::string& mount_point);
 
 // Starts the daemon for `image` on the existing directory `mount_point` and returns once the mount
 // answers. The daemon is the `cimfs` that run_program() finds, or else the installed one. Throws
@@ -24,8 +32,10 @@ std::vector<MountedImage> mounted_images();
 void mount_image(const std::string& image, const std::string& mount_point,
                  const std::vector<std::string>& options);
 
-// Unmounts `mount_point`: umount2(2) as root, fusermount3 otherwise. Throws Error: file_not_found
-// if no image is mounted there, sharing_violation if the mount is busy.
-void unmount_image(const std::string& mount_point);
+// Unmounts `mount_point`: umount2(2) as root, fusermount3 otherwise. If `lazy`, the mount may be
+// busy: it disappears at once, and ends when it is no longer in use. Throws Error: file_not_found
+// if no image is mounted there, sharing_violation if the mount is busy, access_denied if another
+// user has mounted it.
+void unmount_image(const std::string& mount_point, bool lazy = false);
 
 }  // namespace cim

@@ -291,6 +291,27 @@ TEST_F(OrdinaryUserTest, MountsAndUnmountsWhateverBecomesOfChildren) {
   });
 }
 
+TEST_F(OrdinaryUserTest, MayNotUnmountWhatRootHasMounted) {
+  const std::string mount_point = mount();
+  as_nobody(home(), [&] {
+    EXPECT_EQ(mount_point + ": another user has mounted it, who can unmount it, or root",
+              message_of([&] { unmount_image(mount_point); }));
+  });
+}
+
+TEST_F(OrdinaryUserTest, MayUnmountLazily) {
+  as_nobody(home(), [&] {
+    const std::string mount_point = home() + "/mount";
+    fs::create_directory(mount_point);
+    mount_image(image_path(), mount_point, {});
+    const std::ifstream user(mount_point + "/file");
+    EXPECT_EQ(mount_point + ": Device or resource busy",
+              message_of([&] { unmount_image(mount_point); }));
+    unmount_image(mount_point, true);
+    EXPECT_FALSE(is_mounted(mount_point));
+  });
+}
+
 TEST_F(OrdinaryUserTest, MayNotAskForSetUserIdBitsOrDevices) {
   as_nobody(home(), [&] {
     for (const char* option : {"suid", "dev"}) {

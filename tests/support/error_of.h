@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include <cim/error.h>
 
@@ -16,6 +17,17 @@ std::optional<Errc> error_of(Call&& call) {
     return error.code();
   }
   return std::nullopt;
+}
+
+// The words of the Error that `call()` throws; "" if it throws none.
+template <typename Call>
+std::string message_of(Call&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 }  // namespace cim::test
