@@ -1,6 +1,8 @@
 // cimfs: mounts a composite image.
 #include <cerrno>
 #include <new>
+#include <optional>
+#include <string>
 
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
@@ -13,6 +15,7 @@
 #include "image_lock.h"
 #include "log.h"
 #include "mount/exit_status.h"
+#include "mount/mount.h"
 #include "operations.h"
 #include "options.h"
 #include "program/descriptor_limit.h"
@@ -35,6 +38,11 @@ int exit_status(bool helper, Errc code) {
 
 void check_mount_point(const Options& options) {
   const std::string& path = options.mount_point;
+  const std::optional<MountedImage> mount = mounted_image_at(canonical_path(path));
+  if (mount && !options.nonempty) {
+    throw Error(Errc::sharing_violation, fmt::format("{} is mounted here already", mount->image))
+        .with_path(path);
+  }
   boost::system::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (error) throw system_error(error.value(), path);
@@ -53,8 +61,17 @@ void go_to_background() {
   log_to_syslog();
 }
 
-void mount(const Options& options) {
-  const std::string image_path = canonical_path(options.image);
+// `error`, with the image called `given`, as the user calls it, instead of by its absolute path.
+Error in_words_of_user(const Error& error, const std::string& absolute, const std::string& given) {
+  const bool is_about_file = error.path() == absolute;
+  if (error.image() != absolute && !(error.image().empty() && is_about_file)) return error;
+  return Error(error.code(), error.reason())
+      .with_image(given)
+      .with_path(is_about_file ? "" : error.path())
+      .with_object(error.object());
+}
+
+void mount_at_absolute_path(const std::string& image_path, const Options& options) {
   const ImageLock lock(image_path);
   const Image image(image_path);
   FileSystem file_system(image, options.file_system);
@@ -70,6 +87,15 @@ void mount(const Options& options) {
   survive_mapping_faults();
   if (options.sandbox) session.confine();
   session.serve();
+}
+
+void mount(const Options& options) {
+  const std::string image_path = canonical_path(options.image);
+  try {
+    mount_at_absolute_path(image_path, options);
+  } catch (const Error& error) {
+    throw in_words_of_user(error, image_path, options.image);
+  }
 }
 
 void run(const Options& options) {

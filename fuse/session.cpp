@@ -21,10 +21,12 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "captured_stderr.h"
 #include "image/file_descriptor.h"
 #include "log.h"
 #include "mount/mount.h"
 #include "operations.h"
+#include "program/standard_streams.h"
 #include "request_loop.h"
 #include "sandbox.h"
 
@@ -59,9 +61,27 @@ void log_message(fuse_log_level level, const char* format, std::va_list argument
   level <= FUSE_LOG_ERR ? log_error_once(message.text) : log_error(message.text);
 }
 
-// `error` is the errno that the failure left.
-[[noreturn]] void throw_cannot_mount(const MountRequest& request, int error) {
-  std::string reason = setup_complaint.text;
+// The last line that fusermount3 has written, without its name; "" if it has written none.
+std::string reason_of_helper(std::string_view text) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  text.remove_prefix(text.rfind('\n') + 1);  // npos + 1 is 0
+  const std::size_t name_end = text.find(": ");
+  if (text.starts_with("fusermount") && name_end != text.npos) text.remove_prefix(name_end + 2);
+  return std::string(text);
+}
+
+std::string reason_of_library() {
+  constexpr std::string_view prefix = "fuse: ";
+  std::string_view text = setup_complaint.text;
+  if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+  return std::string(text);
+}
+
+// `error` is the errno that the failure left, `helper_text` what fusermount3 has written.
+[[noreturn]] void throw_cannot_mount(const MountRequest& request, int error,
+                                     std::string_view helper_text = {}) {
+  std::string reason = reason_of_helper(helper_text);
+  if (reason.empty()) reason = reason_of_library();
   if (!reason.empty()) reason.insert(0, ": ");
   const bool denied = error == EPERM || error == EACCES;
   throw Error(denied ? Errc::access_denied : Errc::io_error,
@@ -135,16 +155,6 @@ class EndOfLoop {
   RequestLoop& loop_;
 };
 
-// The topmost mount at `mount_point`; nothing if it has been unmounted. Does not look at the mount
-// point itself: somebody may already be unmounting it, and would find it busy.
-std::optional<MountedImage> find_mount(const std::string& mount_point) {
-  std::optional<MountedImage> found;
-  for (MountedImage& mount : mounted_images()) {
-    if (mount.mount_point == mount_point) found = std::move(mount);
-  }
-  return found;
-}
-
 // Lets the kernel read large files ahead by as much as one request holds, more than its default.
 // Only root may do that, and nothing depends on it.
 void set_read_ahead(const MountedImage& mount) {
@@ -187,21 +197,27 @@ Session::Session(FileSystem& file_system, const MountRequest& request)
   fuse_set_log_func(keep_complaint);
   session_ = new_session(file_system, request);
   if (session_ == nullptr) throw_cannot_mount(request, 0);
-  errno = 0;
-  if (fuse_session_mount(session_, request.mount_point.c_str()) != 0) {
-    const int error = errno;
-    fuse_session_destroy(session_);
-    throw_cannot_mount(request, error);
-  }
+  mount(request);
   fuse_set_log_func(log_message);
   try {
-    mount_ = find_mount(mount_point_);
+    mount_ = mounted_image_at(mount_point_);
     if (mount_) set_read_ahead(*mount_);
   } catch (...) {
     fuse_session_unmount(session_);
     fuse_session_destroy(session_);
     throw;
   }
+}
+
+void Session::mount(const MountRequest& request) {
+  CapturedStderr helper_output;
+  errno = 0;
+  const bool mounted = fuse_session_mount(session_, request.mount_point.c_str()) == 0;
+  const int error = errno;
+  const std::string_view helper_text = helper_output.take();
+  if (mounted) return write_message({helper_text});
+  fuse_session_destroy(session_);
+  throw_cannot_mount(request, error, helper_text);
 }
 
 Session::~Session() {

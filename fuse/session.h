@@ -43,10 +43,11 @@ class Session {
   void serve();
 
  private:
-  FileSystem& file_system_;
+  void mount(const MountRequest& request);
   void unmount() noexcept;
   void abort() noexcept;
 
+  FileSystem& file_system_;
   EndingSignals signals_;
   std::string mount_point_;
   std::optional<MountedImage> mount_;

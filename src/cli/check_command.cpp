@@ -29,6 +29,10 @@ struct CheckOptions {
   bool json = false;
 };
 
+std::string count(std::uint64_t number, const char* thing) {
+  return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
+}
+
 // Prints problems as they are found, or keeps them for JSON.
 class Report : public CheckObserver {
  public:
@@ -60,11 +64,10 @@ class Report : public CheckObserver {
   void finish(const CheckResult& result) {
     progress_.reset();
     if (!options_.json) {
-      return print(
-          fmt::format("{}: {} files, {} unused records, {} objects compared: {} errors, "
-                      "{} warnings\n",
-                      escape_controls(options_.image), result.files, result.unused, result.objects,
-                      result.errors, result.warnings));
+      return print(fmt::format("{}: {}, {}, {} compared: {}, {}\n", escape_controls(options_.image),
+                               count(result.files, "file"), count(result.unused, "unused record"),
+                               count(result.objects, "object"), count(result.errors, "error"),
+                               count(result.warnings, "warning")));
     }
     Json object = Json::object();
     set_text(object, "image", options_.image);
@@ -97,9 +100,11 @@ std::vector<const char*> command_line(int argc, const char* const* argv) {
   arguments.resize(1);
   arguments.push_back("check");
   for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "-t") {
+    const std::string_view argument = argv[i];
+    if (argument == "--version") return {argv[0], argv[i]};
+    if (argument == "-t") {
       ++i;
-    } else if (!is_for_repair(argv[i])) {
+    } else if (!is_for_repair(argument)) {
       arguments.push_back(argv[i]);
     }
   }
@@ -114,7 +119,8 @@ void add_check_command(CLI::App& app, ExitStatus& exit) {
   add_json_flag(*command, options->json);
   command->footer(
       "Exit status, as in fsck(8): 0 no errors, 4 errors, 8 the image could not be\n"
-      "read, 16 wrong usage. Warnings are not errors.");
+      "read, 16 wrong usage. Warnings are not errors. As fsck.cimfs, this command also\n"
+      "accepts the options of fsck(8) that only matter for repairs.");
   command->preparse_callback([&exit](std::size_t) {
     exit.failure = exit_operational;
     exit.usage = exit_usage;

@@ -24,7 +24,10 @@ Garbage find_garbage(const std::string& directory) {
   try {
     return Garbage(directory);
   } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("nothing is removed: {}", error.what()));
+    throw Error(error.code(), error.reason() + "; nothing is removed")
+        .with_image(error.image())
+        .with_path(error.path())
+        .with_object(error.object());
   }
 }
 

@@ -26,6 +26,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 namespace fs = boost::filesystem;
 
@@ -149,7 +150,24 @@ TEST_F(BadInputTest, MountPointThatIsNotEmpty) {
 
 TEST_F(BadInputTest, SecondMountOnTheSameMountPoint) {
   const std::string mount_point = mount();
-  expect_failure({image_path(), mount_point}, mount_point, "not empty");
+  expect_failure({image_path(), mount_point}, mount_point,
+                 image_path() + " is mounted here already");
+}
+
+TEST_F(BadInputTest, SecondMountOfAnEmptyImage) {
+  Writer(fresh("empty.cim")).commit();
+  const std::string mount_point = mount("empty.cim");
+  expect_failure({image_path("empty.cim"), mount_point}, mount_point, "is mounted here already");
+}
+
+TEST_F(BadInputTest, NamesTheImageAsItsUserDoes) {
+  std::ofstream(image_path("foreign.cim")) << std::string(1000, 'x');
+  fs::create_symlink("foreign.cim", image_path("link.cim"));
+  const std::string mount_point = make_directory();
+  for (const char* name : {"foreign.cim", "link.cim"}) {
+    const ProgramResult result = run_daemon({image_path(name), mount_point});
+    EXPECT_THAT(result.message, StartsWith(image_path(name) + ": is not "));
+  }
 }
 
 struct Usage {

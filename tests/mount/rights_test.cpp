@@ -291,6 +291,21 @@ TEST_F(OrdinaryUserTest, MountsAndUnmountsWhateverBecomesOfChildren) {
   });
 }
 
+// What fusermount3 says comes once, without its name, and on the line of cimfs.
+TEST_F(OrdinaryUserTest, IsToldOnceWhatTheHelperRefuses) {
+  if (read_file("/etc/fuse.conf").find("\nuser_allow_other") != std::string::npos) {
+    GTEST_SKIP() << "/etc/fuse.conf lets users let others in";
+  }
+  as_nobody(home(), [&] {
+    const std::string mount_point = home() + "/mount";
+    fs::create_directory(mount_point);
+    const ProgramResult result = run_daemon({"-o", "allow_other", image_path(), mount_point});
+    EXPECT_EQ(result.message, image_path() + ": cannot be mounted on " + mount_point +
+                                  ": option allow_other only allowed if 'user_allow_other' is set "
+                                  "in /etc/fuse.conf");
+  });
+}
+
 TEST_F(OrdinaryUserTest, MayNotUnmountWhatRootHasMounted) {
   const std::string mount_point = mount();
   as_nobody(home(), [&] {
