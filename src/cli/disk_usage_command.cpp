@@ -12,7 +12,9 @@
 #include "cli/disk_usage.h"
 #include "cli/disk_usage_page.h"
 #include "cli/escape.h"
+#include "cli/file_fields.h"
 #include "cli/file_json.h"
+#include "cli/help.h"
 #include "cli/output_file.h"
 #include "image/file_io.h"
 #include "program/standard_streams.h"
@@ -25,6 +27,7 @@ namespace {
 struct UsageOptions {
   std::string image;
   std::vector<std::string> paths;
+  bool human_readable = false;
   bool json = false;
   std::string html;  // the file to write; empty: none
 };
@@ -36,11 +39,12 @@ constexpr std::uint64_t max_shown_parts = 20000;
 
 class UsageReport {
  public:
-  explicit UsageReport(bool json) : json_(json) {}
+  explicit UsageReport(const UsageOptions& options) : options_(options) {}
 
   void add(const std::string& path, const Usage& usage) {
-    if (!json_) {
-      print(fmt::format("{}\t{}\t{}\n", usage.apparent, usage.stored(), escape_for_terminal(path)));
+    if (!options_.json) {
+      print(fmt::format("{}\t{}\t{}\n", size(usage.apparent), size(usage.stored()),
+                        escape_for_terminal(path)));
       return;
     }
     Json object = Json::object();
@@ -51,11 +55,15 @@ class UsageReport {
   }
 
   void finish() {
-    if (json_) array_.finish();
+    if (options_.json) array_.finish();
   }
 
  private:
-  const bool json_;
+  std::string size(std::uint64_t bytes) const {
+    return options_.human_readable ? human_size(bytes) : std::to_string(bytes);
+  }
+
+  const UsageOptions& options_;
   JsonArrayPrinter array_;
 };
 
@@ -136,7 +144,7 @@ void report_usage(const UsageOptions& options) {
   if (paths.empty()) paths.emplace_back();
   for (const std::string& path : paths) find_file(image, path);
   UsageCounter counter(image);
-  UsageReport report(options.json);
+  UsageReport report(options);
   for (const std::string& path : paths) report_tree(image, path, counter, report);
   report.finish();
 }
@@ -146,9 +154,12 @@ void report_usage(const UsageOptions& options) {
 void add_disk_usage_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("du", "Show how much data directories of an image hold");
   const auto options = std::make_shared<UsageOptions>();
+  reserve_short_h(*command);
   add_image_argument(*command, options->image);
   command->add_option("PATH", options->paths, "Directories or files; default: the root");
-  add_json_flag(*command, options->json);
+  CLI::Option* human_readable =
+      command->add_flag("-h", options->human_readable, "Show sizes as 4.0K, 23M, 1.5G");
+  add_json_flag(*command, options->json)->excludes(human_readable);
   command
       ->add_option("--html", options->html,
                    "Write a page for a browser to this file instead: a map\n"

@@ -104,8 +104,8 @@ bool is_device(const struct stat& status) {
   return S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
 }
 
-std::string name_and_target(const FileInfo& file) {
-  std::string text = escape_controls(file.path);
+std::string name_and_target(const FileInfo& file, const FileColors& colors) {
+  std::string text = colors.paint(escape_controls(file.path), file.path, file.status.st_mode);
   if (S_ISLNK(file.status.st_mode)) text += " -> " + escape_controls(file.target);
   return text;
 }

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <string>
 
+#include "cli/color.h"
 #include "cli/file_info.h"
 
 namespace cim::cli {
@@ -25,7 +26,8 @@ std::string human_size(std::uint64_t bytes);
 
 bool is_device(const struct stat& status);
 
-// The path, with an arrow and the target for a symbolic link; control characters escaped.
-std::string name_and_target(const FileInfo& file);
+// The path in its colour, with an arrow and the target for a symbolic link; control characters
+// escaped.
+std::string name_and_target(const FileInfo& file, const FileColors& colors);
 
 }  // namespace cim::cli

@@ -1,14 +1,18 @@
 // cim ls
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/stat.h>
 
+#include "cli/color.h"
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
+#include "cli/help.h"
 #include "cli/image_directory_listing.h"
 #include "cli/long_listing.h"
 #include "program/standard_streams.h"
@@ -19,13 +23,22 @@ namespace {
 
 struct ListOptions {
   std::string image;
-  std::string path;
+  std::vector<std::string> paths;
   bool long_format = false;
+  bool human_readable = false;
   bool recursive = false;
+  bool directories_as_files = false;
+  bool by_time = false;
+  bool by_size = false;
+  bool reverse = false;
   bool json = false;
+  std::string color;
 };
 
-// The entries of `directory`, sorted by the bytes of their names.
+std::vector<std::string> paths_of(const ListOptions& options) {
+  return options.paths.empty() ? std::vector<std::string>{"."} : options.paths;
+}
+
 std::vector<FileInfo> entries_of(const Image& image, const File& directory) {
   std::vector<FileInfo> files;
   const Directory entries = image.entries(directory);
@@ -34,19 +47,21 @@ std::vector<FileInfo> entries_of(const Image& image, const File& directory) {
     const FileId id = image.entry(entries, index, name);
     files.push_back(file_info(image, image.file(id), image_to_linux_name(name.view())));
   }
-  std::ranges::sort(files, {}, &FileInfo::path);
   return files;
 }
 
-void print_files(const Image& image, const std::vector<FileInfo>& files, bool long_format) {
-  if (long_format) return print(long_listing(image, files));
-  for (const FileInfo& file : files) print(escape_for_terminal(file.path) + "\n");
-}
-
-void list_directory(const Image& image, const File& directory, bool long_format) {
-  const std::vector<FileInfo> files = entries_of(image, directory);
-  if (long_format) print(total_line(files));
-  print_files(image, files, long_format);
+// By the bytes of their names, or as the options ask.
+void sort(std::vector<FileInfo>& files, const ListOptions& options) {
+  std::ranges::sort(files, {}, &FileInfo::path);
+  if (options.by_time) {
+    std::ranges::stable_sort(files, std::ranges::greater(), [](const FileInfo& file) {
+      return std::pair(file.status.st_mtim.tv_sec, file.status.st_mtim.tv_nsec);
+    });
+  } else if (options.by_size) {
+    std::ranges::stable_sort(files, std::ranges::greater(),
+                             [](const FileInfo& file) { return file.status.st_size; });
+  }
+  if (options.reverse) std::ranges::reverse(files);
 }
 
 // Calls visit(file, path) for the directory at `path` and everything below it, with paths relative
@@ -67,26 +82,94 @@ void for_each_below(const Image& image, const std::string& path, Visit visit) {
   }
 }
 
-void list_tree(const Image& image, const ListOptions& options) {
-  std::string separator;
-  for_each_below(image, options.path, [&](const File& file, const std::string& path) {
-    if (!is_directory(file)) return;
-    print(separator + escape_for_terminal(path_below(options.path, path)) + ":\n");
-    list_directory(image, file, options.long_format);
-    separator = "\n";
-  });
+// Prints the lines that ls(1) would.
+class Listing {
+ public:
+  Listing(const Image& image, const ListOptions& options)
+      : image_(image), options_(options), colors_(use_color(options.color)) {}
+
+  void print_files(const std::vector<FileInfo>& files) {
+    if (options_.long_format) {
+      print(long_listing(image_, files, colors_, options_.human_readable));
+    } else {
+      for (const FileInfo& file : files) {
+        print(colors_.paint(escape_for_terminal(file.path), file.path, file.status.st_mode) + "\n");
+      }
+    }
+    if (!files.empty()) separator_ = "\n";
+  }
+
+  void print_directory(const File& directory) {
+    std::vector<FileInfo> files = entries_of(image_, directory);
+    sort(files, options_);
+    if (options_.long_format) print(total_line(files, options_.human_readable));
+    print_files(files);
+  }
+
+  void print_with_heading(const File& directory, const std::string& path) {
+    print(separator_ + escape_for_terminal(path) + ":\n");
+    separator_ = "\n";
+    print_directory(directory);
+  }
+
+ private:
+  const Image& image_;
+  const ListOptions& options_;
+  const FileColors colors_;
+  std::string separator_;  // before the next heading
+};
+
+void list_lines(const Image& image, const ListOptions& options) {
+  const std::vector<std::string> paths = paths_of(options);
+  std::vector<FileInfo> files;
+  std::vector<FileInfo> directories;
+  for (const std::string& path : paths) {
+    const File file = find_file(image, path);
+    const bool is_listed = is_directory(file) && !options.directories_as_files;
+    (is_listed ? directories : files).push_back(file_info(image, file, path));
+  }
+  sort(files, options);
+  sort(directories, options);
+
+  Listing listing(image, options);
+  listing.print_files(files);
+  for (const FileInfo& start : directories) {
+    if (options.recursive) {
+      for_each_below(image, start.path, [&](const File& file, const std::string& path) {
+        if (is_directory(file)) listing.print_with_heading(file, path_below(start.path, path));
+      });
+    } else if (paths.size() > 1) {
+      listing.print_with_heading(start.file, start.path);
+    } else {
+      listing.print_directory(start.file);
+    }
+  }
 }
 
-void list_json(const Image& image, const File& file, const ListOptions& options) {
+void list_json(const Image& image, const ListOptions& options) {
+  const std::vector<std::string> paths = paths_of(options);
+  for (const std::string& path : paths) find_file(image, path);
   JsonArrayPrinter array;
-  if (!is_directory(file)) {
-    array.add(listing_json(file_info(image, file, options.path)));
-  } else if (options.recursive) {
-    for_each_below(image, options.path, [&](const File& found, const std::string& path) {
-      if (!path.empty()) array.add(listing_json(file_info(image, found, path)));
-    });
-  } else {
-    for (const FileInfo& entry : entries_of(image, file)) array.add(listing_json(entry));
+  for (const std::string& start : paths) {
+    const File file = find_file(image, start);
+    // A path relative to the only PATH is what most want; among several it would say too little.
+    const auto shown = [&](const std::string& path) {
+      return paths.size() > 1 ? path_below(start, path) : path;
+    };
+    if (!is_directory(file) || options.directories_as_files) {
+      array.add(listing_json(file_info(image, file, start)));
+    } else if (options.recursive) {
+      for_each_below(image, start, [&](const File& found, const std::string& path) {
+        if (!path.empty()) array.add(listing_json(file_info(image, found, shown(path))));
+      });
+    } else {
+      std::vector<FileInfo> entries = entries_of(image, file);
+      sort(entries, options);
+      for (FileInfo& entry : entries) {
+        entry.path = shown(entry.path);
+        array.add(listing_json(entry));
+      }
+    }
   }
   array.finish();
 }
@@ -97,34 +180,44 @@ bool is_directory_of_images(const std::string& path) {
 }
 
 void list(const ListOptions& options) {
-  if (options.path.empty() && is_directory_of_images(options.image)) {
+  if (options.paths.empty() && is_directory_of_images(options.image)) {
     return list_images(options.image, {.long_format = options.long_format, .json = options.json});
   }
   const Image image(options.image);
-  const File file = find_file(image, options.path);
-  if (options.json) return list_json(image, file, options);
-  if (!is_directory(file)) {
-    print_files(image, {file_info(image, file, options.path)}, options.long_format);
-  } else if (options.recursive) {
-    list_tree(image, options);
-  } else {
-    list_directory(image, file, options.long_format);
-  }
+  options.json ? list_json(image, options) : list_lines(image, options);
 }
 
 }  // namespace
 
 void add_list_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("ls", "List a directory of an image");
+  CLI::App* command = app.add_subcommand("ls", "List files of an image");
   const auto options = std::make_shared<ListOptions>();
+  reserve_short_h(*command);
   add_image_argument(*command, options->image);
-  command->add_option("PATH", options->path, "The directory, or a file; default: the root");
+  command->add_option("PATH", options->paths, "Directories and files; default: the root");
+  command->add_flag("-a,-A")->description(
+      "Accepted; names that start with '.' are listed\nwithout it, too");
+  command->add_flag("-d", options->directories_as_files,
+                    "List directories themselves, not what is in them");
+  CLI::Option* human_readable =
+      command->add_flag("-h", options->human_readable, "With -l: show sizes as 4.0K, 23M, 1.5G");
   command->add_flag("-l", options->long_format, "Show mode, links, owner, size, time and target");
+  CLI::Option* reverse = command->add_flag("-r", options->reverse, "Reverse the order");
   command->add_flag("-R", options->recursive, "Include every directory below");
-  add_json_flag(*command, options->json);
+  CLI::Option* by_size =
+      command->add_flag("-S", options->by_size, "Sort by size, the largest first");
+  CLI::Option* by_time = command->add_flag("-t", options->by_time, "Sort by time, the newest first")
+                             ->excludes(by_size);
+  add_color_option(*command, options->color);
+  CLI::Option* json = add_json_flag(*command, options->json);
+  for (CLI::Option* only_for_people : {human_readable, reverse, by_size, by_time}) {
+    json->excludes(only_for_people);
+  }
   command->footer(
-      "Prints what ls -A, -Al and -AR print for a mount, sorted by the bytes of the\n"
-      "names; --json -R gives each file's path relative to PATH.\n"
+      "Prints what ls -A prints for a mount with the same options, sorted by the bytes\n"
+      "of the names. -R goes through directories in that order, however their entries\n"
+      "are sorted. JSON has paths relative to PATH; if there are several, with PATH in\n"
+      "front.\n"
       "If IMAGE is a directory of images: prints what each takes on disk, with all\n"
       "files that it needs, what removing it and then cim gc would free, and which\n"
       "images it shares files with. With -l, also which file is needed by which image.");

@@ -57,7 +57,8 @@ std::string owner_field(const std::string& name, id_t id, std::size_t width) {
                                     : fmt::format("{:<{}}", name, width);
 }
 
-Row make_row(const Image& image, const FileInfo& file, time_t now) {
+Row make_row(const Image& image, const FileInfo& file, const FileColors& colors,
+             bool human_readable, time_t now) {
   const struct stat& status = file.status;
   Row row;
   row.mode = mode_string(status.st_mode);
@@ -69,10 +70,11 @@ Row make_row(const Image& image, const FileInfo& file, time_t now) {
     row.major = std::to_string(gnu_dev_major(status.st_rdev));
     row.minor = std::to_string(gnu_dev_minor(status.st_rdev));
   } else {
-    row.size = std::to_string(status.st_size);
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    row.size = human_readable ? human_size(size) : std::to_string(size);
   }
   row.time = listed_time(status.st_mtim.tv_sec, now);
-  row.name = name_and_target(file);
+  row.name = name_and_target(file, colors);
   return row;
 }
 
@@ -104,11 +106,14 @@ std::string size_field(const Row& row, const Widths& widths) {
 
 }  // namespace
 
-std::string long_listing(const Image& image, std::span<const FileInfo> files) {
+std::string long_listing(const Image& image, std::span<const FileInfo> files,
+                         const FileColors& colors, bool human_readable) {
   const time_t now = std::time(nullptr);
   std::vector<Row> rows;
   rows.reserve(files.size());
-  for (const FileInfo& file : files) rows.push_back(make_row(image, file, now));
+  for (const FileInfo& file : files) {
+    rows.push_back(make_row(image, file, colors, human_readable, now));
+  }
   const Widths widths = widths_of(rows);
   std::string text;
   for (std::size_t index = 0; index < rows.size(); ++index) {
@@ -122,11 +127,15 @@ std::string long_listing(const Image& image, std::span<const FileInfo> files) {
   return text;
 }
 
-std::string total_line(std::span<const FileInfo> files) {
-  constexpr blkcnt_t sectors_per_block = 2;  // st_blocks counts units of 512 bytes, ls of 1024
-  blkcnt_t sectors = 0;
-  for (const FileInfo& file : files) sectors += file.status.st_blocks;
-  return fmt::format("total {}\n", (sectors + sectors_per_block - 1) / sectors_per_block);
+std::string total_line(std::span<const FileInfo> files, bool human_readable) {
+  constexpr std::uint64_t sector_size = 512;  // the unit of st_blocks
+  constexpr std::uint64_t block_size = 1024;  // that of ls
+  std::uint64_t sectors = 0;
+  for (const FileInfo& file : files) sectors += static_cast<std::uint64_t>(file.status.st_blocks);
+  const std::uint64_t bytes = sectors * sector_size;
+  return fmt::format("total {}\n", human_readable
+                                       ? human_size(bytes)
+                                       : std::to_string((bytes + block_size - 1) / block_size));
 }
 
 }  // namespace cim::cli

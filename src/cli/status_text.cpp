@@ -61,7 +61,7 @@ std::string status_text(const Image& image, const FileInfo& file) {
   const auto add_line = [&](const char* label, const std::string& value) {
     text += fmt::format("{:>10}: {}\n", label, value);
   };
-  add_line("File", name_and_target(file));
+  add_line("File", name_and_target(file, FileColors(false)));
   add_line("Type", type_name(status.st_mode));
   add_line(is_device(status) ? "Device" : "Size", size_or_device(status));
   if (const auto executable = stored_executable(image, file.file.stream)) {

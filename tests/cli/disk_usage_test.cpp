@@ -28,6 +28,18 @@ TEST_F(DiskUsage, CountsDataThatFilesShareOnce) {
             "20500\t10500\t.\n");
 }
 
+TEST_F(DiskUsage, ShowsShortSizes) {
+  write("src/a/bytes", std::string(1023, 'a'));
+  write("src/b/kibibyte", std::string(1025, 'b'));
+  write("src/c/ten", std::string(9 * 1024 + 1000, 'c'));
+  create_image();
+  EXPECT_EQ(succeed({"du", "-h", "app.cim"}),
+            "1023\t1023\t./a\n"
+            "1.1K\t1.1K\t./b\n"
+            "10K\t10K\t./c\n"
+            "12K\t12K\t.\n");
+}
+
 TEST_F(DiskUsage, CountsHardLinksOnce) {
   write("src/one", "12345");
   fs::create_hard_link(path("src/one"), path("src/two"));

@@ -1,6 +1,7 @@
 // cim ls.
 #include <array>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include <boost/filesystem.hpp>
@@ -66,6 +67,42 @@ TEST_F(List, RecursivePutsEachDirectoryUnderItsHeading) {
   EXPECT_EQ(succeed({"ls", "-R", "app.cim", "a.x"}), "a.x\n");
 }
 
+TEST_F(List, SeveralPathsComeWithHeadingsAfterTheFiles) {
+  write("src/b/in-b", "");
+  write("src/a/in-a", "");
+  write("src/file", "");
+  write("src/c", "");
+  succeed({"create", "app.cim", "src"});
+  EXPECT_EQ(succeed({"ls", "app.cim", "file", "b", "a", "c"}), "c\nfile\n\na:\nin-a\n\nb:\nin-b\n");
+  EXPECT_EQ(succeed({"ls", "-d", "app.cim", "b", "file"}), "b\nfile\n");
+  EXPECT_EQ(succeed({"ls", "-d", "app.cim"}), ".\n");
+  EXPECT_EQ(fail({"ls", "app.cim", "a", "none", "b"}),
+            "cim: app.cim: none: no such file or directory");
+}
+
+TEST_F(List, SortsByTimeAndBySize) {
+  for (const char* name : {"a", "b", "c", "d"}) write("src/" + std::string(name), name);
+  write("src/b", "longest");
+  write("src/c", "long");
+  set_time("src/a", {300, 0});
+  set_time("src/b", {100, 200});
+  set_time("src/c", {100, 100});
+  set_time("src/d", {300, 0});
+  succeed({"create", "app.cim", "src"});
+  EXPECT_EQ(succeed({"ls", "-t", "app.cim"}), "a\nd\nb\nc\n");
+  EXPECT_EQ(succeed({"ls", "-S", "app.cim"}), "b\nc\na\nd\n");
+  EXPECT_EQ(succeed({"ls", "-r", "app.cim"}), "d\nc\nb\na\n");
+  EXPECT_EQ(succeed({"ls", "-tr", "app.cim"}), "c\nb\nd\na\n");
+  EXPECT_EQ(succeed({"ls", "-t", "app.cim", "c", "d"}), "d\nc\n");
+}
+
+TEST_F(List, AcceptsTheOptionForAllNames) {
+  write("src/.hidden", "");
+  succeed({"create", "app.cim", "src"});
+  for (const char* option : {"-a", "-A"})
+    EXPECT_EQ(succeed({"ls", option, "app.cim"}), ".hidden\n");
+}
+
 TEST_F(List, SortsByTheBytesOfNames) {
   // In an image `:` is U+F03A, and a byte that is not UTF-8 is a surrogate.
   for (const char* name : {"a:", "ab", "B", "\xFF", "\U0001F600"}) {
@@ -106,9 +143,18 @@ TEST_F(List, LongIsWhatLsPrintsOfAMount) {
   const std::string in_mount = "cd " + path("mnt") + " && LC_ALL=C TZ=UTC ls ";
   const std::string recursive = output_of(in_mount + "-lAR");
   const std::string one = output_of(in_mount + "-l d/recent");
+  // What the options that change one listing make of it.
+  std::map<std::string, std::string> expected;
+  for (const char* options : {"-Alh", "-At", "-AS", "-Atr", "-Ald", "-AlS"}) {
+    expected[options] = output_of(in_mount + options + " d link big .hidden null");
+  }
   umount2(path("mnt").c_str(), MNT_DETACH);
   EXPECT_EQ(succeed({"ls", "-lR", "app.cim"}), recursive);
   EXPECT_EQ(succeed({"ls", "-l", "app.cim", "d/recent"}), one);
+  for (const auto& [options, text] : expected) {
+    EXPECT_EQ(succeed({"ls", options, "app.cim", "d", "link", "big", ".hidden", "null"}), text)
+        << options;
+  }
 }
 
 TEST_F(List, LongMarksFilesWithAnAccessControlList) {
@@ -157,6 +203,22 @@ TEST_F(List, JsonIsAnArrayOfFiles) {
   EXPECT_EQ(files[1], expected);
   EXPECT_EQ(files[2]["type"], "symbolic link");
   EXPECT_EQ(files[2]["target"], "d/file");
+}
+
+TEST_F(List, JsonOfSeveralPathsHasThemInFront) {
+  create_image();
+  const Json files = Json::parse(succeed({"ls", "--json", "app.cim", "/", "d"}));
+  ASSERT_EQ(files.size(), 3U);
+  EXPECT_EQ(files[0]["path"], "/d");
+  EXPECT_EQ(files[1]["path"], "/link");
+  EXPECT_EQ(files[2]["path"], "d/file");
+  const Json recursive = Json::parse(succeed({"ls", "--json", "-R", "app.cim", "d", "link"}));
+  ASSERT_EQ(recursive.size(), 2U);
+  EXPECT_EQ(recursive[0]["path"], "d/file");
+  EXPECT_EQ(recursive[1]["path"], "link");
+  const Json itself = Json::parse(succeed({"ls", "--json", "-d", "app.cim", "d"}));
+  ASSERT_EQ(itself.size(), 1U);
+  EXPECT_EQ(itself[0]["path"], "d");
 }
 
 TEST_F(List, JsonOfNothingIsAnEmptyArray) {

@@ -81,6 +81,8 @@ TEST_F(Usage, NamesAnUnknownCommandAndTheNearest) {
 }
 
 TEST_F(Usage, NamesAnUnknownOptionAndTheNearest) {
+  EXPECT_EQ(refuse({"ls", "--colour", "app.cim"}),
+            "'--colour' is no option of 'cim ls'; did you mean '--color'?");
   EXPECT_EQ(refuse({"create", "app.cim", "--exlude=*.o"}),
             "'--exlude' is no option of 'cim create'; did you mean '--exclude'?");
   EXPECT_EQ(refuse({"ls", "-lZ", "app.cim"}), "'-Z' is no option of 'cim ls'; see 'cim help ls'");
@@ -119,12 +121,16 @@ TEST_F(Usage, RefusesSurplusArguments) {
 TEST_F(Usage, RefusesOptionsThatExcludeEachOther) {
   EXPECT_EQ(refuse({"create", "app.cim", "src", "--tar", "x.tar"}),
             "'--tar' and SOURCE_DIR exclude each other; see 'cim help create'");
+  EXPECT_EQ(refuse({"ls", "-tS", "app.cim"}),
+            "'-t' and '-S' exclude each other; see 'cim help ls'");
 }
 
 TEST_F(Usage, RefusesOptionsWithOddValues) {
   EXPECT_EQ(refuse({"create", "app.cim", "--tar", "a.tar", "--tar", "b.tar"}),
             "'--tar' is given more than once; see 'cim help create'");
   EXPECT_EQ(refuse({"ls", "--json=yes", "app.cim"}), "'--json' takes no value; see 'cim help ls'");
+  EXPECT_EQ(refuse({"ls", "--color=maybe", "app.cim"}),
+            "--color: 'maybe' is not one of 'always', 'auto', 'never'");
   EXPECT_EQ(refuse({"extract", "app.cim", "out", "--streams=no"}),
             "--streams: 'no' is not one of 'xattrs', 'files'");
   EXPECT_EQ(refuse({"create", "app.cim", "src", "--mtime=now"}),
