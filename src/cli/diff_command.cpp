@@ -1,8 +1,10 @@
 // cim diff
 #include <array>
 #include <memory>
+#include <string_view>
 #include <utility>
 
+#include "cli/color.h"
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
@@ -22,6 +24,7 @@ struct DiffOptions {
   std::string old_tree;
   std::string new_tree;
   bool json = false;
+  std::string color;
 };
 
 const char* kind_name(Difference::Kind kind) {
@@ -34,6 +37,19 @@ const char* kind_name(Difference::Kind kind) {
       return "changed";
   }
   return "unknown";
+}
+
+// As git has them: what is gone is red, what is there is green.
+std::string_view kind_color(Difference::Kind kind) {
+  switch (kind) {
+    case Difference::Kind::added:
+      return "32";
+    case Difference::Kind::removed:
+      return "31";
+    case Difference::Kind::changed:
+      return "33";
+  }
+  return "";
 }
 
 const char* aspect_name(Aspect aspect) {
@@ -65,14 +81,15 @@ std::string shown_path(const Difference& difference) {
 }
 
 // "added PATH", "removed PATH" or "changed ASPECT,... PATH".
-std::string line(const Difference& difference) {
+std::string line(const Difference& difference, bool with_color) {
   std::string text = kind_name(difference.kind);
   char separator = ' ';
   for (const Aspect aspect : difference.aspects) {
     text += std::exchange(separator, ',');
     text += aspect_name(aspect);
   }
-  return text + ' ' + escape_controls(shown_path(difference)) + '\n';
+  text += ' ' + escape_controls(shown_path(difference));
+  return (with_color ? paint(kind_color(difference.kind), text) : text) + '\n';
 }
 
 Json to_json(const Difference& difference) {
@@ -92,6 +109,7 @@ bool diff(const DiffOptions& options) {
   const auto old_tree = transfer::open_tree(options.old_tree);
   const auto new_tree = transfer::open_tree(options.new_tree);
   transfer::TreeComparison comparison(*old_tree, *new_tree);
+  const bool with_color = use_color(options.color);
   JsonArrayPrinter array;
   bool different = false;
   while (const auto difference = comparison.next()) {
@@ -99,7 +117,7 @@ bool diff(const DiffOptions& options) {
     if (options.json) {
       array.add(to_json(*difference));
     } else {
-      print(line(*difference));
+      print(line(*difference, with_color));
     }
   }
   if (options.json) array.finish();
@@ -113,6 +131,7 @@ void add_diff_command(CLI::App& app, ExitStatus& exit) {
   const auto options = std::make_shared<DiffOptions>();
   command->add_option("OLD", options->old_tree, "An image or a directory")->required();
   command->add_option("NEW", options->new_tree, "An image or a directory")->required();
+  add_color_option(*command, options->color);
   add_json_flag(*command, options->json);
   command->footer(
       "Prints one line per path: 'added PATH', 'removed PATH' or 'changed WHAT PATH',\n"

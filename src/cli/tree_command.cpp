@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <langinfo.h>
 
+#include "cli/color.h"
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_info.h"
@@ -20,6 +21,7 @@ namespace {
 struct TreeOptions {
   std::string image;
   std::string path;
+  std::string color;
 };
 
 // The lines before a name, for each level above it and for the name itself.
@@ -40,7 +42,7 @@ Branches branches_for_locale() {
 // Draws a tree, one file at a time.
 class Drawing {
  public:
-  explicit Drawing(const Image& image) : image_(image) {}
+  Drawing(const Image& image, bool with_color) : image_(image), colors_(with_color) {}
 
   void draw_root(const std::string& name, const File& file) {
     count(file);
@@ -76,11 +78,15 @@ class Drawing {
 
   std::string label(const std::string& name, const File& file) const {
     std::string text = escape_for_terminal(name);
+    if (colors_.enabled()) {
+      text = colors_.paint(text, name, file_info(image_, file, name).status.st_mode);
+    }
     if (!posix::is_symlink(file)) return text;
     return text + " -> " + escape_for_terminal(posix::symlink_target(image_, file));
   }
 
   const Image& image_;
+  const FileColors colors_;
   const Branches branches_ = branches_for_locale();
   std::string indentation_;
   std::vector<std::size_t> lengths_;  // of the indentation, per level
@@ -91,7 +97,7 @@ class Drawing {
 void draw_tree(const TreeOptions& options) {
   using Step = transfer::ImageWalk::Step;
   const Image image(options.image);
-  Drawing drawing(image);
+  Drawing drawing(image, use_color(options.color));
   transfer::ImageWalk walk(image, {linux_to_image_path(options.path)}, transfer::EntryOrder::bytes);
   bool is_root = true;
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
@@ -117,6 +123,7 @@ void add_tree_command(CLI::App& app) {
   const auto options = std::make_shared<TreeOptions>();
   add_image_argument(*command, options->image);
   command->add_option("PATH", options->path, "The directory; default: the root");
+  add_color_option(*command, options->color);
   command->footer(
       "Draws what tree -aN draws for a mount, sorted by the bytes of the names. The\n"
       "count of directories at the end includes PATH; links count as files.");
