@@ -13,6 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/image_name.h"
+#include "cli/new_image.h"
 #include "cli/progress_report.h"
 #include "cli/source_options.h"
 #include "format/upcase.h"
@@ -187,6 +188,7 @@ void report_incomplete(std::uint64_t files) {
 }
 
 void create(const CreateOptions& options) {
+  check_arguments_of_create(options.image, options.source, options.force);
   const transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
   refuse_mounted(options.image);
@@ -289,7 +291,7 @@ void add_create(CLI::App& app) {
                  "Treat names that differ only in case as one name,\n"
                  "as Windows does")
       ->excludes(base);
-  command->add_flag("--force", options->force, "Replace the image if it exists");
+  command->add_flag("-f,--force", options->force, "Replace the image if it exists");
   set_action(*command, options->image, [options] { create(*options); });
 }
 

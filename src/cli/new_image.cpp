@@ -1,0 +1,95 @@
+// What cim create makes its image of, and over.
+#include "cli/new_image.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include <cim/error.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "format/layout.h"
+#include "image/file_descriptor.h"
+#include "image/file_io.h"
+
+namespace cim::cli {
+namespace {
+
+// The type of the file at `path`, as in st_mode; 0 if there is none that this user can see.
+mode_t type_at(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 ? status.st_mode & S_IFMT : 0;
+}
+
+bool is_archive_name(std::string_view path) {
+  constexpr std::array suffixes = {".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst"};
+  return path.find(".tar.") != std::string_view::npos ||
+         std::ranges::any_of(suffixes, [path](const char* end) { return path.ends_with(end); });
+}
+
+// Whether the regular file at `path` is an image, sound or not, or at least nobody's data.
+bool is_replaceable(const std::string& path) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw system_error(errno, path);
+  std::array<char, sizeof(format::magic)> start = {};
+  const std::size_t size = read_at(file.get(), start.data(), start.size(), 0, path);
+  return size == 0 || (size == start.size() && std::memcmp(start.data(), format::magic, size) == 0);
+}
+
+std::string image_name_for(const std::string& name) {
+  return name.ends_with(".cim") ? name : name + ".cim";
+}
+
+void refuse_directory_as_image(const std::string& image, const std::optional<std::string>& source) {
+  if (type_at(image) != S_IFDIR) return;
+  const bool is_swapped = source && type_at(*source) != S_IFDIR;
+  throw Error(Errc::is_a_directory,
+              is_swapped
+                  ? fmt::format("is a directory; did you mean 'cim create {} {}'?", *source, image)
+                  : "is a directory")
+      .with_path(image);
+}
+
+void refuse_archive_as_image(const std::string& image, const std::optional<std::string>& source) {
+  if (!is_archive_name(image)) return;
+  const bool is_swapped = source && type_at(image) != 0 && type_at(*source) == 0;
+  throw Error(Errc::invalid_argument,
+              is_swapped
+                  ? fmt::format("is an archive; did you mean 'cim create {} --tar {}'?",
+                                image_name_for(*source), image)
+                  : "is named like an archive, not like an image; 'cim export' makes archives")
+      .with_path(image);
+}
+
+void refuse_archive_as_source(const std::string& image, const std::string& source) {
+  if (type_at(source) != S_IFREG || !is_archive_name(source)) return;
+  throw Error(Errc::not_a_directory,
+              fmt::format("is no directory; did you mean 'cim create {} --tar {}'?", image, source))
+      .with_path(source);
+}
+
+void refuse_existing_file(const std::string& image, bool replace) {
+  const mode_t type = type_at(image);
+  if (type == 0) return;
+  if (!replace)
+    throw Error(Errc::file_exists, "exists already; --force replaces it").with_path(image);
+  if (type == S_IFREG && is_replaceable(image)) return;
+  throw Error(Errc::file_exists, "is not an image, and --force replaces nothing else")
+      .with_path(image);
+}
+
+}  // namespace
+
+void check_arguments_of_create(const std::string& image, const std::optional<std::string>& source,
+                               bool replace) {
+  refuse_directory_as_image(image, source);
+  refuse_archive_as_image(image, source);
+  if (source) refuse_archive_as_source(image, *source);
+  refuse_existing_file(image, replace);
+}
+
+}  // namespace cim::cli
