@@ -80,10 +80,11 @@ std::vector<char16_t> case_folding(const std::string& path) {
 
 // Returns how many files have other contents in the image than in the source.
 std::uint64_t import(Writer& writer, const std::string& image, const std::string& source,
-                     const std::u16string& path, const transfer::ImportOptions& options) {
+                     const std::u16string& path, const transfer::ImportOptions& options,
+                     bool verbose) {
   const transfer::Amount total =
       ProgressReport::shows_bar() ? transfer::measure_tree(source, options) : transfer::Amount();
-  ProgressReport report(image, total);
+  ProgressReport report(image, total, verbose);
   return transfer::import_tree(writer, source, path, options, report);
 }
 
@@ -147,7 +148,7 @@ std::uint64_t import_source(Writer& writer, const CreateOptions& options,
   } else if (options.case_insensitive) {
     import_options.upcase = format::windows_upcase_table();
   }
-  return import(writer, options.image, *options.source, u"", import_options);
+  return import(writer, options.image, *options.source, u"", import_options, options.files.verbose);
 }
 
 FileDescriptor open_archive(const std::string& file) {
@@ -175,7 +176,7 @@ std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
   } else if (options.case_insensitive) {
     import_options.upcase = format::windows_upcase_table();
   }
-  ProgressReport report(options.image, {});
+  ProgressReport report(options.image, {}, options.files.verbose);
   const std::string name = *options.tar == "-" ? "standard input" : *options.tar;
   return transfer::import_tar(writer, archive.get(), name, import_options, report);
 }
@@ -243,8 +244,8 @@ void add(const AddOptions& options) {
   const std::vector<char16_t> upcase = case_folding(options.image);
   import_options.skip = transfer::files_of_image(options.image);
   import_options.upcase = upcase;
-  const std::uint64_t incomplete =
-      import(writer, options.image, options.source, image_path, import_options);
+  const std::uint64_t incomplete = import(writer, options.image, options.source, image_path,
+                                          import_options, options.files.verbose);
   writer.commit();
   report_incomplete(incomplete);
 }

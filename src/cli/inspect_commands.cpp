@@ -97,8 +97,8 @@ Json info_json(const Image& image) {
 std::string info_text(const Image& image) {
   const transfer::ImageAmount amount = transfer::measure_image(image, {});
   std::string text = fmt::format(
-      "image: {}\nversion: {}.{}\nnames: {}\nfiles: {}, {} bytes\n", escape_controls(image.path()),
-      image.version_major(), image.version_minor(),
+      "image: {}\nversion: {}.{}\nnames: {}\ntimes: to 100 ns\nfiles: {}, {} bytes\n",
+      escape_controls(image.path()), image.version_major(), image.version_minor(),
       image.case_sensitive() ? "case-sensitive" : "case-insensitive", amount.files, amount.bytes);
   if (amount.executables > 0) {
     text += fmt::format("executables: {}, stored as Windows stores them\n", amount.executables);

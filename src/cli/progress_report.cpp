@@ -43,8 +43,8 @@ std::string duration(double seconds) {
 
 bool ProgressReport::shows_bar() { return isatty(STDERR_FILENO) == 1; }
 
-ProgressReport::ProgressReport(std::string image, const transfer::Amount& total)
-    : image_(std::move(image)), total_(total), has_bar_(shows_bar()) {}
+ProgressReport::ProgressReport(std::string image, const transfer::Amount& total, bool verbose)
+    : image_(std::move(image)), total_(total), has_bar_(shows_bar()), verbose_(verbose) {}
 
 ProgressReport::~ProgressReport() { clear(); }
 
@@ -56,8 +56,16 @@ void ProgressReport::advance(const transfer::Amount& step) {
 }
 
 void ProgressReport::warn(const std::string& message) {
-  clear();
   ++warnings_;
+  print_line(message);
+}
+
+void ProgressReport::note(const std::string& message) {
+  if (verbose_) print_line(message);
+}
+
+void ProgressReport::print_line(const std::string& message) {
+  clear();
   write_message({"cim: ", escape_controls(image_ + ": " + message), "\n"});
 }
 

@@ -16,13 +16,15 @@ class ProgressReport : public transfer::Progress {
   static bool shows_bar();
 
   // `image` names the image in warnings; `total` is the amount of work, with 0 files if unknown.
-  ProgressReport(std::string image, const transfer::Amount& total);
+  // Shows notes, too, if `verbose`.
+  ProgressReport(std::string image, const transfer::Amount& total, bool verbose = false);
   ProgressReport(const ProgressReport&) = delete;
   ProgressReport& operator=(const ProgressReport&) = delete;
   ~ProgressReport() override;
 
   void advance(const transfer::Amount& step) override;
   void warn(const std::string& message) override;
+  void note(const std::string& message) override;
 
   // The number of calls to warn().
   std::uint64_t warnings() const noexcept { return warnings_; }
@@ -32,11 +34,13 @@ class ProgressReport : public transfer::Progress {
 
   void draw();
   void clear() noexcept;
+  void print_line(const std::string& message);
   std::string text(double elapsed_seconds) const;
 
   const std::string image_;
   const transfer::Amount total_;
   const bool has_bar_;
+  const bool verbose_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point next_draw_ = start_;
   transfer::Amount done_;

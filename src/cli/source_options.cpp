@@ -79,6 +79,9 @@ void add_source_options(CLI::App& command, SourceOptions& options) {
   command.add_flag("--expand-executables", options.expand_executables,
                    "Store Windows executables as Windows does: with\n"
                    "each section at a page boundary, to be mapped");
+  command.add_flag("-v,--verbose", options.verbose,
+                   "Also tell how many times were rounded to 100 ns,\n"
+                   "the finest that an image holds");
 }
 
 transfer::ImportOptions to_import_options(const SourceOptions& options) {

@@ -20,6 +20,7 @@ struct SourceOptions {
   std::optional<std::string> group;
   std::optional<std::string> mtime;
   bool expand_executables = false;
+  bool verbose = false;
 };
 
 // Adds the options to `command`, which stores their values in `options`.

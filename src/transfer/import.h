@@ -52,7 +52,7 @@ struct ImportOptions {
 // Hard links and holes of the source are kept. Memory is needed for the names in the directories on
 // the way down and for the paths of files with several links, not for data.
 //
-// Warns of times that the image cannot hold exactly, see InexactTimes. Also warns of each file that
+// Reports times that the image cannot hold exactly, see InexactTimes. Warns of each file that
 // holds more or less data than its size; in the image it has that size, cut off or padded with
 // zeros. Returns how many of these files there are.
 //

@@ -1,4 +1,4 @@
-// Warns of the times that an image cannot hold exactly.
+// Reports the times that an image cannot hold exactly.
 #include "transfer/inexact_times.h"
 
 #include <fmt/format.h>
@@ -21,9 +21,9 @@ void InexactTimes::add(const timespec& time, const std::string& path, Progress& 
 
 void InexactTimes::report(Progress& progress) const {
   if (rounded_ == 1) {
-    progress.warn(fmt::format("{}: its time was rounded down to 100 ns", first_));
+    progress.note(fmt::format("{}: its time was rounded down to 100 ns", first_));
   } else if (rounded_ > 1) {
-    progress.warn(fmt::format("{} times were rounded down to 100 ns, the first that of {}",
+    progress.note(fmt::format("{} times were rounded down to 100 ns, the first that of {}",
                               rounded_, first_));
   }
 }

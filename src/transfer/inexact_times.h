@@ -1,4 +1,4 @@
-// Warns of the times that an image cannot hold exactly.
+// Reports the times that an image cannot hold exactly.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 namespace cim::transfer {
 
 // Counts the files of a transfer whose time is finer than the 100 ns that an image holds. A Linux
-// kernel stamps nearly all files like that, so they get one warning together, not one each. For one
+// kernel stamps nearly all files like that, so they get one note together. For one
 // thread at a time.
 class InexactTimes {
  public:
@@ -18,7 +18,7 @@ class InexactTimes {
   // time outside the years that an image holds, which changes much more.
   void add(const timespec& time, const std::string& path, Progress& progress);
 
-  // Warns of the rounded times, if any, with their number and the first file.
+  // Notes the rounded times, if any, with their number and the first file.
   void report(Progress& progress) const;
 
  private:

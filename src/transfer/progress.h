@@ -23,6 +23,9 @@ class Progress {
   // Something could not be transferred unchanged, and the transfer goes on without it. `message` is
   // one line that names the file and the reason.
   virtual void warn(const std::string& message) = 0;
+
+  // Something is not quite as it was, but that is normal. `message` is like that of a warning.
+  virtual void note(const std::string& /*message*/) {}
 };
 
 }  // namespace cim::transfer

@@ -43,7 +43,7 @@ struct TarImportOptions {
 // A directory that a member needs but the archive does not have, the root included, belongs to root
 // and has mode 0755 and the time of that member.
 //
-// Warns of times that the image cannot hold exactly, see InexactTimes.
+// Reports times that the image cannot hold exactly, see InexactTimes.
 //
 // Returns the number of members left out. Throws Error, naming archive and member: corrupt for an
 // archive that is damaged or cut short; path_not_found for a hard link to a missing file;

@@ -65,7 +65,6 @@ class FullDisk : public BadInput {
     for (int i = 0; i < 300; ++i) write_source("small-" + std::to_string(i), 3000);
     for (int i = 0; i < 8; ++i) write_source("large-" + std::to_string(i), 700000);
     write_source("z-largest", 5 << 20);
-    fs::last_write_time(path("src"), whole_second);
   }
 
   // Runs `prepare` and `command` on a disk with room, then on smaller ones, where `command` must
@@ -119,14 +118,10 @@ class FullDisk : public BadInput {
   }
 
  private:
-  // No two files are equal, since stored data takes no room again. No time is rounded, which would
-  // cause a warning.
+  // No two files are equal, since stored data takes no room again.
   void write_source(const std::string& name, std::size_t size) const {
     write("src/" + name, name + std::string(size, 'x'));
-    fs::last_write_time(path("src/" + name), whole_second);
   }
-
-  static constexpr std::time_t whole_second = 1'500'000'000;
 };
 
 TEST_F(BadInput, AMissingImage) {

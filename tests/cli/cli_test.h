@@ -30,8 +30,7 @@ class CliTest : public testing::Test {
   // The same without the rights of root.
   Result cim_as_nobody(const std::vector<std::string>& arguments) const;
 
-  // Runs cim and expects success, with nothing on standard error except the warning about rounded
-  // times that almost every source gives. Returns its output.
+  // Runs cim and expects success, with nothing on standard error. Returns its output.
   std::string succeed(const std::vector<std::string>& arguments) const;
 
   // Runs cim and expects exit status 1, nothing printed and one line on standard error. Returns

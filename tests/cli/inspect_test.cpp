@@ -70,7 +70,7 @@ TEST_F(Inspect, InfoNamesVersionNamesAndRegions) {
   create_image();
   const std::string text = succeed({"info", "app.cim"});
   for (const char* line : {"image: app.cim\n", "version: 3.0\n", "names: case-sensitive\n",
-                           "files: 4, 5 bytes\n", "region set: "}) {
+                           "times: to 100 ns\n", "files: 4, 5 bytes\n", "region set: "}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
   }
 }

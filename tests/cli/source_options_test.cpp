@@ -127,14 +127,19 @@ TEST_F(SourceOptions, AddLeavesOutWhatIsExcluded) {
   EXPECT_EQ(succeed({"ls", "app.cim", "src"}), "b\n");
 }
 
-TEST_F(SourceOptions, RoundedTimesAreToldInOneLine) {
+TEST_F(SourceOptions, RoundedTimesAreToldInOneLineToThoseWhoAsk) {
   write("src/a", "");
   write("src/b", "");
   for (const char* name : {"src", "src/a", "src/b"}) set_time(name, {1000, 5});
-  const Result result = cim({"create", "app.cim", "src"});
-  EXPECT_EQ(result.status, 0);
-  EXPECT_EQ(result.err,
+  const Result silent = cim({"create", "app.cim", "src"});
+  EXPECT_EQ(silent.status, 0);
+  EXPECT_EQ(silent.err, "");
+  const Result created = cim({"create", "-f", "-v", "app.cim", "src"});
+  EXPECT_EQ(created.err,
             "cim: app.cim: 3 times were rounded down to 100 ns, the first that of src\n");
+  const Result added = cim({"add", "--verbose", "app.cim", "src/a", "c"});
+  EXPECT_EQ(added.status, 0);
+  EXPECT_EQ(added.err, "cim: app.cim: src/a: its time was rounded down to 100 ns\n");
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class Programs : public CliTest {
     for (const char* name : {"cim", "fsck.cimfs"}) link("$CIM", name);
     for (const char* name : {"cimfs", "mount.cimfs"}) link("$(command -v cimfs)", name);
     fs::create_directory(path("mnt"));
-    // An image cannot hold this file's time exactly, which causes a warning.
+    // An image cannot hold this file's time exactly, which --verbose tells.
     write("src/file", "content");
     const std::array<timespec, 2> odd_times = {timespec{1, 50}, timespec{1, 50}};
     utimensat(AT_FDCWD, path("src/file").c_str(), odd_times.data(), 0);
@@ -43,8 +43,8 @@ class Programs : public CliTest {
   // status.
   template <typename Run>
   void expect_to_build(const Run& run) const {
-    for (const char* command : {"cim create app.cim src", "cim create app.cim src --force",
-                                "cim add app.cim src/file more"}) {
+    for (const char* command : {"cim create -v app.cim src", "cim create -v app.cim src --force",
+                                "cim add -v app.cim src/file more"}) {
       EXPECT_EQ(run(command), 0) << command;
       expect_image("app.cim");
     }
@@ -171,8 +171,8 @@ INSTANTIATE_TEST_SUITE_P(, LostMessages,
                          [](const auto& test) { return test.param.name; });
 
 TEST_F(Programs, HelpThatCannotBeWrittenIsAnError) {
-  for (const char* command :
-       {"cim --help", "cim --version", "cim create --help", "cimfs --help", "cimfs --version"}) {
+  for (const char* command : {"cim --help", "cim --version", "cim help", "cim create --help",
+                              "cimfs --help", "cimfs --version"}) {
     EXPECT_EQ(run(command + std::string(" >/dev/full 2>err")), 1) << command;
     EXPECT_TRUE(read("err").ends_with(": standard output: No space left on device\n"))
         << read("err");

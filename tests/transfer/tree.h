@@ -29,9 +29,11 @@ struct RecordingProgress : Progress {
     done.bytes += step.bytes;
   }
   void warn(const std::string& message) override { warnings.push_back(message); }
+  void note(const std::string& message) override { notes.push_back(message); }
 
   Amount done;
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;
 };
 
 // The options of a Writer for the new image `directory`/`name`.
