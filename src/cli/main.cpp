@@ -14,9 +14,9 @@
 
 #include "cli/commands.h"
 #include "cli/escape.h"
-#include "format/layout.h"
 #include "cli/help.h"
 #include "cli/usage_error.h"
+#include "format/layout.h"
 #include "image/mapping_fault.h"
 #include "program/descriptor_limit.h"
 #include "program/interruption.h"
