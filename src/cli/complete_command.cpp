@@ -17,6 +17,7 @@
 
 #include "cli/commands.h"
 #include "cli/file_info.h"
+#include "cli/help.h"
 #include "program/standard_streams.h"
 
 namespace cim::cli {
@@ -96,10 +97,6 @@ class Words {
  private:
   const std::string& typed_;
 };
-
-std::vector<const CLI::App*> commands_of(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
-}
 
 // Null if there is none.
 const CLI::App* find_command(const CLI::App& app, const std::string& name) {

@@ -134,7 +134,7 @@ void add_help_command(CLI::App& app) {
 }
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
+  return app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
 }
 
 bool is_flag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }

@@ -18,7 +18,7 @@ void reserve_short_h(CLI::App& command);
 // Adds cim help.
 void add_help_command(CLI::App& app);
 
-// All subcommands of `app`.
+// The subcommands of `app` that its help shows.
 std::vector<const CLI::App*> commands_of(const CLI::App& app);
 
 // Whether no value has to follow `option`.
