@@ -112,7 +112,7 @@ void MetadataWriter::number_entries(Node& directory, std::vector<Node*>& pending
   for (const auto& [name, node] : *directory.entries) {
     if (node == nullptr) continue;
     if (node->id != 0) {
-      further_names_[node].push_back({name, directory.id});
+      further_names_[node].push_back({std::u16string(name), directory.id});
       continue;
     }
     if (new_nodes_.size() >= UINT32_MAX - first_new_id_) {

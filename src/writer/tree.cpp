@@ -57,6 +57,14 @@ Node& Tree::load(FileId id) {
   return node;
 }
 
+EntryChanges& Tree::changes_of(Node& directory) {
+  if (directory.entries == nullptr) {
+    directory.entries =
+        std::pmr::polymorphic_allocator<>(&memory_).new_object<EntryChanges>(order());
+  }
+  return *directory.entries;
+}
+
 std::optional<FileId> Tree::find_in_base(const Node& directory, std::u16string_view name) const {
   if (!directory.in_base) return std::nullopt;
   return base_->find(base_->file(directory.id), name);
@@ -82,10 +90,10 @@ Node* Tree::find(std::span<const std::u16string_view> names) {
 }
 
 void Tree::attach(Node& directory, std::u16string_view name, Node& node) {
-  if (!directory.entries) directory.entries = std::make_unique<EntryChanges>(order());
-  auto place = find_place(*directory.entries, name);
-  if (is_at(*directory.entries, place, name)) place = directory.entries->erase(place);
-  directory.entries->emplace_hint(place, name, &node);
+  EntryChanges& entries = changes_of(directory);
+  auto place = find_place(entries, name);
+  if (is_at(entries, place, name)) place = entries.erase(place);
+  entries.emplace_hint(place, name, &node);
   directory.changed = true;
   if (node.is_directory()) {
     ++directory.links;
@@ -97,12 +105,12 @@ void Tree::attach(Node& directory, std::u16string_view name, Node& node) {
 
 void Tree::detach(Node& directory, std::u16string_view name) {
   Node& node = *child(directory, name);
-  if (!directory.entries) directory.entries = std::make_unique<EntryChanges>(order());
-  const auto change = directory.entries->find(name);
+  EntryChanges& entries = changes_of(directory);
+  const auto change = entries.find(name);
   if (find_in_base(directory, name)) {
-    directory.entries->insert_or_assign(std::u16string(name), nullptr);
+    entries.insert_or_assign(std::pmr::u16string(name), nullptr);
   } else {
-    directory.entries->erase(change);
+    entries.erase(change);
   }
   directory.changed = true;
   if (node.is_directory()) --directory.links;
@@ -136,7 +144,10 @@ void Tree::release(Node& node) {
       if (file.is_directory() || base_->link_count(file) > 1) children.push_back(&load(entry.id));
     });
     for (Node* child : children) drop_link(*child);
-    dead.entries.reset();
+    if (dead.entries != nullptr) {
+      std::pmr::polymorphic_allocator<>(&memory_).delete_object(dead.entries);
+      dead.entries = nullptr;
+    }
   }
 }
 

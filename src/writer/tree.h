@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,21 +34,21 @@ struct NameOrder {
 };
 
 // How the entries of a directory differ from those in the base image. A null node: removed.
-using EntryChanges = std::map<std::u16string, Node*, NameOrder>;
+using EntryChanges = std::pmr::map<std::pmr::u16string, Node*, NameOrder>;
 using StreamMap = std::map<std::u16string, format::Stream, NameOrder>;
 
 // A file or directory that is new, or was loaded on the way to something new.
 struct Node {
   format::File record = {};
-  FileId id = 0;                             // 0 until a new file gets one at commit
-  std::uint32_t links = 0;                   // st_nlink; a directory starts with 2
-  bool in_base = false;                      // has an id of the base image
-  bool changed = true;                       // the record differs from the base image's
-  bool names_changed = false;                // is in the base image, and has gained or lost a name
-  bool alive = true;                         // can be reached from the root
-  const std::u16string* name = nullptr;      // of a new file, from commit on: one of its names
-  std::unique_ptr<EntryChanges> entries;     // of a directory; null until something changes
-  std::unique_ptr<StreamMap> named_streams;  // all of them; null until looked at
+  FileId id = 0;                              // 0 until a new file gets one at commit
+  std::uint32_t links = 0;                    // st_nlink; a directory starts with 2
+  bool in_base = false;                       // has an id of the base image
+  bool changed = true;                        // the record differs from the base image's
+  bool names_changed = false;                 // is in the base image, and has gained or lost a name
+  bool alive = true;                          // can be reached from the root
+  const std::pmr::u16string* name = nullptr;  // of a new file, from commit on: one of its names
+  EntryChanges* entries = nullptr;            // of a directory; null until something changes
+  std::unique_ptr<StreamMap> named_streams;   // all of them; null until looked at
 
   bool is_directory() const noexcept;
 };
@@ -66,6 +67,8 @@ class Tree {
  public:
   // `base` may be null: the tree then is an empty root directory. Both must outlive the tree.
   Tree(const Image* base, std::span<const char16_t> upcase);
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
 
   Node& root() noexcept { return *root_; }
   const Image* base() const noexcept { return base_; }
@@ -106,12 +109,15 @@ class Tree {
 
  private:
   Node& load(FileId id);
+  EntryChanges& changes_of(Node& directory);
   bool keeps(const FileName& name) const;
   std::optional<FileId> find_in_base(const Node& directory, std::u16string_view name) const;
   void release(Node& node);
 
   const Image* base_;
   std::span<const char16_t> upcase_;
+  // Of the entries of all nodes, which are freed at once: one by one would take long.
+  std::pmr::unsynchronized_pool_resource memory_;
   std::deque<Node> nodes_;
   std::map<FileId, Node*> base_nodes_;
   Node* root_;
