@@ -38,9 +38,10 @@ void refuse_odd_values(CLI::Option& option) {
 
 void set_up_options(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands({})) {
+    const bool is_for_people = !command->get_group().empty();
     for (CLI::Option* option : command->get_options()) {
       option->transform(CLI::Validator(take_literally, ""));
-      refuse_odd_values(*option);
+      if (is_for_people) refuse_odd_values(*option);
     }
   }
 }
@@ -56,12 +57,13 @@ CLI::Option* add_json_flag(CLI::App& command, bool& json) {
 }
 
 CLI::Validator one_of(std::vector<std::string> values) {
+  const std::string description = fmt::format("{{{}}}", fmt::join(values, ","));
   return CLI::Validator(
       [values = std::move(values)](const std::string& value) {
         if (std::ranges::find(values, value) != values.end()) return std::string();
         return fmt::format("'{}' is not one of '{}'", value, fmt::join(values, "', '"));
       },
-      "");
+      description);
 }
 
 void parse(CLI::App& app, int argc, const char* const* argv) {

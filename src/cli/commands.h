@@ -40,7 +40,7 @@ void add_image_argument(CLI::App& command, std::string& image);
 // Adds the option --json, and returns it.
 CLI::Option* add_json_flag(CLI::App& command, bool& json);
 
-// The check that the value of an option is one of `values`.
+// The check that the value of an option is one of `values`, which completions then offer.
 CLI::Validator one_of(std::vector<std::string> values);
 
 // Parses the command line, which runs the subcommand. Throws what either throws.

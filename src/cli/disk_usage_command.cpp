@@ -162,8 +162,8 @@ void add_disk_usage_command(CLI::App& app) {
   add_json_flag(*command, options->json)->excludes(human_readable);
   command
       ->add_option("--html", options->html,
-                   "Write a page for a browser to this file instead: a map\n"
-                   "of the whole image, to look around and search in")
+                   "Write a page for a browser to this file instead:\n"
+                   "a map of the whole image, to look around in")
       ->type_name("FILE");
   command->footer(
       "Prints a line for each PATH, after a line for each directory below it: two\n"

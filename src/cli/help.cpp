@@ -37,7 +37,7 @@ std::string left_column(const CLI::Option* option) {
     text.append(separator).append(name);
     separator = ", ";
   }
-  const std::string value = option->get_type_name();
+  const std::string value = value_name(*option);
   if (value.empty()) return text;
   return text + (is_flag(*option) ? "[=" + value + "]" : " " + value);
 }
@@ -138,6 +138,12 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app) {
 }
 
 bool is_flag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
+
+// CLI11 adds the description of a check, as in "HOW:{xattrs,files}".
+std::string value_name(const CLI::Option& option) {
+  const std::string name = option.get_type_name();
+  return name.substr(0, name.find(':'));
+}
 
 std::vector<std::string> names_of(const CLI::Option& option) {
   if (option.get_positional()) return {option.get_name(true)};

@@ -24,6 +24,9 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app);
 // Whether no value has to follow `option`.
 bool is_flag(const CLI::Option& option);
 
+// What stands for the value of `option`, as in `--tar FILE`; empty if it takes none.
+std::string value_name(const CLI::Option& option);
+
 // The names of an option as on the command line, the long one last: "-f", "--force". For an
 // argument, its only name.
 std::vector<std::string> names_of(const CLI::Option& option);

@@ -113,7 +113,7 @@ std::string complaint_about_values(const CLI::App& command, std::string_view mes
     if (is_given(option)) {
       return fmt::format("{} is given more than once; {}", quoted(*option), see_help(command));
     }
-    return fmt::format("{} is missing after {}; {}", option->get_type_name(), quoted(*option),
+    return fmt::format("{} is missing after {}; {}", value_name(*option), quoted(*option),
                        see_help(command));
   }
   return std::string(message);

@@ -149,7 +149,7 @@ TEST_F(BadInput, AnEmptyFileAndADirectory) {
   write("app.cim", "");
   EXPECT_TRUE(fail({"ls", "app.cim"}).starts_with("cim: app.cim: "));
   write("dir.cim/x", "");
-  EXPECT_EQ(fail({"ls", "dir.cim"}), "cim: dir.cim: is a directory");
+  EXPECT_EQ(fail({"tree", "dir.cim"}), "cim: dir.cim: is a directory");
 }
 
 TEST_F(BadInput, AnotherVersion) {

@@ -112,7 +112,7 @@ TEST_F(TarCommands, ExportOfADamagedImageLeavesNoArchive) {
 
 TEST_F(TarCommands, ExportRefusesToWriteToATerminal) {
   succeed({"create", "app.cim"});
-  EXPECT_EQ(shell("script -qec '\"$CIM\" export app.cim' log >/dev/null"), 1);
+  EXPECT_EQ(shell(R"(script -qec "\"$CIM\" export app.cim" log >/dev/null)"), 1);
   EXPECT_NE(read("log").find("standard output: is a terminal"), std::string::npos) << read("log");
 }
 
