@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
+#include "cli/progress_report.h"
 #include "program/standard_streams.h"
 #include "transfer/tree_comparison.h"
 
@@ -108,12 +109,14 @@ Json to_json(const Difference& difference) {
 bool diff(const DiffOptions& options) {
   const auto old_tree = transfer::open_tree(options.old_tree);
   const auto new_tree = transfer::open_tree(options.new_tree);
-  transfer::TreeComparison comparison(*old_tree, *new_tree);
+  ProgressReport progress(options.new_tree, {});
+  transfer::TreeComparison comparison(*old_tree, *new_tree, &progress);
   const bool with_color = use_color(options.color);
   JsonArrayPrinter array;
   bool different = false;
   while (const auto difference = comparison.next()) {
     different = true;
+    progress.clear();
     if (options.json) {
       array.add(to_json(*difference));
     } else {

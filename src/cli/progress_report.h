@@ -8,8 +8,9 @@
 
 namespace cim::cli {
 
-// Prints warnings to standard error and, if that is a terminal, shows a progress bar there: files,
-// bytes, rate and remaining time. The destructor removes the bar.
+// Prints warnings to standard error and, if that is a terminal that can show it, a progress bar:
+// files, bytes, rate and remaining time, as far as they fit. The destructor and an interruption
+// remove the bar.
 class ProgressReport : public transfer::Progress {
  public:
   // Whether there is a bar, so that the total is worth measuring.
@@ -22,27 +23,29 @@ class ProgressReport : public transfer::Progress {
   ProgressReport& operator=(const ProgressReport&) = delete;
   ~ProgressReport() override;
 
+  // Throws Interruption if the program is to end.
   void advance(const transfer::Amount& step) override;
   void warn(const std::string& message) override;
   void note(const std::string& message) override;
+
+  // Removes the bar, to print something else. It comes back with the next advance().
+  void clear() noexcept;
 
   // The number of calls to warn().
   std::uint64_t warnings() const noexcept { return warnings_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
+  static std::chrono::nanoseconds now() noexcept;
   void draw();
-  void clear() noexcept;
   void print_line(const std::string& message);
-  std::string text(double elapsed_seconds) const;
+  std::string text(double elapsed_seconds, std::size_t width) const;
 
   const std::string image_;
   const transfer::Amount total_;
   const bool has_bar_;
   const bool verbose_;
-  const Clock::time_point start_ = Clock::now();
-  Clock::time_point next_draw_ = start_;
+  const std::chrono::nanoseconds start_ = now();
+  std::chrono::nanoseconds next_draw_ = start_;
   transfer::Amount done_;
   std::uint64_t warnings_ = 0;
   bool drawn_ = false;

@@ -89,8 +89,12 @@ bool same_time(const timespec& a, const timespec& b) {
 TreeComparison::Side::Side(TreeView& walked_tree)
     : tree(walked_tree), image(dynamic_cast<const ImageTreeView*>(&walked_tree)) {}
 
-TreeComparison::TreeComparison(TreeView& old_tree, TreeView& new_tree)
-    : old_(old_tree), new_(new_tree), old_buffer_(buffer_size), new_buffer_(buffer_size) {
+TreeComparison::TreeComparison(TreeView& old_tree, TreeView& new_tree, Progress* progress)
+    : progress_(progress),
+      old_(old_tree),
+      new_(new_tree),
+      old_buffer_(buffer_size),
+      new_buffer_(buffer_size) {
   if (old_.image == nullptr || new_.image == nullptr) return;
   shared_regions_ = count_shared_regions(old_.image->image(), new_.image->image());
 }
@@ -121,6 +125,7 @@ std::optional<Difference> TreeComparison::next() {
     if (order < 0) return Difference{Kind::removed, std::string(old_.tree.path()), {}};
     if (order > 0) return Difference{Kind::added, std::string(new_.tree.path()), {}};
     std::vector<Aspect> aspects = changed_aspects();
+    advance({.files = 1});
     if (aspects.empty()) continue;
     return Difference{Kind::changed, std::string(new_.tree.path()), std::move(aspects)};
   }
@@ -177,9 +182,14 @@ bool TreeComparison::same_content(const struct stat& before, const struct stat& 
     const std::size_t length = old_.tree.read(offset, old_buffer_);
     if (new_.tree.read(offset, new_buffer_) != length) return false;
     if (std::memcmp(old_buffer_.data(), new_buffer_.data(), length) != 0) return false;
+    advance({.bytes = length});
     if (length < old_buffer_.size()) return true;
     offset += length;
   }
+}
+
+void TreeComparison::advance(const Amount& step) const {
+  if (progress_ != nullptr) progress_->advance(step);
 }
 
 bool TreeComparison::shares_data() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "transfer/progress.h"
 #include "transfer/tree_view.h"
 
 namespace cim::transfer {
@@ -42,8 +43,9 @@ struct Difference {
 // trees are for one thread at a time.
 class TreeComparison {
  public:
-  // The trees must not have been walked yet, and must outlive the comparison.
-  TreeComparison(TreeView& old_tree, TreeView& new_tree);
+  // The trees must not have been walked yet, and must outlive the comparison, as must `progress`,
+  // which is told of the files and bytes that have been compared; null: nobody is.
+  TreeComparison(TreeView& old_tree, TreeView& new_tree, Progress* progress = nullptr);
 
   // The next path that differs or is in only one tree, in the order of TreeView. That includes
   // everything below an added or removed directory. Nothing after the last. Throws Error as the
@@ -70,7 +72,9 @@ class TreeComparison {
   bool same_content(const struct stat& before, const struct stat& after);
   bool shares_record() const;
   bool shares_data() const;
+  void advance(const Amount& step) const;
 
+  Progress* const progress_;
   Side old_;
   Side new_;
   std::vector<std::byte> old_buffer_;
