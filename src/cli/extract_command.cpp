@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/escape.h"
 #include "cli/progress_report.h"
+#include "program/interruption.h"
+#include "program/standard_streams.h"
 #include "transfer/extract.h"
 
 namespace cim::cli {
@@ -17,6 +20,20 @@ struct ExtractOptions {
   std::string streams = "xattrs";
 };
 
+// An interruption ends it between two files.
+void extract(const Image& image, const std::string& destination,
+             const transfer::ExtractOptions& options, ProgressReport& report) {
+  const DeferredInterruption deferred;
+  try {
+    transfer::extract(image, destination, options, report);
+  } catch (const Interruption&) {
+    report.clear();
+    write_message({"cim: ", escape_controls(destination),
+                   ": interrupted; the same command again completes it\n"});
+    throw;
+  }
+}
+
 void extract(const ExtractOptions& options) {
   const Image image(options.image);
   transfer::ExtractOptions extract_options = {.streams_as_files = options.streams == "files"};
@@ -27,7 +44,7 @@ void extract(const ExtractOptions& options) {
                                      ? transfer::measure_image(image, extract_options.selection)
                                      : transfer::Amount();
   ProgressReport report(options.image, total);
-  transfer::extract(image, options.destination, extract_options, report);
+  extract(image, options.destination, extract_options, report);
   if (report.warnings() == 0) return;
   throw Error(Errc::access_denied, fmt::format("extracted with {} warning{}", report.warnings(),
                                                report.warnings() == 1 ? "" : "s"));

@@ -37,6 +37,7 @@ OutputFile::OutputFile(const std::string& file, const std::string& image)
   struct stat status;
   if (fstat(fd_.get(), &status) != 0) throw system_error(errno, name_);
   remove_ = file != "-" && S_ISREG(status.st_mode);
+  if (remove_) deferred_.emplace();
 }
 
 OutputFile::~OutputFile() {

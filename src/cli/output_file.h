@@ -1,13 +1,16 @@
 // A file that a subcommand writes.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "image/file_descriptor.h"
+#include "program/interruption.h"
 
 namespace cim::cli {
 
-// One that is not completed is removed.
+// One that is not completed is removed. An interruption ends the program only at the next
+// check_interruption(), so that this is done.
 class OutputFile {
  public:
   // Creates or overwrites `file`; "-" means standard output. `image` names the image that is read,
@@ -25,6 +28,7 @@ class OutputFile {
   const std::string name_;
   FileDescriptor fd_;
   bool remove_ = false;
+  std::optional<DeferredInterruption> deferred_;  // not for a pipe, which may be blocked for long
 };
 
 }  // namespace cim::cli

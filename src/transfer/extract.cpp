@@ -27,6 +27,9 @@ namespace {
 
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+// A file of up to this many bytes is written at once; without a name, it would take longer.
+constexpr std::uint64_t named_at_once = 64 * 1024;
+
 using Names = std::unordered_set<std::string>;
 
 Names list_names(int directory, const std::string& path) {
@@ -62,7 +65,19 @@ class Extraction {
         data_(image, progress),
         metadata_(image, progress) {}
 
+  // An extraction that fails or is interrupted leaves no directory with fewer rights than it had in
+  // the image.
   void run(ImageWalk& walk) {
+    try {
+      extract_all(walk);
+    } catch (...) {
+      leave_all_directories();
+      throw;
+    }
+  }
+
+ private:
+  void extract_all(ImageWalk& walk) {
     using Step = ImageWalk::Step;
     for (Step step = walk.next(); step != Step::end; step = walk.next()) {
       if (step == Step::leave_directory) {
@@ -80,7 +95,15 @@ class Extraction {
     }
   }
 
- private:
+  void leave_all_directories() noexcept {
+    while (!levels_.empty()) {
+      try {
+        leave_directory();
+      } catch (...) {  // what went wrong first is what counts
+      }
+    }
+  }
+
   struct Level {
     File file;
     std::string name;
@@ -223,10 +246,38 @@ class Extraction {
     }
   }
 
-  // Makes the regular file `name` in the current directory and calls fill() to give it its
-  // contents.
+  // Makes the regular file `name` of `length` bytes in the current directory, and calls fill() to
+  // give it its contents. Where the file system can do that, a large file gets its name last: a
+  // program that is killed leaves no half of one.
   template <typename Fill>
-  void make_regular(const std::string& name, const std::string& path, Fill fill) {
+  void make_regular(const std::string& name, const std::string& path, std::uint64_t length,
+                    Fill fill) {
+    if (length > named_at_once) {
+      const FileDescriptor fd = open_unnamed();
+      if (fd) {
+        fill(fd.get());
+        return give_name(fd.get(), name, path);
+      }
+    }
+    make_named(name, path, fill);
+  }
+
+  // Without a descriptor if that is not possible.
+  FileDescriptor open_unnamed() const {
+    return FileDescriptor(
+        openat(directories_.current(), ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  }
+
+  void give_name(int fd, const std::string& name, const std::string& path) {
+    const std::string unnamed = "/proc/self/fd/" + std::to_string(fd);
+    create_replacing(name, path, [&] {
+      return linkat(AT_FDCWD, unnamed.c_str(), directories_.current(), name.c_str(),
+                    AT_SYMLINK_FOLLOW) == 0;
+    });
+  }
+
+  template <typename Fill>
+  void make_named(const std::string& name, const std::string& path, Fill fill) {
     const int directory = directories_.current();
     FileDescriptor fd;
     create_replacing(name, path, [&] {
@@ -245,7 +296,7 @@ class Extraction {
 
   void extract_regular(const ImageWalk& walk, const struct stat& status, const std::string& path) {
     std::vector<RefusedStream> refused;
-    make_regular(walk.name(), path, [&](int fd) {
+    make_regular(walk.name(), path, walk.file().stream.length, [&](int fd) {
       data_.copy(walk.file().stream, fd, path);
       refused = metadata_.apply(fd, walk.file(), status, path);
     });
@@ -290,7 +341,7 @@ class Extraction {
     struct stat status = file_status;
     status.st_mode = S_IFREG | (status.st_mode & read_and_write);
     const std::string name = file_name + ":" + stream.name;
-    make_regular(name, path, [&](int fd) {
+    make_regular(name, path, stream.stream.length, [&](int fd) {
       data_.copy(stream.stream, fd, path);
       metadata_.apply(fd, status, path);
     });

@@ -31,6 +31,11 @@ struct ExtractOptions {
 // Directories on the way to the selection get their metadata only if they are created. Hard links
 // within the selection and holes are kept.
 //
+// An extraction that fails, or whose Progress throws, leaves no file half made, and directories
+// with the metadata of the image as if it had ended there. The same extraction again completes it,
+// except for the times of `destination`. Even if the program is killed, a file of more than 64 KiB
+// is complete or not there, where the file system has O_TMPFILE.
+//
 // Whatever cannot be stored is left out with a warning, and the rest goes on: a file that the file
 // system refuses for its name, size or type, or that this caller may not make; a file whose place
 // is taken by a directory, or whose name leads to a file of another name, as where case is ignored;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli_test.h"
+#include "faults.h"
 #include "mount/program.h"
 
 namespace cim::cli {
@@ -174,6 +175,81 @@ TEST_F(ExtractCommand, DropsTheRightsOfAnOwnerThatItCannotKeep) {
   ASSERT_EQ(stat(path("out/tool").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0755U);
 }
+
+// Each call that changes something is struck, one after the other.
+class ExtractFaults : public CliTest, public testing::WithParamInterface<const char*> {
+ protected:
+  // Files with a name while they are written, and without.
+  ExtractFaults() {
+    write("src/d/large", std::string(150000, 'l'));
+    write("src/d/small", "small");
+    write("src/z", std::string(100000, 'z'));
+    fs::create_hard_link(path("src/z"), path("src/d/zz"));
+    fs::permissions(path("src/d/large"), fs::perms(0640));
+    fs::permissions(path("src/d/small"), fs::perms(0604));
+    fs::permissions(path("src/z"), fs::perms(0644));
+    fs::permissions(path("src/d"), fs::perms(0751));
+    fs::permissions(path("src"), fs::perms(0715));
+    EXPECT_EQ(cim({"create", "app.cim", "src"}).status, 0);
+  }
+
+  // Runs cim extract with call `number` struck. Returns whether there was such a call.
+  bool strike(int number) {
+    fs::remove(path("log"));
+    fs::remove_all(path("out"));
+    const FileFault fault(GetParam(), number, path("log"));
+    result_ = cim({"extract", "app.cim", "out"});
+    return read("log").find("fault\n") != std::string::npos;
+  }
+
+  bool was_killed() const { return std::string(GetParam()) == "kill"; }
+
+  bool was_interrupted() const {
+    return result_.err == "cim: out: interrupted; the same command again completes it\n";
+  }
+
+  // Expects that nothing in out/ is half made.
+  void expect_whole_files() const {
+    if (!was_killed()) expect_equal(path("src"), path("out"));
+    for (const auto& entry : fs::recursive_directory_iterator(path("out"))) {
+      const std::string file = entry.path().lexically_relative(path("out")).string();
+      const bool may_be_half = was_killed() && file == "d/small";
+      if (!may_be_half && fs::is_regular_file(entry.path())) {
+        EXPECT_EQ(read("out/" + file), read("src/" + file)) << file;
+      }
+      if (!was_killed()) expect_equal(path("src/" + file), entry.path());
+    }
+  }
+
+  static void expect_equal(const fs::path& source, const fs::path& copy) {
+    EXPECT_EQ(fs::status(copy).permissions(), fs::status(source).permissions()) << copy;
+  }
+
+  Result result_;
+};
+
+TEST_P(ExtractFaults, NothingIsHalfMadeAndTheNextRunCompletesIt) {
+  bool was_interrupted_once = false;
+  for (int number = 1; strike(number); ++number) {
+    SCOPED_TRACE(number);
+    was_interrupted_once = was_interrupted_once || was_interrupted();
+    expect_whole_files();
+    succeed({"extract", "app.cim", "out"});
+    for (const char* name : {"d/large", "d/small", "d/zz", "z"}) {
+      EXPECT_EQ(read(std::string("out/") + name), read(std::string("src/") + name)) << name;
+    }
+    // The destination was not empty any more, so it has kept its own times, or all it had.
+    const std::string left = cim({"diff", "app.cim", "out"}).out;
+    EXPECT_TRUE(left.empty() || left == "changed time .\n" ||
+                (was_killed() && left == "changed mode,time .\n"))
+        << left;
+  }
+  EXPECT_EQ(result_.status, 0);
+  EXPECT_EQ(was_interrupted_once, std::string(GetParam()) == "interrupt");
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ExtractFaults, testing::Values("ENOSPC", "interrupt", "kill"),
+                         [](const auto& kind) { return std::string(kind.param); });
 
 }  // namespace
 }  // namespace cim::cli

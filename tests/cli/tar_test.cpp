@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli_test.h"
+#include "faults.h"
 
 namespace cim::cli {
 namespace {
@@ -114,6 +115,16 @@ TEST_F(TarCommands, ExportRefusesToWriteToATerminal) {
   succeed({"create", "app.cim"});
   EXPECT_EQ(shell(R"(script -qec "\"$CIM\" export app.cim" log >/dev/null)"), 1);
   EXPECT_NE(read("log").find("standard output: is a terminal"), std::string::npos) << read("log");
+}
+
+TEST_F(TarCommands, AnInterruptedExportLeavesNoArchive) {
+  write("src/a", std::string(3'000'000, 'a'));
+  write("src/b", std::string(100000, 'b'));
+  EXPECT_EQ(cim({"create", "app.cim", "src"}).status, 0);
+  const FileFault fault("interrupt", 1, path("log"));
+  EXPECT_EQ(cim({"export", "app.cim", "--tar", "app.tar"}).status, -1);
+  EXPECT_NE(read("log").find("fault\n"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path("app.tar")));
 }
 
 TEST_F(TarCommands, ExportReportsAFullDisk) {
