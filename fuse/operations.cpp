@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include <cim/error.h>
+#include <cim/name.h>
 #include <fmt/format.h>
 #include <linux/limits.h>
 
@@ -151,6 +153,17 @@ struct Callback<operation> {
   }
 };
 
+// The root of a mount of the directory at `path`, "" for the image's own.
+FileId mount_root(const Image& image, const std::string& path) {
+  const auto root = image.resolve(linux_to_image_path(path));
+  if (!root) {
+    throw Error(Errc::file_not_found, "there is no such directory in the image")
+        .with_image(image.path())
+        .with_object(path);
+  }
+  return *root;
+}
+
 void init(void* user_data, fuse_conn_info* connection) noexcept {
   static_cast<FileSystem*>(user_data)->init(*connection);
 }
@@ -187,17 +200,26 @@ class FileSystem::DirectoryReply {
 FileSystem::FileSystem(const Image& image, const Options& options)
     : image_(image),
       options_(options),
-      root_(image.root()),
+      root_(mount_root(image, options.subdirectory)),
       xattr_names_(image),
       visible_(options.child_only ? std::optional(image.files_of_last_fork()) : std::nullopt),
       statistics_(statistics_of(image)),
-      prefetcher_(image, read_around_, options.prefetch) {
-  if (!S_ISDIR(attributes_of(image.file(root_)).st_mode)) {
+      prefetcher_(image, root_, read_around_, options.prefetch) {
+  if (S_ISDIR(attributes_of(image.file(root_)).st_mode)) return;
+  if (root_ == image.root()) {
     throw Error(Errc::corrupt, "the root is not a directory").with_image(image.path());
   }
+  throw Error(Errc::not_a_directory, "is not a directory")
+      .with_image(image.path())
+      .with_object(options.subdirectory);
 }
 
 File FileSystem::file_at(fuse_ino_t inode) const { return image_.file(file_of(inode, root_)); }
+
+// That of the root is the root itself.
+FileId FileSystem::parent_of(const File& directory) const {
+  return directory.id == root_ ? root_ : image_.parent(directory);
+}
 
 bool FileSystem::is_masked(FileId id) const noexcept {
   return visible_ && !std::binary_search(visible_->begin(), visible_->end(), id);
@@ -282,7 +304,7 @@ std::optional<fuse_entry_param> FileSystem::find_stream(const File& directory,
 bool FileSystem::add_dot(DirectoryReply& reply, const File& directory,
                          std::uint64_t position) const {
   const bool parent = position == 1;
-  const FileId id = parent ? image_.parent(directory) : directory.id;
+  const FileId id = parent ? parent_of(directory) : directory.id;
   fuse_entry_param entry = {};  // without an `ino`: the kernel does not look up dots
   entry.attr.st_ino = inode_of(id, root_);
   entry.attr.st_mode = S_IFDIR;
@@ -330,7 +352,7 @@ void FileSystem::init(fuse_conn_info& connection) {
 std::optional<fuse_entry_param> FileSystem::find_dot(fuse_ino_t inode,
                                                      std::string_view name) const {
   if (name == ".") return cacheable_entry(attributes_at(inode));
-  if (name == "..") return entry_of(image_.parent(file_at(inode)));
+  if (name == "..") return entry_of(parent_of(file_at(inode)));
   return std::nullopt;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +28,9 @@ class FileSystem {
   struct Options {
     posix::MountDefaults defaults;
 
+    // The directory of the image to show as the root of the mount.
+    std::string subdirectory;
+
     // Show only the files that the last fork of the image made, and the directories that lead to
     // them.
     bool child_only = false;
@@ -40,7 +44,8 @@ class FileSystem {
   };
 
   // `image` must outlive it. Throws Error: corrupt (the root is not a directory), unsupported
-  // (child_only, and the image does not record which files those are).
+  // (child_only, and the image does not record which files those are), file_not_found or
+  // not_a_directory (the subdirectory).
   FileSystem(const Image& image, const Options& options);
 
   // Sends small files ahead of their readers, until `stop`, in a thread that answers no requests.
@@ -70,6 +75,7 @@ class FileSystem {
   class DirectoryReply;
 
   File file_at(fuse_ino_t inode) const;
+  FileId parent_of(const File& directory) const;
   bool is_masked(FileId id) const noexcept;
   struct stat attributes_of(const File& file) const;
   fuse_entry_param entry_of(FileId id) const;
@@ -90,7 +96,7 @@ class FileSystem {
 
   const Image& image_;
   const Options options_;
-  const FileId root_;
+  const FileId root_;  // of the mount
   const posix::XattrNames xattr_names_;
   const std::optional<std::vector<FileId>> visible_;  // sorted; nothing: all files are visible
   struct statvfs statistics_ = {};

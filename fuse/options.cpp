@@ -19,6 +19,7 @@ namespace {
 constexpr std::string_view helper_name = "mount.cimfs";
 
 constexpr std::string_view prefetch_option = "prefetch=";
+constexpr std::string_view subdirectory_option = "subdir=";
 constexpr std::uint32_t max_prefetch = 1024;
 
 constexpr mode_t all_permissions = 0777;
@@ -111,7 +112,7 @@ std::string advice(std::string_view word, const std::vector<std::string>& known)
 UsageError unknown_mount_option(std::string_view name) {
   std::vector<std::string> known = {"uid",      "gid",      "umask",      "fmask",
                                     "dmask",    "nonempty", "child_only", "streams_interface",
-                                    "prefetch", "sandbox"};
+                                    "prefetch", "sandbox",  "subdir"};
   known.insert(known.end(), mount_options.begin(), mount_options.end());
   known.insert(known.end(), ignored_options.begin(), ignored_options.end());
   return UsageError(fmt::format("'{}' is no mount option; {}", name, advice(name, known)));
@@ -120,7 +121,9 @@ UsageError unknown_mount_option(std::string_view name) {
 // `sloppy` is mount(8)'s -s: unknown options are not an error.
 void take_mount_option(std::string_view option, bool sloppy, Options& options) {
   if (is_ignored(option) || take_default(option, options.file_system.defaults)) return;
-  if (option == "nonempty") {
+  if (option.starts_with(subdirectory_option)) {
+    options.file_system.subdirectory = option.substr(subdirectory_option.size());
+  } else if (option == "nonempty") {
     options.nonempty = true;
   } else if (option == "child_only") {
     options.file_system.child_only = true;
@@ -310,6 +313,7 @@ Mount options:
                             Permission bits, in octal, to clear for such files
                             and directories; default: fmask=133,dmask=022
   allow_other               Let other users in; default for root
+  subdir=DIR                Show only this directory of the image, as the root
   child_only                Show only what the last fork of the image added
   streams_interface=windows
                             Let the alternate data stream NAME of a file be read

@@ -26,8 +26,8 @@ bool is_small(const File& file) {
 
 }  // namespace
 
-Prefetcher::Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files)
-    : image_(image), read_around_(read_around), max_files_(max_files) {}
+Prefetcher::Prefetcher(const Image& image, FileId root, ReadAround& read_around, unsigned max_files)
+    : image_(image), root_(root), read_around_(read_around), max_files_(max_files) {}
 
 // The run that a read of the file continues, if there is one.
 Prefetcher::Run* Prefetcher::run_at(FileId id) noexcept {
@@ -136,7 +136,7 @@ bool Prefetcher::send(fuse_session* session, const File& file) {
   data.buf[0].mem = buffer_.data();
   data.buf[0].fd = -1;
   // Fails for an inode that nobody has looked up, and that nobody is about to read.
-  return fuse_lowlevel_notify_store(session, inode_of(file.id, image_.root()), 0, &data,
+  return fuse_lowlevel_notify_store(session, inode_of(file.id, root_), 0, &data,
                                     fuse_buf_copy_flags{}) == 0;
 }
 

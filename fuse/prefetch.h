@@ -26,7 +26,7 @@ namespace cim {
 class Prefetcher {
  public:
   // Sends at most `max_files` files ahead of a reader; 0: none. The others must outlive it.
-  Prefetcher(const Image& image, ReadAround& read_around, unsigned max_files);
+  Prefetcher(const Image& image, FileId root, ReadAround& read_around, unsigned max_files);
 
   // Call when somebody looks into a directory below the root. Thread-safe.
   void note_descent() noexcept;
@@ -70,6 +70,7 @@ class Prefetcher {
   void give_up_for_now();
 
   const Image& image_;
+  const FileId root_;
   ReadAround& read_around_;
   const unsigned max_files_;
 

@@ -1,6 +1,10 @@
 // What a mount of an image made on Windows looks like.
 #include <cerrno>
+#include <map>
+#include <memory>
+#include <set>
 
+#include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -14,6 +18,7 @@ namespace cim::test {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 class WindowsImageTest : public MountTest {};
@@ -25,6 +30,58 @@ TEST_F(WindowsImageTest, WindowsMetadataIsReadByName) {
     put(writer, u"file", "x", metadata);
   });
   EXPECT_EQ(std::string("\x06\0\0\0", 4), xattr(root + "file", "system.ntfs_attrib"));
+}
+
+TEST_F(WindowsImageTest, ADirectoryOfTheImageIsTheRoot) {
+  const std::string root = mount_of(
+      [](Writer& writer) {
+        writer.create_directory(u"Files", {});
+        writer.create_directory(u"Files\\directory", {});
+        put(writer, u"Files\\file", "x");
+        put(writer, u"Hives", "outside");
+        writer.create_hard_link(u"outside", u"Files\\file");
+      },
+      {"subdir=/Files/"});
+  EXPECT_THAT(list_directory(root), ElementsAre("directory", "file"));
+  EXPECT_EQ("x", read_file(root + "file"));
+  EXPECT_EQ(2, status_of(root + "file").st_nlink);
+  EXPECT_EQ(1, status_of(root).st_ino);
+  EXPECT_EQ(1, status_of(root + "directory/..").st_ino);
+  std::set<ino_t> numbers;
+  for (const char* name : {"", "directory", "file"}) numbers.insert(status_of(root + name).st_ino);
+  EXPECT_EQ(3, numbers.size());
+}
+
+// As the kernel shows them: the entry `..` of the root and of a directory below it.
+TEST_F(WindowsImageTest, DotDotLeadsToTheRootOfTheMountAndNotFurther) {
+  const std::string root = mount_of(
+      [](Writer& writer) {
+        writer.create_directory(u"a", {});
+        writer.create_directory(u"a\\b", {});
+        writer.create_directory(u"a\\b\\c", {});
+      },
+      {"subdir=a/b"});
+  for (const char* name : {"", "c"}) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir((root + name).c_str()), closedir);
+    ASSERT_TRUE(directory);
+    std::map<std::string, ino_t> entries;
+    while (const dirent* entry = readdir(directory.get())) entries[entry->d_name] = entry->d_ino;
+    EXPECT_EQ(1, entries[".."]) << name;
+  }
+}
+
+TEST_F(WindowsImageTest, TheRootMustBeADirectoryOfTheImage) {
+  Writer writer(fresh());
+  put(writer, u"file", "x");
+  writer.commit();
+  const std::string mount_point = make_directory();
+  const auto message_for = [&](const std::string& option) {
+    return run_daemon({"-o", option, image_path(), mount_point}).message;
+  };
+  EXPECT_THAT(message_for("subdir=missing"), HasSubstr("missing: there is no such directory"));
+  EXPECT_THAT(message_for("subdir=file"), HasSubstr("file: is not a directory"));
+  EXPECT_THAT(message_for("subdir=a/../file"), HasSubstr("a/../file"));
+  EXPECT_FALSE(is_mounted(mount_point));
 }
 
 TEST_F(WindowsImageTest, OptionsGiveAnOwnerAndPermissionsToFilesWithout) {
