@@ -20,6 +20,7 @@
 #include "options.h"
 #include "program/descriptor_limit.h"
 #include "program/standard_streams.h"
+#include "ready_notification.h"
 #include "session.h"
 
 namespace cim {
@@ -85,7 +86,10 @@ void mount_at_absolute_path(const std::string& image_path, const Options& option
   // From here on, no failure is one that the user could do something about.
   if (!options.foreground) go_to_background();
   survive_mapping_faults();
+  std::optional<ReadyNotification> notification;
+  if (options.foreground) notification.emplace();
   if (options.sandbox) session.confine();
+  if (notification) notification->send();
   session.serve();
 }
 

@@ -1,6 +1,8 @@
 // Mounting, unmounting, and what happens to an image meanwhile.
 #include <atomic>
 #include <csignal>
+#include <cstddef>
+#include <cstdlib>
 #include <fstream>
 #include <future>
 
@@ -9,9 +11,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fixture.h"
+#include "image/file_descriptor.h"
 #include "mount/mount.h"
 #include "support/image_content.h"
 
@@ -208,6 +213,33 @@ TEST_F(LifecycleTest, TheMountHelperTakesWhatMountPasses) {
   EXPECT_EQ(0, result.exit_status);
   EXPECT_EQ(5, status_of(mount_point + "/file").st_uid);
 }
+
+// sd_notify(3), with a socket of either kind.
+class NotificationTest : public LifecycleTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(NotificationTest, TheServiceManagerIsToldOnceTheImageIsMounted) {
+  make_image();
+  const std::string mount_point = make_directory();
+  const bool abstract = GetParam();
+  const std::string path = image_path("notify");
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path + (abstract ? 1 : 0), path.size());
+  const auto size =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 1 : 0));
+  const FileDescriptor manager(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(0, bind(manager.get(), reinterpret_cast<const sockaddr*>(&address), size));
+  setenv("NOTIFY_SOCKET", ((abstract ? "@" : "") + path).c_str(), 1);
+  const ForegroundDaemon daemon(image_path(), mount_point);
+  unsetenv("NOTIFY_SOCKET");
+  char message[64] = "";
+  EXPECT_TRUE(wait_until(
+      [&] { return recv(manager.get(), message, sizeof(message) - 1, MSG_DONTWAIT) > 0; }));
+  EXPECT_STREQ("READY=1", message);
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sockets, NotificationTest, testing::Bool());
 
 TEST_F(LifecycleTest, TheMountHelpersFakeModeChecksAndDoesNotMount) {
   make_image();
