@@ -88,7 +88,7 @@ class Report : public CheckObserver {
 
 bool is_for_repair(std::string_view argument) {
   if (argument.size() < 2 || argument[0] != '-' || argument[1] == '-') return false;
-  return argument[1] == 'C' || argument.find_first_not_of("apynfrV", 1) == argument.npos;
+  return argument[1] == 'C' || argument.find_first_not_of("apynfrvVTAM", 1) == argument.npos;
 }
 
 }  // namespace
