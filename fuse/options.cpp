@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include "program/nearest_word.h"
@@ -43,8 +45,18 @@ constexpr std::array mount_options = {
     "allow_other", "auto_unmount", "dev", "exec", "nodev", "noexec", "nosuid", "suid",
 };
 
-// With an image of their own, other users could make themselves root.
-bool is_for_root(std::string_view option) { return option == "suid" || option == "dev"; }
+// The labels of SELinux, passed on with their values.
+constexpr std::array label_options = {"context=", "fscontext=", "defcontext=", "rootcontext="};
+
+bool is_label(std::string_view option) {
+  return std::any_of(label_options.begin(), label_options.end(),
+                     [&](const char* prefix) { return option.starts_with(prefix); });
+}
+
+// With `suid` or `dev` and an image of their own, other users could make themselves root.
+bool is_for_root(std::string_view option) {
+  return option == "suid" || option == "dev" || is_label(option);
+}
 
 template <std::size_t size>
 bool contains(const std::array<const char*, size>& list, std::string_view option) {
@@ -70,9 +82,26 @@ std::uint32_t parse_number(std::string_view name, std::string_view value, int ba
   return number;
 }
 
+bool is_number(std::string_view value) { return value.empty() || value[0] <= '9'; }
+
 std::uint32_t parse_id(std::string_view name, std::string_view value) {
   constexpr std::uint32_t invalid_id = 0xFFFFFFFF;
   return parse_number(name, value, 10, invalid_id - 1);
+}
+
+// A number, or a name in the system's database of users.
+uid_t parse_user(std::string_view value) {
+  if (is_number(value)) return parse_id("uid", value);
+  const passwd* const user = getpwnam(std::string(value).c_str());
+  if (user == nullptr) throw UsageError(fmt::format("uid={}: there is no such user", value));
+  return user->pw_uid;
+}
+
+gid_t parse_group(std::string_view value) {
+  if (is_number(value)) return parse_id("gid", value);
+  const group* const found = getgrnam(std::string(value).c_str());
+  if (found == nullptr) throw UsageError(fmt::format("gid={}: there is no such group", value));
+  return found->gr_gid;
 }
 
 mode_t parse_mask(std::string_view name, std::string_view value) {
@@ -86,9 +115,9 @@ bool take_default(std::string_view option, posix::MountDefaults& defaults) {
   const std::string_view name = option.substr(0, equals);
   const std::string_view value = option.substr(equals + 1);
   if (name == "uid") {
-    defaults.uid = parse_id(name, value);
+    defaults.uid = parse_user(value);
   } else if (name == "gid") {
-    defaults.gid = parse_id(name, value);
+    defaults.gid = parse_group(value);
   } else if (name == "umask") {
     defaults.file_mask = defaults.directory_mask = parse_mask(name, value);
   } else if (name == "fmask") {
@@ -112,10 +141,21 @@ std::string advice(std::string_view word, const std::vector<std::string>& known)
 UsageError unknown_mount_option(std::string_view name) {
   std::vector<std::string> known = {"uid",      "gid",      "umask",      "fmask",
                                     "dmask",    "nonempty", "child_only", "streams_interface",
-                                    "prefetch", "sandbox",  "subdir"};
+                                    "prefetch", "sandbox",  "subdir",     "allow_root"};
   known.insert(known.end(), mount_options.begin(), mount_options.end());
   known.insert(known.end(), ignored_options.begin(), ignored_options.end());
   return UsageError(fmt::format("'{}' is no mount option; {}", name, advice(name, known)));
+}
+
+// libfuse lets others in and then refuses their requests, but there are none for what the kernel
+// has cached for good. So the option is only for root, who gets in without it.
+void let_only_root_in(Options& options) {
+  if (geteuid() != 0) {
+    throw UsageError(
+        "allow_root: only root may use this mount option, as it would let everybody see what root "
+        "has read; use allow_other");
+  }
+  std::erase(options.mount_options, "allow_other");
 }
 
 // `sloppy` is mount(8)'s -s: unknown options are not an error.
@@ -136,7 +176,9 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
         parse_number("prefetch", option.substr(prefetch_option.size()), 10, max_prefetch);
   } else if (option == "sandbox=no") {
     options.sandbox = false;
-  } else if (contains(mount_options, option)) {
+  } else if (option == "allow_root") {
+    let_only_root_in(options);
+  } else if (contains(mount_options, option) || is_label(option)) {
     if (is_for_root(option) && geteuid() != 0) {
       throw UsageError(fmt::format("{}: only root may use this mount option", option));
     }
@@ -146,9 +188,17 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
   }
 }
 
+// A comma in double quotes belongs to the option, as in context="u:r:t:s0:c1,c2".
+std::size_t end_of_option(std::string_view list) {
+  bool quoted = false;
+  std::size_t end = 0;
+  for (; end < list.size() && (quoted || list[end] != ','); ++end) quoted ^= list[end] == '"';
+  return end;
+}
+
 void take_mount_options(std::string_view list, bool sloppy, Options& options) {
   while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::size_t comma = end_of_option(list);
     take_mount_option(list.substr(0, comma), sloppy, options);
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
@@ -195,6 +245,10 @@ UsageError bad_option(int result, std::string_view argument) {
   return UsageError(fmt::format("'{}' is no option; {}", name, advice(name, known)));
 }
 
+UsageError never_writable() {
+  return UsageError("-w: an image is always mounted read-only; 'cim fork' makes one to add to");
+}
+
 void take_paths(int argc, char* const* argv, Options& options) {
   switch (argc - optind) {
     case 0:
@@ -217,7 +271,7 @@ Options parse_helper_options(int argc, char* const* argv) {
   std::string list;
   bool sloppy = false;
   for (int letter;
-       (letter = getopt_long(argc, argv, ":sfnvhVo:t:", common_options, nullptr)) != -1;) {
+       (letter = getopt_long(argc, argv, ":sfnvrwhVo:t:", common_options, nullptr)) != -1;) {
     switch (letter) {
       case 'o':
         list.append(",").append(optarg);
@@ -228,6 +282,9 @@ Options parse_helper_options(int argc, char* const* argv) {
       case 'f':
         options.action = Options::Action::check_only;
         break;
+      case 'w':
+        throw never_writable();
+      case 'r':
       case 'n':  // do not write /etc/mtab: nobody does any more
       case 'v':
       case 't':
@@ -249,7 +306,7 @@ Options parse_helper_options(int argc, char* const* argv) {
 
 Options parse_program_options(int argc, char* const* argv) {
   Options options = options_of_user();
-  for (int letter; (letter = getopt_long(argc, argv, ":o:fdhV", long_options, nullptr)) != -1;) {
+  for (int letter; (letter = getopt_long(argc, argv, ":o:fdrwhV", long_options, nullptr)) != -1;) {
     switch (letter) {
       case 'o':
         take_mount_options(optarg, false, options);
@@ -261,6 +318,10 @@ Options parse_program_options(int argc, char* const* argv) {
       case 'f':
         options.foreground = true;
         break;
+      case 'r':
+        break;
+      case 'w':
+        throw never_writable();
       case 'h':
         options.action = Options::Action::show_help;
         return options;
@@ -302,17 +363,22 @@ Options:
   -o OPTS                   Mount options, separated by commas
   -f, --foreground          Do not go to the background; messages go to
                             standard error
+  -r                        Mount read-only, as always
   -d, --debug               Show every request of the kernel; implies -f
   -h, --help                Show this help
   -V, --version             Show the version
 
 Mount options:
-  uid=N, gid=N              Owner of files that record none, as in images made
-                            on Windows; default: the user who mounts
+  uid=USER, gid=GROUP       Owner of files that record none, as in images made
+                            on Windows: a name or a number; default: the user
+                            who mounts
   umask=M, fmask=M, dmask=M
                             Permission bits, in octal, to clear for such files
                             and directories; default: fmask=133,dmask=022
   allow_other               Let other users in; default for root
+  allow_root                Let only root in; for root
+  context=LABEL, fscontext=LABEL, defcontext=LABEL, rootcontext=LABEL
+                            Labels of SELinux, for root only; see mount(8)
   subdir=DIR                Show only this directory of the image, as the root
   child_only                Show only what the last fork of the image added
   streams_interface=windows

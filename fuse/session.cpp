@@ -106,7 +106,7 @@ std::string mount_options(const MountRequest& request) {
   std::string options =
       fmt::format("ro,nosuid,nodev,default_permissions,max_read={},subtype=cimfs,fsname={}",
                   max_read_size, escape(request.image));
-  for (const std::string& option : request.options) options += "," + option;
+  for (const std::string& option : request.options) options += "," + escape(option);
   return options;
 }
 

@@ -122,6 +122,11 @@ TEST_F(RightsTest, RootMayAskForSetUserIdBitsAndDevices) {
   EXPECT_EQ(0, flags_of(mount("a.cim", {"suid", "dev"})) & (ST_NOSUID | ST_NODEV));
 }
 
+TEST_F(RightsTest, RootMayKeepOthersOut) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root lets others in by default";
+  EXPECT_THAT(options_of(mount("a.cim", {"allow_root"})), Not(HasSubstr("allow_other")));
+}
+
 TEST_F(RightsTest, PermissionsAreCheckedWhoeverIsLetIn) {
   EXPECT_THAT(options_of(mount("a.cim", {"default_permissions"})),
               HasSubstr("default_permissions"));
@@ -327,9 +332,9 @@ TEST_F(OrdinaryUserTest, MayUnmountLazily) {
   });
 }
 
-TEST_F(OrdinaryUserTest, MayNotAskForSetUserIdBitsOrDevices) {
+TEST_F(OrdinaryUserTest, MayNotUseWhatIsForRoot) {
   as_nobody(home(), [&] {
-    for (const char* option : {"suid", "dev"}) {
+    for (const char* option : {"suid", "dev", "allow_root", "context=u:r:t:s0"}) {
       const ProgramResult result = run_daemon({"-o", option, image_path(), home()});
       EXPECT_EQ(2, result.exit_status);
       EXPECT_THAT(result.message, AllOf(HasSubstr(option), HasSubstr("only root")));

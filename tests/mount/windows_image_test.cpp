@@ -6,7 +6,9 @@
 
 #include <dirent.h>
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -30,6 +32,13 @@ TEST_F(WindowsImageTest, WindowsMetadataIsReadByName) {
     put(writer, u"file", "x", metadata);
   });
   EXPECT_EQ(std::string("\x06\0\0\0", 4), xattr(root + "file", "system.ntfs_attrib"));
+}
+
+TEST_F(WindowsImageTest, TheOwnerMayBeGivenByName) {
+  const std::string root =
+      mount_of([](Writer& writer) { put(writer, u"file", "x"); }, {"uid=daemon", "gid=daemon"});
+  EXPECT_EQ(getpwnam("daemon")->pw_uid, status_of(root + "file").st_uid);
+  EXPECT_EQ(getgrnam("daemon")->gr_gid, status_of(root + "file").st_gid);
 }
 
 TEST_F(WindowsImageTest, ADirectoryOfTheImageIsTheRoot) {
