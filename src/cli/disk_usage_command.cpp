@@ -102,7 +102,8 @@ void report_tree(const Image& image, const std::string& start, UsageCounter& cou
                  UsageReport& report) {
   using Step = transfer::ImageWalk::Step;
   DirectoryTotals totals(report);
-  transfer::ImageWalk walk(image, {linux_to_image_path(start)}, transfer::EntryOrder::bytes);
+  transfer::ImageWalk walk(image, {.paths = {linux_to_image_path(start)}},
+                           transfer::EntryOrder::bytes);
   std::optional<std::size_t> start_length;  // of the path as spelled in the image
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory) {

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/exclude_options.h"
 #include "cli/output_file.h"
 #include "cli/progress_report.h"
 #include "transfer/extract.h"
+#include "transfer/patterns.h"
 #include "transfer/tar_export.h"
 
 namespace cim::cli {
@@ -14,16 +16,21 @@ namespace {
 
 struct ExportOptions {
   std::string image;
+  std::vector<std::string> paths;
   std::string tar = "-";
+  ExcludeOptions exclude;
 };
 
 void export_image(const ExportOptions& options) {
   const Image image(options.image);
-  OutputFile output(options.tar, options.image);
+  const transfer::Selection selection = {.paths = transfer::expand_paths(image, options.paths),
+                                         .exclude = exclude_patterns(options.exclude)};
   const transfer::Amount total =
-      ProgressReport::shows_bar() ? transfer::measure_image(image, {}) : transfer::Amount();
+      ProgressReport::shows_bar() ? transfer::measure_image(image, selection) : transfer::Amount();
+  OutputFile output(options.tar, options.image);
   ProgressReport report(options.image, total);
-  const std::uint64_t incomplete = transfer::export_tar(image, output.fd(), output.name(), report);
+  const std::uint64_t incomplete =
+      transfer::export_tar(image, output.fd(), output.name(), report, selection);
   output.keep();
   if (incomplete == 0) return;
   throw Error(Errc::unsupported,
@@ -36,11 +43,16 @@ void add_export_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("export", "Write an image as a tar archive");
   const auto options = std::make_shared<ExportOptions>();
   add_image_argument(*command, options->image);
+  command->add_option("PATH", options->paths,
+                      "Only these, with everything below them and the\n"
+                      "directories on the way. A path that is not in the\n"
+                      "image can be a pattern, as --exclude has them");
   command
       ->add_option("--tar", options->tar,
                    "Write to this file; default, or '-': standard\n"
                    "output. The format is pax; owners are numbers")
       ->type_name("FILE");
+  add_exclude_options(*command, options->exclude);
   set_action(*command, options->image, [options] { export_image(*options); });
 }
 

@@ -5,10 +5,12 @@
 
 #include "cli/commands.h"
 #include "cli/escape.h"
+#include "cli/exclude_options.h"
 #include "cli/progress_report.h"
 #include "program/interruption.h"
 #include "program/standard_streams.h"
 #include "transfer/extract.h"
+#include "transfer/patterns.h"
 
 namespace cim::cli {
 namespace {
@@ -17,6 +19,7 @@ struct ExtractOptions {
   std::string image;
   std::string destination;
   std::vector<std::string> paths;
+  ExcludeOptions exclude;
   std::string streams = "xattrs";
 };
 
@@ -37,9 +40,8 @@ void extract(const Image& image, const std::string& destination,
 void extract(const ExtractOptions& options) {
   const Image image(options.image);
   transfer::ExtractOptions extract_options = {.streams_as_files = options.streams == "files"};
-  for (const std::string& path : options.paths) {
-    extract_options.selection.push_back(linux_to_image_path(path));
-  }
+  extract_options.selection = {.paths = transfer::expand_paths(image, options.paths),
+                               .exclude = exclude_patterns(options.exclude)};
   const transfer::Amount total = ProgressReport::shows_bar()
                                      ? transfer::measure_image(image, extract_options.selection)
                                      : transfer::Amount();
@@ -61,7 +63,11 @@ void add_extract_command(CLI::App& app) {
                    "The destination, made if missing. Existing files\n"
                    "are replaced, directories merged")
       ->required();
-  command->add_option("PATH", options->paths, "Only these, with everything below them");
+  command->add_option("PATH", options->paths,
+                      "Only these, with everything below them. A path that\n"
+                      "is not in the image can be a pattern, as --exclude\n"
+                      "has them");
+  add_exclude_options(*command, options->exclude);
   command
       ->add_option("--streams", options->streams,
                    "Store alternate streams as 'xattrs' (default),\n"

@@ -69,7 +69,8 @@ void sort(std::vector<FileInfo>& files, const ListOptions& options) {
 template <typename Visit>
 void for_each_below(const Image& image, const std::string& path, Visit visit) {
   using Step = transfer::ImageWalk::Step;
-  transfer::ImageWalk walk(image, {linux_to_image_path(path)}, transfer::EntryOrder::bytes);
+  transfer::ImageWalk walk(image, {.paths = {linux_to_image_path(path)}},
+                           transfer::EntryOrder::bytes);
   std::size_t prefix = std::string::npos;  // length of the directory's path and a slash
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory || !walk.selected()) continue;

@@ -7,7 +7,6 @@
 
 #include "posix/accounts.h"
 #include "posix/timestamp.h"
-#include "transfer/source_walk.h"
 
 namespace cim::cli {
 namespace {
@@ -20,15 +19,6 @@ auto parse_value(const char* option, const std::string& text, Parse&& parse) {
   } catch (const Error& error) {
     throw CLI::ValidationError(option, error.what());
   }
-}
-
-std::vector<std::string> exclude_patterns(const SourceOptions& options) {
-  std::vector<std::string> patterns = options.exclude;
-  for (const std::string& file : options.exclude_from) {
-    const std::vector<std::string> more = transfer::read_patterns(file);
-    patterns.insert(patterns.end(), more.begin(), more.end());
-  }
-  return patterns;
 }
 
 transfer::MetadataOverrides metadata_overrides(const SourceOptions& options) {
@@ -47,20 +37,7 @@ transfer::MetadataOverrides metadata_overrides(const SourceOptions& options) {
 }  // namespace
 
 void add_source_options(CLI::App& command, SourceOptions& options) {
-  command
-      .add_option("--exclude", options.exclude,
-                  "Leave out files that match this shell pattern, by\n"
-                  "their path in the source or the part after any '/'\n"
-                  "in it; '*' also matches '/'. Can be repeated")
-      ->type_name("GLOB")
-      ->allow_extra_args(false);  // one value each
-  command
-      .add_option("--exclude-from", options.exclude_from,
-                  "Leave out files that match a pattern in FILE, one\n"
-                  "per line; lines that start with '#' are comments.\n"
-                  "Can be repeated")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
+  add_exclude_options(command, options.exclude);
   command.add_flag("--one-file-system", options.one_file_system,
                    "Leave out file systems mounted within the source,\n"
                    "but keep the directories they are mounted on");
@@ -86,7 +63,7 @@ void add_source_options(CLI::App& command, SourceOptions& options) {
 
 transfer::ImportOptions to_import_options(const SourceOptions& options) {
   transfer::ImportOptions result;
-  result.exclude = exclude_patterns(options);
+  result.exclude = exclude_patterns(options.exclude);
   result.one_file_system = options.one_file_system;
   result.overrides = metadata_overrides(options);
   return result;

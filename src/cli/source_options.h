@@ -7,14 +7,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/exclude_options.h"
 #include "transfer/import.h"
 
 namespace cim::cli {
 
 // The options as given on the command line.
 struct SourceOptions {
-  std::vector<std::string> exclude;
-  std::vector<std::string> exclude_from;
+  ExcludeOptions exclude;
   bool one_file_system = false;
   std::optional<std::string> owner;
   std::optional<std::string> group;

@@ -98,7 +98,8 @@ void draw_tree(const TreeOptions& options) {
   using Step = transfer::ImageWalk::Step;
   const Image image(options.image);
   Drawing drawing(image, use_color(options.color));
-  transfer::ImageWalk walk(image, {linux_to_image_path(options.path)}, transfer::EntryOrder::bytes);
+  transfer::ImageWalk walk(image, {.paths = {linux_to_image_path(options.path)}},
+                           transfer::EntryOrder::bytes);
   bool is_root = true;
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory) {

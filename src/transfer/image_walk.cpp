@@ -9,6 +9,7 @@
 
 #include "format/upcase.h"
 #include "posix/attributes.h"
+#include "transfer/patterns.h"
 
 namespace cim::transfer {
 namespace {
@@ -30,6 +31,7 @@ std::optional<std::pair<std::u16string, FileId>> find_entry(const Image& image,
                                                             std::u16string_view name) {
   const std::optional<FileId> id = image.find(directory, name);
   if (!id) return std::nullopt;
+  if (image.case_sensitive()) return std::pair(std::u16string(name), *id);
   std::u16string stored_name(name);
   for_each_entry(image, directory, [&](std::u16string_view candidate, FileId candidate_id) {
     if (candidate_id != *id || format::compare_names(candidate, name, image.upcase_table()) != 0) {
@@ -67,10 +69,10 @@ bool is_directory(const File& file) { return file.is_directory() && !posix::is_s
 }  // namespace
 
 ImageWalk::ImageWalk(const Image& image, const Selection& selection, EntryOrder order)
-    : image_(image), order_(order), tally_(image) {
+    : image_(image), order_(order), exclude_(selection.exclude), tally_(image) {
   image.read_metadata_ahead();
-  if (selection.empty()) selection_.whole = true;
-  for (const std::u16string& path : selection) select(path);
+  if (selection.paths.empty()) selection_.whole = true;
+  for (const std::u16string& path : selection.paths) select(path);
 }
 
 void ImageWalk::select(const std::u16string& path) {
@@ -135,8 +137,16 @@ void ImageWalk::enter(const SelectionTree* selection) {
     throw error(Errc::corrupt, path_, "a directory has more than one name");
   }
   std::vector<Entry> entries = selection == nullptr ? all_entries() : selected_entries(*selection);
+  if (!exclude_.empty()) {
+    std::erase_if(entries, [this](const Entry& entry) { return is_left_out(entry); });
+  }
   if (order_ == EntryOrder::bytes) std::ranges::sort(entries, {}, &Entry::name);
   levels_.push_back({std::move(entries), 0, path_.size()});
+}
+
+// For an entry of the directory at path_.
+bool ImageWalk::is_left_out(const Entry& entry) const {
+  return is_excluded(exclude_, path_.empty() ? entry.name : path_ + '/' + entry.name);
 }
 
 std::vector<ImageWalk::Entry> ImageWalk::all_entries() {

@@ -12,9 +12,14 @@
 
 namespace cim::transfer {
 
-// A selection of an image's files: those at these paths (see cim/name.h) and everything below them,
-// or all files if there are no paths.
-using Selection = std::vector<std::u16string>;
+// A selection of an image's files.
+struct Selection {
+  // Those at these paths (see cim/name.h) and everything below them; all files if there are none.
+  std::vector<std::u16string> paths = {};
+
+  // Patterns of files to leave out of these, see is_excluded().
+  std::vector<std::string> exclude = {};
+};
 
 // The order in which the entries of a directory are visited.
 enum class EntryOrder {
@@ -86,11 +91,13 @@ class ImageWalk {
   Error error(Errc code, std::string_view path, const std::string& reason) const;
   Step visit(const Entry& entry);
   void enter(const SelectionTree* selection);
+  bool is_left_out(const Entry& entry) const;
   std::vector<Entry> all_entries();
   std::vector<Entry> selected_entries(const SelectionTree& selection) const;
 
   const Image& image_;
   const EntryOrder order_;
+  const std::vector<std::string> exclude_;
   MetadataTally tally_;
   SelectionTree selection_;
   bool started_ = false;

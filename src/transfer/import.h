@@ -21,10 +21,7 @@ namespace cim::transfer {
 using FileKey = std::pair<dev_t, ino_t>;
 
 struct ImportOptions {
-  // Shell patterns (fnmatch(3), `*` and `?` also match a `/`) of files to leave out. A pattern that
-  // matches the path relative to the source, or the part after any `/` in it, leaves out that file
-  // or directory with everything below it. So `*.o` and `.git` match anywhere, `src/*.o` below any
-  // `src`.
+  // Patterns of files to leave out, see is_excluded().
   std::vector<std::string> exclude;
 
   // Leaves out everything below directories on another file system than the source; the directories

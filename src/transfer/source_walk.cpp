@@ -4,15 +4,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
 
 #include <cim/error.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <sys/stat.h>
 
+#include "transfer/patterns.h"
 #include "writer/pending_file.h"
 
 namespace cim::transfer {
@@ -53,29 +52,6 @@ dev_t file_system_of(int directory, const std::string& path) {
 bool is_dot_or_dot_dot(std::string_view name) { return name == "." || name == ".."; }
 
 }  // namespace
-
-bool is_excluded(const std::vector<std::string>& patterns, const std::string& path) {
-  const char* const begin = path.c_str();
-  for (const std::string& pattern : patterns) {
-    // The path, and the part after each `/`.
-    for (const char* tail = begin; tail != nullptr;) {
-      if (fnmatch(pattern.c_str(), tail, 0) == 0) return true;
-      const char* const slash = std::strchr(tail, '/');
-      tail = slash == nullptr ? nullptr : slash + 1;
-    }
-  }
-  return false;
-}
-
-std::vector<std::string> read_patterns(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<std::string> patterns;
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line[0] != '#') patterns.push_back(line);
-  }
-  if (!file.eof()) throw system_error(errno, path);
-  return patterns;
-}
 
 SourceWalk::SourceWalk(std::string path, FileDescriptor directory,
                        const std::vector<std::string>& exclude, bool one_file_system)

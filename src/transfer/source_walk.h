@@ -19,14 +19,6 @@ inline unsigned char directory_entry_type(mode_t mode) {
   return static_cast<unsigned char>(IFTODT(mode));
 }
 
-// Whether `patterns` leave out the file at `path`, relative to the source, by the rules of
-// ImportOptions::exclude. Does not check the directories above it.
-bool is_excluded(const std::vector<std::string>& patterns, const std::string& path);
-
-// The patterns in the file `path`, one per line. Skips empty lines and lines that start with `#`;
-// `\#` starts a pattern with a `#`. Throws Error with the errno of the failed call.
-std::vector<std::string> read_patterns(const std::string& path);
-
 // Visits everything below a directory: each directory before its contents, entries sorted by the
 // bytes of their names.
 //

@@ -47,8 +47,8 @@ class TarExport {
   TarExport(const Image& image, int fd, const std::string& name, Progress& progress)
       : image_(image), archive_(fd, name), progress_(progress) {}
 
-  std::uint64_t run() {
-    ImageWalk walk(image_, {});
+  std::uint64_t run(const Selection& selection) {
+    ImageWalk walk(image_, selection);
     using Step = ImageWalk::Step;
     for (Step step = walk.next(); step != Step::end; step = walk.next()) {
       if (step == Step::leave_directory) continue;
@@ -175,8 +175,9 @@ class TarExport {
 
 }  // namespace
 
-std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress) {
-  return TarExport(image, fd, name, progress).run();
+std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress,
+                         const Selection& selection) {
+  return TarExport(image, fd, name, progress).run(selection);
 }
 
 }  // namespace cim::transfer

@@ -6,12 +6,13 @@
 
 #include <cim/image.h>
 
+#include "transfer/image_walk.h"
 #include "transfer/progress.h"
 
 namespace cim::transfer {
 
-// Writes all of `image` as a tar archive in the pax format to `fd`, which `name` names in errors
-// and which need not be seekable.
+// Writes the files of `image` in `selection`, and the directories on the way to them, as a tar
+// archive in the pax format to `fd`, which `name` names in errors and which need not be seekable.
 //
 // Members are in the image's order, each directory before its contents, `./` first. Equal images
 // with equal holes give equal archives, byte for byte. Owners are numbers only. The later names of
@@ -25,6 +26,7 @@ namespace cim::transfer {
 // cannot be extended attributes (see posix::StreamXattr). Returns the number of these warnings.
 //
 // Throws Error: corrupt, naming image and file; the system's error in writing to `fd`.
-std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress);
+std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress,
+                         const Selection& selection = {});
 
 }  // namespace cim::transfer

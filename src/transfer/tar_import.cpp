@@ -12,7 +12,7 @@
 
 #include "posix/linux_metadata.h"
 #include "transfer/inexact_times.h"
-#include "transfer/source_walk.h"
+#include "transfer/patterns.h"
 #include "transfer/tar_reader.h"
 
 namespace cim::transfer {

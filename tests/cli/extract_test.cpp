@@ -20,7 +20,19 @@ namespace {
 namespace fs = boost::filesystem;
 using testing::HasSubstr;
 
-using ExtractCommand = CliTest;
+using Names = std::set<std::string>;
+
+class ExtractCommand : public CliTest {
+ protected:
+  // The paths of everything below a directory.
+  Names names_below(const std::string& name) const {
+    Names names;
+    for (const auto& entry : fs::recursive_directory_iterator(path(name))) {
+      names.insert(entry.path().lexically_relative(path(name)).string());
+    }
+    return names;
+  }
+};
 
 TEST_F(ExtractCommand, CopiesTheWholeImage) {
   write("src/d/file", "x");
@@ -38,6 +50,34 @@ TEST_F(ExtractCommand, CopiesOnlyThePathsThatAreNamed) {
   EXPECT_EQ(read("out/d/a"), "a");
   EXPECT_EQ(read("out/d/b"), "(none)");
   EXPECT_EQ(read("out/e"), "e");
+}
+
+TEST_F(ExtractCommand, CopiesOnlyWhatMatchesAPattern) {
+  for (const char* file : {"src/a.so", "src/d/b.so", "src/d/c.txt", "src/e.so/inside", "src/[x]"}) {
+    write(file, "x");
+  }
+  write("src/x", "x");
+  succeed({"create", "app.cim", "src"});
+  succeed({"extract", "app.cim", "out", "*.so"});
+  EXPECT_EQ(names_below("out"), (Names{"a.so", "d", "d/b.so", "e.so", "e.so/inside"}));
+  succeed({"extract", "app.cim", "some", "/d/?.txt", "[x]"});  // the last is a name
+  EXPECT_EQ(names_below("some"), (Names{"[x]", "d", "d/c.txt"}));
+  EXPECT_EQ(fail({"extract", "app.cim", "none", "*.so", "*.dll"}),
+            "cim: app.cim: *.dll: no file matches");
+  EXPECT_FALSE(fs::exists(path("none")));
+}
+
+TEST_F(ExtractCommand, LeavesOutWhatIsExcluded) {
+  for (const char* file :
+       {"src/a.o", "src/d/a.c", "src/d/b.o", "src/.git/config", "src/d/.git/x"}) {
+    write(file, "x");
+  }
+  succeed({"create", "app.cim", "src"});
+  write("patterns", "# objects\n*.o\n");
+  succeed({"extract", "app.cim", "out", "--exclude", ".git", "--exclude-from", "patterns"});
+  EXPECT_EQ(names_below("out"), (Names{"d", "d/a.c"}));
+  succeed({"extract", "app.cim", "some", "d", "--exclude", "d/.git"});
+  EXPECT_EQ(names_below("some"), (Names{"d", "d/a.c", "d/b.o"}));
 }
 
 TEST_F(ExtractCommand, NamesAPathThatIsMissing) {

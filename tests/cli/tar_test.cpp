@@ -37,6 +37,17 @@ TEST_F(TarCommands, ExportWritesAnArchiveToAPipe) {
   EXPECT_EQ(read("out/etc/hosts"), read("src/etc/hosts"));
 }
 
+TEST_F(TarCommands, ExportWritesWhatIsSelected) {
+  for (const char* file : {"src/a.o", "src/d/b.c", "src/d/b.o", "src/e/c.c"}) write(file, "x");
+  succeed({"create", "app.cim", "src"});
+  ASSERT_EQ(shell("\"$CIM\" export app.cim d \"*.o\" --exclude d/b.o | tar -t >list"), 0)
+      << read("errors");
+  EXPECT_EQ(read("list"), "./\na.o\nd/\nd/b.c\n");
+  EXPECT_EQ(fail({"export", "app.cim", "missing", "--tar", "app.tar"}),
+            "cim: app.cim: missing: no such file or directory");
+  EXPECT_FALSE(files().contains("app.tar"));
+}
+
 TEST_F(TarCommands, ArchiveAndImageTakeTurns) {
   write("src/file", "text");
   succeed({"create", "a.cim", "src"});

@@ -334,7 +334,7 @@ TEST_F(Extract, ExtractsOnlyTheSelection) {
   write_file(source("a/unwanted"), "x");
   fs::create_directories(source("whole/below"));
   fs::create_directory(source("unwanted"));
-  extract(image(), destination(), {{u"a\\b\\wanted", u"whole"}}, progress_);
+  extract(image(), destination(), {{{u"a\\b\\wanted", u"whole"}}}, progress_);
   std::vector<std::string> found;
   for (const auto& [path, description] : snapshot(destination())) found.push_back(path);
   const std::vector<std::string> expected = {"",       "/a",          "/a/b", "/a/b/wanted",
@@ -346,7 +346,7 @@ TEST_F(Extract, TakesOverlappingSelectionsOnce) {
   fs::create_directory(source("d"));
   write_file(source("d/file"), "x");
   fs::create_hard_link(source("d/file"), source("d/second"));
-  extract(image(), destination(), {{u"d\\file", u"d", u"d\\file"}}, progress_);
+  extract(image(), destination(), {{{u"d\\file", u"d", u"d\\file"}}}, progress_);
   EXPECT_EQ(fs::hard_link_count(destination("d/file")), 2U);
   EXPECT_EQ(progress_.done.files, 4U);
 }
@@ -358,13 +358,13 @@ TEST_F(Extract, UsesTheNamesOfACaseInsensitiveImage) {
   writer.create_directory(u"Program Files", {});
   test::put(writer, u"Program Files\\ReadMe", "x");
   writer.commit();
-  extract(Image(directory_ / "images/image.cim"), destination(), {{u"PROGRAM FILES\\readme"}},
+  extract(Image(directory_ / "images/image.cim"), destination(), {{{u"PROGRAM FILES\\readme"}}},
           progress_);
   EXPECT_EQ(read_file(destination("Program Files/ReadMe")), "x");
 }
 
 TEST_F(Extract, NamesAPathOfTheSelectionThatIsMissing) {
-  const Error error = failure(image(), {u"no\\such"});
+  const Error error = failure(image(), {{u"no\\such"}});
   EXPECT_EQ(error.code(), Errc::file_not_found);
   EXPECT_EQ(std::string(error.what()),
             directory_ / "images/image.cim: no/such: no such file or directory");

@@ -17,7 +17,7 @@
 #include "posix/attributes.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
-#include "transfer/source_walk.h"
+#include "transfer/patterns.h"
 #include "tree.h"
 
 namespace cim::transfer {

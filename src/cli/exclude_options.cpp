@@ -1,0 +1,34 @@
+// The options of the commands that leave out files by their names.
+#include "cli/exclude_options.h"
+
+#include "transfer/patterns.h"
+
+namespace cim::cli {
+
+void add_exclude_options(CLI::App& command, ExcludeOptions& options) {
+  command
+      .add_option("--exclude", options.exclude,
+                  "Leave out files that match this shell pattern, by\n"
+                  "their path or the part after any '/' in it; '*'\n"
+                  "also matches '/'. Can be repeated")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);  // one value each
+  command
+      .add_option("--exclude-from", options.exclude_from,
+                  "Leave out files that match a pattern in FILE, one\n"
+                  "per line; lines that start with '#' are comments.\n"
+                  "Can be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+}
+
+std::vector<std::string> exclude_patterns(const ExcludeOptions& options) {
+  std::vector<std::string> patterns = options.exclude;
+  for (const std::string& file : options.exclude_from) {
+    const std::vector<std::string> more = transfer::read_patterns(file);
+    patterns.insert(patterns.end(), more.begin(), more.end());
+  }
+  return patterns;
+}
+
+}  // namespace cim::cli

@@ -1,0 +1,23 @@
+// The options of the commands that leave out files by their names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace cim::cli {
+
+// The options as given on the command line.
+struct ExcludeOptions {
+  std::vector<std::string> exclude;
+  std::vector<std::string> exclude_from;
+};
+
+// Adds the options to `command`, which stores their values in `options`.
+void add_exclude_options(CLI::App& command, ExcludeOptions& options);
+
+// All patterns. Throws Error for a file of patterns that cannot be read.
+std::vector<std::string> exclude_patterns(const ExcludeOptions& options);
+
+}  // namespace cim::cli
