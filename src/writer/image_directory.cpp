@@ -101,8 +101,7 @@ std::vector<std::string> region_file_names(std::span<const format::RegionSet> se
     }
   }
   std::ranges::sort(names);
-  const auto repeated = std::ranges::unique(names);
-  names.erase(repeated.begin(), repeated.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
