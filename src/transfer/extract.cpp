@@ -44,14 +44,22 @@ Names list_names(int directory, const std::string& path) {
   return names;
 }
 
-// The entry of `names` that a file system that ignores case takes for `name`; `name` if there is
-// none.
-std::string twin_of(const std::string& name, const Names& names) {
+// The entry of `names`, those in `directory`, that its file system takes for `name` because it
+// ignores case, or how letters are composed; `name` if there is none.
+std::string twin_of(const std::string& name, const Names& names, int directory) {
   if (names.contains(name)) return name;
-  const auto twin = std::ranges::find_if(names, [&](const std::string& other) {
+  auto twin = std::ranges::find_if(names, [&](const std::string& other) {
     return format::compare_names(linux_to_image_name(name), linux_to_image_name(other),
                                  format::windows_upcase_table()) == 0;
   });
+  struct stat wanted;
+  if (twin == names.end() && fstatat(directory, name.c_str(), &wanted, AT_SYMLINK_NOFOLLOW) == 0) {
+    twin = std::ranges::find_if(names, [&](const std::string& other) {
+      struct stat status;
+      return fstatat(directory, other.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+             status.st_ino == wanted.st_ino;
+    });
+  }
   return twin == names.end() ? name : *twin;
 }
 
@@ -219,7 +227,8 @@ class Extraction {
 
   // Why `name` is already taken in the current directory.
   std::string reason_for_taken(const std::string& name, const std::string& path) const {
-    const std::string twin = twin_of(name, list_names(directories_.current(), path));
+    const int directory = directories_.current();
+    const std::string twin = twin_of(name, list_names(directory, path), directory);
     const auto stream = levels_.back().streams.find(twin);
     if (stream != levels_.back().streams.end()) {
       return "an alternate stream of " + stream->second + " has the name " + twin + " here";

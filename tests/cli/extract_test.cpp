@@ -125,26 +125,27 @@ TEST_F(ExtractCommand, ExtractsDeepTreesOfDirectoriesWithoutPermissions) {
   EXPECT_EQ(read("out" + deepest.substr(3) + "/file"), "x");
 }
 
-// A file system like those of memory sticks: no case, links, owners or attributes, and Windows'
-// names.
-class ExfatDisk {
+// A file system in the file `disk`, mounted on `directory`.
+class Disk {
  public:
-  ExfatDisk(const std::string& disk, std::string directory) : directory_(std::move(directory)) {
+  // `make` is the command that makes a file system of the `type` of mount(8).
+  Disk(const std::string& disk, std::string directory, std::vector<std::string> make,
+       const std::string& type)
+      : directory_(std::move(directory)) {
     std::ofstream(disk).close();
     fs::resize_file(disk, 16 << 20);
     fs::create_directory(directory_);
-    mounted_ = runs({"mkfs.exfat", disk}) &&
-               runs({"mount", "-t", "exfat-fuse", "-o", "loop", disk, directory_});
+    make.push_back(disk);
+    mounted_ = runs(make) && runs({"mount", "-t", type, "-o", "loop", disk, directory_});
   }
-  ExfatDisk(const ExfatDisk&) = delete;
-  ExfatDisk& operator=(const ExfatDisk&) = delete;
-  ~ExfatDisk() {
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+  ~Disk() {
     if (mounted_) umount2(directory_.c_str(), MNT_DETACH);
   }
 
   bool mounted() const { return mounted_; }
 
- private:
   // Runs a command silently.
   static bool runs(const std::vector<std::string>& command) {
     std::vector<std::string> quiet = {"sh", "-c", "exec \"$@\" >/dev/null", "sh"};
@@ -153,10 +154,13 @@ class ExfatDisk {
     return result && result->exit_status == 0;
   }
 
+ private:
   const std::string directory_;
   bool mounted_;
 };
 
+// exFAT is like the file systems of memory sticks: it has no case, links, owners or attributes, and
+// Windows' names.
 TEST_F(ExtractCommand, TellsWhatASimpleFileSystemDoesNotTakeAndGoesOn) {
   for (const char* name : {"a:b", "README", "Readme", "zz"})
     write(std::string("src/") + name, name);
@@ -165,7 +169,7 @@ TEST_F(ExtractCommand, TellsWhatASimpleFileSystemDoesNotTakeAndGoesOn) {
   fs::create_symlink("zz", path("src/link"));
   fs::create_hard_link(path("src/zz"), path("src/second"));
   succeed({"create", "app.cim", "src"});
-  const ExfatDisk disk(path("disk"), path("out"));
+  const Disk disk(path("disk"), path("out"), {"mkfs.exfat"}, "exfat-fuse");
   if (!disk.mounted()) GTEST_SKIP() << "exFAT cannot be mounted";
   // A second extraction over the first gives the same messages.
   for (int round = 0; round < 2; ++round) {
@@ -180,6 +184,23 @@ TEST_F(ExtractCommand, TellsWhatASimpleFileSystemDoesNotTakeAndGoesOn) {
     EXPECT_EQ(read("out/README"), "README");
     EXPECT_EQ(read("out/zz"), "zz");
   }
+}
+
+TEST_F(ExtractCommand, NamesBothFilesWhereComposedLettersAreTheirParts) {
+  const std::string composed = "\u00e9";
+  const std::string parts = "e\u0301";
+  write("src/" + composed, "composed");
+  write("src/" + parts, "parts");
+  succeed({"create", "app.cim", "src"});
+  const Disk disk(path("disk"), path("out"),
+                  {"mkfs.ext4", "-q", "-O", "casefold", "-E", "encoding=utf8"}, "ext4");
+  if (!disk.mounted()) GTEST_SKIP() << "the kernel cannot mount ext4 with casefold";
+  fs::create_directory(path("out/folded"));
+  ASSERT_TRUE(Disk::runs({"chattr", "+F", path("out/folded")}));
+  const Result result = cim({"extract", "app.cim", "out/folded"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("'" + parts + "' and '" + composed + "' are one name here"));
+  EXPECT_EQ(read("out/folded/" + composed), "parts");
 }
 
 TEST_F(ExtractCommand, PutsStreamsIntoFilesIfAskedTo) {
