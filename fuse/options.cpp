@@ -132,19 +132,14 @@ bool take_default(std::string_view option, posix::MountDefaults& defaults) {
 
 constexpr const char* see_help = "see 'cimfs --help'";
 
-// What follows "no such word": the word that was meant, or else where to look.
-std::string advice(std::string_view word, const std::vector<std::string>& known) {
-  const std::string meant = nearest_word(word, known);
-  return meant.empty() ? see_help : fmt::format("did you mean '{}'?", meant);
-}
-
 UsageError unknown_mount_option(std::string_view name) {
   std::vector<std::string> known = {"uid",      "gid",      "umask",      "fmask",
                                     "dmask",    "nonempty", "child_only", "streams_interface",
                                     "prefetch", "sandbox",  "subdir",     "allow_root"};
   known.insert(known.end(), mount_options.begin(), mount_options.end());
   known.insert(known.end(), ignored_options.begin(), ignored_options.end());
-  return UsageError(fmt::format("'{}' is no mount option; {}", name, advice(name, known)));
+  return UsageError(fmt::format("'{}' is no mount option; {}", name,
+                                ask_for_nearest_word(name, known, see_help)));
 }
 
 // libfuse lets others in and then refuses their requests, but there are none for what the kernel
@@ -242,7 +237,8 @@ UsageError bad_option(int result, std::string_view argument) {
   for (const option* known_option = long_options; known_option->name != nullptr; ++known_option) {
     known.push_back(std::string("--") + known_option->name);
   }
-  return UsageError(fmt::format("'{}' is no option; {}", name, advice(name, known)));
+  return UsageError(
+      fmt::format("'{}' is no option; {}", name, ask_for_nearest_word(name, known, see_help)));
 }
 
 UsageError never_writable() {

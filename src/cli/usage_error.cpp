@@ -32,13 +32,6 @@ std::string see_help(const CLI::App& command) {
              : fmt::format("see '{} help {}'", parent->get_name(), command.get_name());
 }
 
-// What follows "no such word": the word that was meant, or else where to look.
-std::string advice(std::string_view word, const std::vector<std::string>& known,
-                   const CLI::App& command) {
-  const std::string meant = nearest_word(word, known);
-  return meant.empty() ? see_help(command) : fmt::format("did you mean '{}'?", meant);
-}
-
 std::string quoted(const CLI::Option& option) {
   const std::string name = names_of(option).back();
   return option.get_positional() ? name : "'" + name + "'";
@@ -49,7 +42,8 @@ std::string unknown_command_text(const CLI::App& app, std::string_view word) {
   for (const CLI::App* command : commands_of(app)) {
     known.push_back(command->get_name());
   }
-  return fmt::format("'{}' is no command; {}", word, advice(word, known, app));
+  return fmt::format("'{}' is no command; {}", word,
+                     ask_for_nearest_word(word, known, see_help(app)));
 }
 
 // `word` is an unknown option of `command`, perhaps with a value or other letters behind it.
@@ -62,7 +56,7 @@ std::string unknown_option_text(const CLI::App& command, std::string_view word) 
       known.push_back(names_of(*option).back());
   }
   return fmt::format("'{}' is no option of '{}'; {}", name, full_name(command),
-                     advice(name, known, command));
+                     ask_for_nearest_word(name, known, see_help(command)));
 }
 
 // What is wrong with the words that no option or argument has taken. Empty if there are none.

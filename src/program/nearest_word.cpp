@@ -28,8 +28,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-}  // namespace
-
+// Empty if none is near.
 std::string nearest_word(std::string_view word, std::span<const std::string> candidates) {
   constexpr std::size_t longest = 64;  // no candidate is nearly as long
   if (word.size() > longest) return "";
@@ -42,6 +41,14 @@ std::string nearest_word(std::string_view word, std::span<const std::string> can
     nearest = candidate;
   }
   return nearest;
+}
+
+}  // namespace
+
+std::string ask_for_nearest_word(std::string_view word, std::span<const std::string> known,
+                                 const std::string& otherwise) {
+  const std::string meant = nearest_word(word, known);
+  return meant.empty() ? otherwise : "did you mean '" + meant + "'?";
 }
 
 }  // namespace cim

@@ -7,8 +7,10 @@
 
 namespace cim {
 
-// The one of `candidates` that takes the fewest slips of a typist to become `word`: letters left
-// out, added, changed or swapped. Empty if that is more than about a third of the letters.
-std::string nearest_word(std::string_view word, std::span<const std::string> candidates);
+// A question whether the one of `known` was meant that takes the fewest slips of a typist to become
+// `word`: letters left out, added, changed or swapped. `otherwise` if that is more than about a
+// third of the letters.
+std::string ask_for_nearest_word(std::string_view word, std::span<const std::string> known,
+                                 const std::string& otherwise);
 
 }  // namespace cim
