@@ -15,7 +15,7 @@ namespace {
 void refuse_part_of_image(const std::string& file, const std::string& image) {
   struct stat status;
   if (stat(file.c_str(), &status) != 0) return;
-  if (!transfer::files_of_image(image).contains({status.st_dev, status.st_ino})) return;
+  if (!transfer::files_of_image(image).contains(transfer::key_of(status))) return;
   throw Error(Errc::invalid_argument, "is a part of the image").with_path(file);
 }
 

@@ -61,6 +61,10 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : image.substr(0, slash);
 }
 
+std::string path_in(const std::string& directory, const std::string& name) {
+  return directory == "." ? name : directory + "/" + name;
+}
+
 FileDescriptor open_regular_file(int directory_fd, const std::string& name,
                                  const std::string& path) {
   // O_NONBLOCK: a FIFO by that name must not block us.

@@ -35,6 +35,9 @@ std::string follow_link(const std::string& path);
 // The directory of the image that `path` leads to, and so of its region files. Throws Error.
 std::string directory_of(const std::string& path);
 
+// The path of the image `name` in `directory`, the inverse of directory_of().
+std::string path_in(const std::string& directory, const std::string& name);
+
 // What the filesystem file of an image says.
 struct FilesystemFile {
   std::uint32_t version_major;

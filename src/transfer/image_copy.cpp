@@ -36,8 +36,6 @@ struct stat status_of(int fd, const std::string& path) {
   return status;
 }
 
-FileKey key_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
-
 FileDescriptor open_directory(const std::string& path) {
   FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) throw system_error(errno, path);
@@ -130,8 +128,7 @@ class ImageCopy {
         source_name_(source_path_.substr(source_path_.rfind('/') + 1)),
         target_directory_(options.directory),
         target_name_(options.name),
-        target_path_(options.directory == "." ? options.name
-                                              : options.directory + "/" + options.name),
+        target_path_(path_in(options.directory, options.name)),
         target_fd_(lock_directory(target_directory_)),
         source_fd_(open_directory(source_directory_)),
         is_same_directory_(key_of(status_of(source_fd_.get(), source_directory_)) ==
@@ -211,7 +208,8 @@ class ImageCopy {
 
   void publish(PendingFile& header) {
     const FileDescriptor replaced = lock_replaced();
-    const std::vector<format::RegionSet> unneeded = sets_of(replaced);
+    const std::vector<format::RegionSet> unneeded =
+        replaced ? region_sets_if_image(replaced.get()) : std::vector<format::RegionSet>();
     try {
       for (auto& [name, file] : region_files_) {
         if (!file.publish(name)) throw system_error(EEXIST, target_directory_ + "/" + name);
@@ -236,15 +234,6 @@ class ImageCopy {
         faccessat(target_fd_.get(), target_name_.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     if (!replaces_ || !exists) return {};
     return lock_image(target_fd_.get(), target_name_, target_path_);
-  }
-
-  std::vector<format::RegionSet> sets_of(const FileDescriptor& image) const {
-    if (!image) return {};
-    try {
-      return read_filesystem_file(image.get(), target_path_).sets;
-    } catch (const Error&) {  // it was no image
-      return {};
-    }
   }
 
   void remove_source(const std::vector<format::RegionSet>& sets) {

@@ -71,8 +71,6 @@ std::uint64_t data_size(const struct stat& status) {
   return S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-FileKey key_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
-
 bool same_time(const timespec& a, const timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
@@ -280,6 +278,8 @@ std::string object_id_path(const std::string& region) {
 }
 
 }  // namespace
+
+FileKey key_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
 std::uint64_t import_tree(Writer& writer, const std::string& source, std::u16string_view path,
                           const ImportOptions& options, Progress& progress) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <cim/writer.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "transfer/metadata_overrides.h"
@@ -19,6 +20,7 @@ namespace cim::transfer {
 
 // Identifies a file on disk.
 using FileKey = std::pair<dev_t, ino_t>;
+FileKey key_of(const struct stat& status);
 
 struct ImportOptions {
   // Patterns of files to leave out, see is_excluded().

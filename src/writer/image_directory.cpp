@@ -92,6 +92,14 @@ std::vector<DirectoryImage> find_images(int directory_fd, const std::string& dir
   return images;
 }
 
+std::vector<format::RegionSet> region_sets_if_image(int fd) {
+  try {
+    return read_filesystem_file(fd, {}).sets;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 std::vector<std::string> region_file_names(std::span<const format::RegionSet> sets) {
   std::vector<std::string> names;
   for (const format::RegionSet& set : sets) {

@@ -32,6 +32,9 @@ using UnreadableImage = std::function<void(const Error&)>;
 std::vector<DirectoryImage> find_images(int directory_fd, const std::string& directory,
                                         const UnreadableImage& unreadable = {});
 
+// The region sets of the image whose filesystem file is open as `fd`; none if it is no image.
+std::vector<format::RegionSet> region_sets_if_image(int fd);
+
 // The names of the region files and object id files of `sets`: each once, sorted.
 std::vector<std::string> region_file_names(std::span<const format::RegionSet> sets);
 

@@ -21,6 +21,7 @@
 #include "writer/directory.h"
 #include "writer/executable_expander.h"
 #include "writer/garbage.h"
+#include "writer/image_directory.h"
 #include "writer/metadata_store.h"
 #include "writer/metadata_writer.h"
 #include "writer/object_index.h"
@@ -162,16 +163,11 @@ struct Writer::Impl {
 
 namespace {
 
-// The path of the image `name` in `directory`, the inverse of directory_of().
-std::string path_of(const std::string& directory, const std::string& name) {
-  return directory == "." ? name : directory + "/" + name;
-}
-
 // If `existing` is a symbolic link, the options for the image that it leads to.
 Writer::Options follow_links(Writer::Options options) {
   if (!options.existing) return options;
   check_image_name(*options.existing);
-  const std::string link = path_of(options.directory, *options.existing);
+  const std::string link = path_in(options.directory, *options.existing);
   const std::string image = follow_link(link);
   if (image == link) return options;
   const bool is_fork = options.name && options.name != options.existing;
@@ -190,7 +186,7 @@ Writer::Options follow_links(Writer::Options options) {
 
 std::optional<Image> open_base(const Writer::Options& options) {
   if (!options.existing) return std::nullopt;
-  return Image(path_of(options.directory, *options.existing));
+  return Image(path_in(options.directory, *options.existing));
 }
 
 const std::string& target_name(const Writer::Options& options) {
@@ -213,7 +209,7 @@ Writer::Impl::Impl(const Options& options)
     : directory(options.directory),
       directory_fd(lock_directory(options.directory)),
       name(target_name(options)),
-      image_path(path_of(directory, name)),
+      image_path(path_in(directory, name)),
       is_fork(options.existing && name != *options.existing),
       complete_descriptors(options.complete_descriptors),
       base(open_base(options)),
@@ -434,12 +430,7 @@ PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
 void Writer::Impl::commit() {
   const FileDescriptor target = lock_target();
   std::vector<format::RegionSet> replaced;
-  if (target && (!base || is_fork)) {
-    try {
-      replaced = read_filesystem_file(target.get(), name).sets;
-    } catch (const Error&) {  // it was no image
-    }
-  }
+  if (target && (!base || is_fork)) replaced = region_sets_if_image(target.get());
   const format::RegionSet own = guarded([&] { return write_and_publish(); });
   std::erase_if(replaced, [&](const format::RegionSet& set) {
     return std::memcmp(&set.id, &own.id, sizeof(own.id)) == 0;  // an equal image
