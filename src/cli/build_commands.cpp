@@ -20,8 +20,9 @@
 #include "image/file_descriptor.h"
 #include "image/region.h"
 #include "posix/linux_metadata.h"
+#include "transfer/directory_source.h"
+#include "transfer/image_files.h"
 #include "transfer/import.h"
-#include "transfer/tar_import.h"
 #include "writer/directory.h"
 
 namespace cim::cli {
@@ -163,12 +164,9 @@ FileDescriptor open_archive(const std::string& file) {
 
 // Returns how many members were left out.
 std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
-                             const transfer::ImportOptions& files) {
+                             transfer::ImportOptions import_options) {
   const FileDescriptor archive = open_archive(*options.tar);
   std::vector<char16_t> upcase;
-  transfer::TarImportOptions import_options;
-  import_options.exclude = files.exclude;
-  import_options.overrides = files.overrides;
   import_options.has_root = options.base.has_value();
   if (options.base) {
     upcase = case_folding(*options.base);
@@ -178,7 +176,7 @@ std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
   }
   ProgressReport report(options.image, {}, options.files.verbose);
   const std::string name = *options.tar == "-" ? "standard input" : *options.tar;
-  return transfer::import_tar(writer, archive.get(), name, import_options, report);
+  return transfer::import_archive(writer, archive.get(), name, import_options, report);
 }
 
 // Call this once the image is made.

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "transfer/import.h"
+#include "transfer/image_files.h"
 
 namespace cim::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/exclude_options.h"
-#include "transfer/import.h"
+#include "transfer/import_options.h"
 
 namespace cim::cli {
 

@@ -15,15 +15,6 @@ namespace {
 
 const std::vector<std::string> exclude_nothing;
 
-// Only regular files and directories are really opened: opening a device or a fifo can have
-// effects. O_NONBLOCK is for a fifo that has replaced a regular file meanwhile.
-int open_flags(unsigned char type) {
-  constexpr int common = O_NOFOLLOW | O_CLOEXEC;
-  if (type == DT_REG) return common | O_RDONLY | O_NONBLOCK;
-  if (type == DT_DIR) return common | O_RDONLY | O_DIRECTORY;
-  return common | O_PATH;
-}
-
 }  // namespace
 
 bool DirectoryTreeView::next() {
@@ -34,7 +25,7 @@ bool DirectoryTreeView::next() {
     if (S_ISDIR(metadata_.status.st_mode)) enter();
     metadata_ = {};  // no directory to enter if this is the end
     if (!walk_->next()) return false;
-    fd_ = open_entry();
+    fd_ = walk_->open();
   }
   metadata_ = posix::read_metadata(fd_.get(), full_path());
   return true;
@@ -46,12 +37,6 @@ void DirectoryTreeView::enter() {
   } else {
     walk_.emplace(root_, std::move(fd_), exclude_nothing);
   }
-}
-
-FileDescriptor DirectoryTreeView::open_entry() const {
-  FileDescriptor fd(openat(walk_->directory(), walk_->name(), open_flags(walk_->type())));
-  if (!fd) throw system_error(errno, walk_->path());
-  return fd;
 }
 
 std::string_view DirectoryTreeView::path() const {

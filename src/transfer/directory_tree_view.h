@@ -29,7 +29,6 @@ class DirectoryTreeView : public TreeView {
 
  private:
   void enter();
-  FileDescriptor open_entry() const;
   const std::string& full_path() const { return walk_ ? walk_->path() : root_; }
 
   const std::string root_;

@@ -7,15 +7,15 @@
 
 namespace cim::transfer {
 
-void InexactTimes::add(const timespec& time, const std::string& path, Progress& progress) {
+void InexactTimes::add(const timespec& time, const EntrySource& source, Progress& progress) {
   const timespec stored = format::to_timespec(format::to_filetime(time));
   if (stored.tv_sec != time.tv_sec) {
     progress.warn(
         fmt::format("{}: its time, {} s from 1970, becomes {}, the nearest that an image "
                     "can hold",
-                    path, time.tv_sec, stored.tv_sec));
+                    source.name(), time.tv_sec, stored.tv_sec));
   } else if (stored.tv_nsec != time.tv_nsec && rounded_++ == 0) {
-    first_ = path;
+    first_ = source.name();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <string>
 
+#include "transfer/entry.h"
 #include "transfer/progress.h"
 
 namespace cim::transfer {
@@ -14,9 +15,9 @@ namespace cim::transfer {
 // thread at a time.
 class InexactTimes {
  public:
-  // Notes that the file `path` of the source has the modification time `time`. Warns at once of a
+  // Notes that the current entry of `source` has the modification time `time`. Warns at once of a
   // time outside the years that an image holds, which changes much more.
-  void add(const timespec& time, const std::string& path, Progress& progress);
+  void add(const timespec& time, const EntrySource& source, Progress& progress);
 
   // Notes the rounded times, if any, with their number and the first file.
   void report(Progress& progress) const;

@@ -53,6 +53,14 @@ bool is_dot_or_dot_dot(std::string_view name) { return name == "." || name == ".
 
 }  // namespace
 
+// O_NONBLOCK is for a fifo that has replaced a regular file meanwhile.
+int open_flags(unsigned char type) {
+  constexpr int common = O_NOFOLLOW | O_CLOEXEC;
+  if (type == DT_REG) return common | O_RDONLY | O_NONBLOCK;
+  if (type == DT_DIR) return common | O_RDONLY | O_DIRECTORY;
+  return common | O_PATH;
+}
+
 SourceWalk::SourceWalk(std::string path, FileDescriptor directory,
                        const std::vector<std::string>& exclude, bool one_file_system)
     : exclude_(exclude), path_(std::move(path)), root_length_(path_.size()) {
@@ -74,6 +82,12 @@ bool SourceWalk::next() {
     directories_.leave(path_);
   }
   return false;
+}
+
+FileDescriptor SourceWalk::open() const {
+  FileDescriptor fd(openat(directory(), name(), open_flags(type())));
+  if (!fd) throw system_error(errno, path_);
+  return fd;
 }
 
 std::string_view SourceWalk::relative_path() const noexcept {
@@ -108,12 +122,6 @@ std::vector<SourceWalk::Entry> SourceWalk::list(int directory) const {
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a.name < b.name; });
   return entries;
-}
-
-std::vector<std::string_view> SourceWalk::names() const {
-  std::vector<std::string_view> names;
-  for (const Entry& entry : levels_.back().entries) names.push_back(entry.name);
-  return names;
 }
 
 }  // namespace cim::transfer

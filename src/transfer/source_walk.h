@@ -19,13 +19,19 @@ inline unsigned char directory_entry_type(mode_t mode) {
   return static_cast<unsigned char>(IFTODT(mode));
 }
 
+// How open(2) gets at a file of the readdir(3) type `type` itself. Only regular files and
+// directories are really opened: opening a device or a fifo can have effects.
+int open_flags(unsigned char type);
+
 // Visits everything below a directory: each directory before its contents, entries sorted by the
 // bytes of their names.
 //
 //   SourceWalk walk(path, std::move(directory), patterns);
 //   while (walk.next()) {
 //     ...
-//     if (walk.type() == DT_DIR) walk.enter(open_it());
+//     FileDescriptor file = walk.open();
+//     ...
+//     if (walk.type() == DT_DIR) walk.enter(std::move(file));
 //   }
 //
 // Skips the temporary files of writers, which come and go: on some file systems an image that lies
@@ -51,6 +57,9 @@ class SourceWalk {
   const char* name() const noexcept { return levels_.back().entry().name.c_str(); }
   unsigned char type() const noexcept { return levels_.back().entry().type; }  // DT_* of readdir(3)
 
+  // Opens the entry, see open_flags(). Throws Error with the errno of the failed call.
+  FileDescriptor open() const;
+
   // The path of the entry relative to the directory that the walk started from.
   std::string_view relative_path() const noexcept;
 
@@ -60,9 +69,6 @@ class SourceWalk {
   // Goes down into the entry, on which `directory` is open: its entries come next. Throws Error if
   // it cannot be listed.
   void enter(FileDescriptor directory);
-
-  // The names in the directory that was entered last, sorted.
-  std::vector<std::string_view> names() const;
 
  private:
   struct Entry {

@@ -274,8 +274,9 @@ TEST_F(BadInput, ASourceThatChangesWhileItIsRead) {
 TEST_F(BadInput, NamesThatCollideWithoutCase) {
   write("src/README", "");
   write("src/readme", "");
-  EXPECT_EQ(fail({"create", "--case-insensitive", "app.cim", "src"}),
-            "cim: app.cim: src: 'README' and 'readme' are one name in a case-insensitive image");
+  EXPECT_EQ(
+      fail({"create", "--case-insensitive", "app.cim", "src"}),
+      "cim: app.cim: src/readme: 'README' and 'readme' are one name in a case-insensitive image");
   EXPECT_TRUE(files().empty());
 }
 

@@ -1,12 +1,11 @@
 // A tar archive, imported into an image that is then thrown away.
-#include "transfer/tar_import.h"
-
 #include <cim/writer.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "image/file_descriptor.h"
 #include "support/temporary_directory.h"
+#include "transfer/import.h"
 
 namespace {
 
@@ -25,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Quiet progress;
   try {
     cim::Writer writer({.directory = directory.string(), .existing = {}, .name = "a.cim"});
-    cim::transfer::import_tar(writer, archive.get(), "a.tar", {}, progress);
+    cim::transfer::import_archive(writer, archive.get(), "a.tar", {}, progress);
   } catch (const cim::Error&) {
   }
   return 0;

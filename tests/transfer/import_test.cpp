@@ -17,6 +17,8 @@
 #include "posix/attributes.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
+#include "transfer/directory_source.h"
+#include "transfer/image_files.h"
 #include "transfer/patterns.h"
 #include "tree.h"
 
@@ -290,8 +292,8 @@ TEST_F(Import, NamesBothFilesThatACaseInsensitiveImageWouldTakeForOne) {
   ImportOptions options;
   options.upcase = format::windows_upcase_table();
   const std::string message = failure(options, progress_);
-  EXPECT_EQ(message,
-            source("d") + ": 'README' and 'Readme' are one name in a case-insensitive image");
+  EXPECT_EQ(message, source("d/Readme") +
+                         ": 'd/README' and 'd/Readme' are one name in a case-insensitive image");
 }
 
 TEST_F(Import, NumbersFilesByNameWhateverTheOrderOfCreation) {

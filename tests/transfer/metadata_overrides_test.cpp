@@ -2,10 +2,13 @@
 #include "transfer/metadata_overrides.h"
 
 #include <limits>
+#include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "transfer/entry.h"
 #include "transfer/inexact_times.h"
 #include "tree.h"
 
@@ -78,12 +81,27 @@ TEST(NewDirectoryMetadata, DoesNotDependOnTheTimeWithALatestOne) {
   EXPECT_EQ(5, new_directory_metadata({.mtime = timespec{5, 0}}).status.st_mtim.tv_sec);
 }
 
+// A source at an entry called `name`.
+class NamedSource : public EntrySource {
+ public:
+  explicit NamedSource(std::string name) : name_(std::move(name)) {}
+
+  const Entry* next() override { return nullptr; }
+  void copy_data(WriteStream&) override {}
+  bool has_parents() const override { return true; }
+  std::string name() const override { return name_; }
+  std::uint64_t incomplete() const override { return 0; }
+
+ private:
+  std::string name_;
+};
+
 TEST(InexactTimes, AreCountedAndTheFirstIsNamed) {
   RecordingProgress progress;
   InexactTimes times;
-  times.add({5, 100}, "exact", progress);
-  times.add({5, 101}, "first", progress);
-  times.add({-5, 199}, "second", progress);
+  times.add({5, 100}, NamedSource("exact"), progress);
+  times.add({5, 101}, NamedSource("first"), progress);
+  times.add({-5, 199}, NamedSource("second"), progress);
   EXPECT_TRUE(progress.warnings.empty());
   times.report(progress);
   EXPECT_TRUE(progress.warnings.empty());
@@ -94,7 +112,7 @@ TEST(InexactTimes, AreCountedAndTheFirstIsNamed) {
 TEST(InexactTimes, AreNotMentionedWhenThereAreNone) {
   RecordingProgress progress;
   InexactTimes times;
-  times.add({5, 999999900}, "exact", progress);
+  times.add({5, 999999900}, NamedSource("exact"), progress);
   times.report(progress);
   EXPECT_TRUE(progress.notes.empty());
 }
@@ -102,8 +120,8 @@ TEST(InexactTimes, AreNotMentionedWhenThereAreNone) {
 TEST(InexactTimes, FarOffAreWarnedOfOneByOne) {
   RecordingProgress progress;
   InexactTimes times;
-  times.add({std::numeric_limits<time_t>::max(), 0}, "late", progress);
-  times.add({std::numeric_limits<time_t>::min(), 0}, "early", progress);
+  times.add({std::numeric_limits<time_t>::max(), 0}, NamedSource("late"), progress);
+  times.add({std::numeric_limits<time_t>::min(), 0}, NamedSource("early"), progress);
   times.report(progress);
   ASSERT_EQ(2u, progress.warnings.size());
   EXPECT_TRUE(progress.warnings[0].starts_with("late: ")) << progress.warnings[0];

@@ -19,6 +19,7 @@
 #include "image/odd_names.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
+#include "transfer/directory_source.h"
 #include "transfer/extract.h"
 #include "transfer/import.h"
 #include "transfer/tree_comparison.h"

@@ -24,9 +24,9 @@
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
 #include "transfer/extract.h"
+#include "transfer/import.h"
 #include "transfer/pax_writer.h"
 #include "transfer/tar_export.h"
-#include "transfer/tar_import.h"
 #include "transfer/ustar.h"
 #include "tree.h"
 
@@ -64,18 +64,18 @@ class Tar : public testing::Test {
   std::string image_path(const std::string& name) const { return images() + "/" + name; }
 
   // The image `name`, made of the archive.
-  Image import(const TarImportOptions& options = {}, const std::string& name = "image.cim") {
+  Image import(const ImportOptions& options = {}, const std::string& name = "image.cim") {
     Writer writer(new_image(images(), name));
-    left_out_ = import_tar(writer, open_archive().get(), "app.tar", options, progress_);
+    left_out_ = import_archive(writer, open_archive().get(), "app.tar", options, progress_);
     writer.commit();
     return Image(image_path(name));
   }
 
   // The message of the Error that stops the import of the archive.
-  std::string failure(const TarImportOptions& options = {}) {
+  std::string failure(const ImportOptions& options = {}) {
     try {
       Writer writer(new_image(images(), "failed.cim"));
-      import_tar(writer, open_archive().get(), "app.tar", options, progress_);
+      import_archive(writer, open_archive().get(), "app.tar", options, progress_);
     } catch (const Error& error) {
       return error.what();
     }
@@ -283,7 +283,7 @@ TEST_F(Tar, ExportAlwaysHasTheSameBytes) {
     builder.symlink("\xC3\xA9", std::string(120, 't'));
     builder.file_with_record("xattr", "SCHILY.xattr.user.a", "value");
   }
-  TarImportOptions options;
+  ImportOptions options;
   options.overrides.owner = 4000000000;
   options.overrides.group = 5;
   options.overrides.mtime = timespec{some_time, 123456700};
@@ -480,7 +480,7 @@ TEST_F(Tar, ForkKeepsTheRootOfItsBase) {
   Writer::Options options = new_image(images(), "fork.cim");
   options.existing = "base.cim";
   Writer writer(options);
-  import_tar(writer, open_archive().get(), "app.tar", {.has_root = true}, progress_);
+  import_archive(writer, open_archive().get(), "app.tar", {.has_root = true}, progress_);
   writer.commit();
   const Image image(image_path("fork.cim"));
   EXPECT_EQ(test::list(image, u""), (Names{"new", "old"}));
@@ -590,7 +590,7 @@ TEST_F(Tar, NamesBothFilesThatACaseInsensitiveImageWouldTakeForOne) {
 
 TEST_F(Tar, OverridesMetadata) {
   ArchiveBuilder(archive()).file("d/file", "text");
-  TarImportOptions options;
+  ImportOptions options;
   options.overrides.owner = 42;
   options.overrides.mtime = timespec{7, 0};
   const Image image = import(options);
@@ -863,7 +863,7 @@ TEST_F(GlobalHeaders, CountInPiecesOfAnySize) {
       }
     });
     Writer writer(new_image(images(), "image.cim"));
-    import_tar(writer, in.get(), "pipe", {}, progress_);
+    import_archive(writer, in.get(), "pipe", {}, progress_);
     producer.join();
     writer.commit();
     const Image image(image_path("image.cim"));
@@ -919,7 +919,7 @@ TEST_F(Tar, ReadsFromAPipeToItsEnd) {
   ASSERT_EQ(write(out.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
   out = FileDescriptor();
   Writer writer(new_image(images(), "image.cim"));
-  import_tar(writer, in.get(), "pipe", {}, progress_);
+  import_archive(writer, in.get(), "pipe", {}, progress_);
   char more = 0;
   EXPECT_EQ(read(in.get(), &more, 1), 0) << "input was left";
 }

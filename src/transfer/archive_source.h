@@ -1,0 +1,50 @@
+// A tar archive as a source of entries.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "transfer/entry.h"
+#include "transfer/import_options.h"
+#include "transfer/progress.h"
+#include "transfer/tar_reader.h"
+
+namespace cim::transfer {
+
+// The members of an archive, compressed or not. The rules are GNU tar's:
+//   - leading `/` are removed from names and targets of hard links, with one warning for all;
+//   - a member or hard link with a `..` component is left out with a warning;
+//   - a later member replaces an earlier one of the same name;
+//   - owners are the numbers in the archive, whatever names go with them;
+//   - global headers count, and an archive need not have an end mark, see TarReader.
+class ArchiveSource : public EntrySource {
+ public:
+  // Reads from `fd`, which must stay open and need not be seekable, to its end. `name` names the
+  // archive in messages. `options` and `progress` must outlive this.
+  ArchiveSource(int fd, const std::string& name, const ImportOptions& options, Progress& progress);
+
+  // Throws Error (corrupt) for an archive that is damaged or cut short.
+  const Entry* next() override;
+  void copy_data(WriteStream& stream) override;
+
+  bool has_parents() const override { return false; }
+  std::string name() const override { return reader_.name() + ": " + member_name_; }
+  std::uint64_t incomplete() const override { return left_out_; }
+
+ private:
+  bool to_entry(TarMember& member);
+  std::optional<std::u16string> image_path(const TarMember& member, const std::string& name);
+  bool is_excluded(const std::u16string& path) const;
+  void leave_out(const std::string& reason);
+
+  TarReader reader_;
+  const ImportOptions& options_;
+  Progress& progress_;
+  std::string member_name_;
+  Entry entry_;
+  bool warned_of_slash_ = false;
+  std::uint64_t left_out_ = 0;
+};
+
+}  // namespace cim::transfer

@@ -1,0 +1,190 @@
+// Entries -> an image.
+#include "transfer/entry_sink.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "transfer/inexact_times.h"
+
+namespace cim::transfer {
+namespace {
+
+// Finds paths that a case-insensitive image takes for one.
+class CaseCheck {
+ public:
+  explicit CaseCheck(std::span<const char16_t> upcase) : upcase_(upcase) {}
+
+  // Throws Error (already_exists) if `path`, or a directory on the way to it, is an earlier path
+  // that was spelled differently.
+  void add(const std::u16string& path) {
+    // The directories above a known path are known, too.
+    std::vector<std::u16string> unknown;
+    for (std::size_t end = path.size(); end != std::u16string::npos && end != 0;
+         end = path.rfind(u'\\', end - 1)) {
+      std::u16string prefix = path.substr(0, end);
+      const auto known = spellings_.find(fold(prefix));
+      if (known != spellings_.end() && known->second == prefix) break;
+      unknown.push_back(std::move(prefix));
+    }
+    for (auto prefix = unknown.rbegin(); prefix != unknown.rend(); ++prefix) {
+      const auto [known, is_new] = spellings_.try_emplace(fold(*prefix), *prefix);
+      if (is_new) continue;
+      throw Error(Errc::already_exists,
+                  fmt::format("'{}' and '{}' are one name in a case-insensitive image",
+                              image_to_linux_path(known->second), image_to_linux_path(*prefix)));
+    }
+  }
+
+ private:
+  std::u16string fold(std::u16string path) const {
+    for (char16_t& unit : path) unit = upcase_[unit];
+    return path;
+  }
+
+  std::span<const char16_t> upcase_;
+  std::unordered_map<std::u16string, std::u16string> spellings_;  // upper case -> as in the source
+};
+
+class EntrySink {
+ public:
+  EntrySink(EntrySource& source, Writer& writer, const ImportOptions& options, Progress& progress)
+      : source_(source),
+        writer_(writer),
+        options_(options),
+        has_root_(options.has_root || source.has_parents()),
+        progress_(progress) {
+    if (!options.upcase.empty()) case_check_.emplace(options.upcase);
+  }
+
+  void run() {
+    while (const Entry* entry = source_.next()) {
+      add(*entry);
+      progress_.advance({.files = 1});
+    }
+    create_missing_root({});
+    inexact_times_.report(progress_);
+  }
+
+ private:
+  void add(const Entry& entry) {
+    check_case(entry);
+    switch (entry.kind) {
+      case Entry::Kind::file:
+        return add_file(entry);
+      case Entry::Kind::directory:
+        return add_directory(entry);
+      case Entry::Kind::hard_link:
+        return add_hard_link(entry);
+    }
+  }
+
+  void check_case(const Entry& entry) {
+    if (!case_check_) return;
+    try {
+      case_check_->add(entry.path);
+    } catch (const Error& error) {
+      throw error.with_path(source_.name());
+    }
+  }
+
+  void add_file(const Entry& entry) {
+    if (entry.path.empty()) throw failure(Errc::invalid_argument, "the root must be a directory");
+    create_missing_parents(entry);
+    WriteStream stream = writer_.create_file(entry.path, encode(entry), entry.size);
+    source_.copy_data(stream);
+    stream.close();
+  }
+
+  void add_directory(const Entry& entry) {
+    create_missing_parents(entry);
+    writer_.create_directory(entry.path, encode(entry));
+    has_root_ |= entry.path.empty();
+  }
+
+  void add_hard_link(const Entry& entry) {
+    check_target(entry);
+    // GNU tar writes such a member if it is told to archive a file twice.
+    if (entry.target != entry.path) {
+      create_missing_parents(entry);
+      if (writer_.find(entry.path) == Writer::Kind::directory) {
+        writer_.remove(entry.path);
+        check_target(entry);  // it may have been in there
+      }
+      writer_.create_hard_link(entry.path, entry.target);
+    }
+    progress_.advance({.bytes = entry.size});
+  }
+
+  void check_target(const Entry& entry) const {
+    if (writer_.find(entry.target) != Writer::Kind::none) return;
+    throw failure(Errc::path_not_found, "is a hard link to " + image_to_linux_path(entry.target) +
+                                            ", which is not there");
+  }
+
+  void create_missing_parents(const Entry& entry) {
+    if (source_.has_parents()) return;
+    const timespec time = entry.metadata.status.st_mtim;
+    if (!entry.path.empty()) create_missing_root(time);
+    for (std::size_t end = entry.path.find(u'\\'); end != std::u16string::npos;
+         end = entry.path.find(u'\\', end + 1)) {
+      const std::u16string parent = entry.path.substr(0, end);
+      const Writer::Kind kind = writer_.find(parent);
+      if (kind == Writer::Kind::none) create_plain_directory(parent, time);
+      if (kind != Writer::Kind::file) continue;
+      throw failure(Errc::not_a_directory, image_to_linux_path(parent) + " is not a directory");
+    }
+  }
+
+  void create_missing_root(const timespec& time) {
+    if (!std::exchange(has_root_, true)) create_plain_directory(u"", time);
+  }
+
+  void create_plain_directory(const std::u16string& path, const timespec& time) {
+    posix::LinuxMetadata metadata;
+    metadata.status.st_mode = S_IFDIR | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
+    metadata.status.st_mtim = time;
+    apply(options_.overrides, metadata);
+    writer_.create_directory(path, posix::EncodedMetadata(metadata).get());
+  }
+
+  // The metadata of the entry; valid until the next call.
+  const Metadata& encode(const Entry& entry) {
+    posix::LinuxMetadata metadata = entry.metadata;
+    apply(options_.overrides, metadata);
+    inexact_times_.add(metadata.status.st_mtim, source_, progress_);
+    try {
+      return encoded_.emplace(metadata).get();
+    } catch (const Error& error) {
+      throw error.with_path(source_.name());
+    }
+  }
+
+  Error failure(Errc code, const std::string& reason) const {
+    return Error(code, reason).with_path(source_.name());
+  }
+
+  EntrySource& source_;
+  Writer& writer_;
+  const ImportOptions& options_;
+  bool has_root_;
+  Progress& progress_;
+  InexactTimes inexact_times_;
+  std::optional<CaseCheck> case_check_;
+  std::optional<posix::EncodedMetadata> encoded_;
+};
+
+}  // namespace
+
+void store_entries(EntrySource& source, Writer& writer, const ImportOptions& options,
+                   Progress& progress) {
+  EntrySink(source, writer, options, progress).run();
+}
+
+}  // namespace cim::transfer
