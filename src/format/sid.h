@@ -1,0 +1,28 @@
+// Security identifiers (SIDs): whom a security descriptor is about. May be called from many threads
+// at once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cim/metadata.h>
+
+namespace cim::format {
+
+// The SID that `bytes` start with: a view into them. Throws Error (corrupt) if it is not whole.
+ByteView leading_sid(ByteView bytes);
+
+// The SID `sid`, from leading_sid(), as SDDL writes it: "BA" if it has such an alias, or else
+// "S-1-5-80-0".
+std::string format_sid(ByteView sid);
+
+// The name of the account `sid`, from leading_sid(), if it has the same SID on every Windows:
+// "BUILTIN\Administrators". Otherwise the SID as "S-1-5-21-1-2-3-1001".
+std::string account_name(ByteView sid);
+
+// The SID that `text` spells in upper case, as SDDL does. Throws Error (invalid_argument), also for
+// the aliases that stand for accounts of a domain.
+std::vector<std::byte> parse_sid(std::string_view text);
+
+}  // namespace cim::format
