@@ -147,6 +147,15 @@ class CIM_API Writer {
   // path_not_found, invalid_argument (the root directory).
   void remove(std::u16string_view path);
 
+  // Removes what the image that this one builds on has at `path`, but nothing that this Writer has
+  // created there or below: what a whiteout in a layer of a container means. Does nothing if there
+  // is nothing. Throws Error (invalid_argument) for the root directory.
+  void remove_inherited(std::u16string_view path);
+
+  // The same for everything in the directory at `path`, the root included, but not the directory
+  // itself.
+  void remove_inherited_contents(std::u16string_view path);
+
   // Removes an alternate data stream. Throws Error (path_not_found).
   void remove_named_stream(std::u16string_view path, std::u16string_view name);
 

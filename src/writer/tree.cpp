@@ -117,6 +117,63 @@ void Tree::detach(Node& directory, std::u16string_view name) {
   release(node);
 }
 
+void Tree::detach_inherited(Node& directory, std::u16string_view name) {
+  if (is_attached(directory, name)) return;
+  Node* const inherited = child(directory, name);
+  if (inherited == nullptr) return;
+  if (inherited->is_directory() && !directories_with_additions(*inherited).empty()) {
+    detach_inherited_entries(*inherited);
+  } else {
+    detach(directory, name);
+  }
+}
+
+void Tree::detach_inherited_entries(Node& directory) {
+  std::vector<Node*> stay = directories_with_additions(directory);
+  if (stay.empty()) stay.push_back(&directory);
+  const std::unordered_set<const Node*> staying(stay.begin(), stay.end());
+  for (Node* const changed : stay) {
+    std::vector<std::u16string> names;
+    for_each_entry(*changed, [&](const TreeEntry& entry) {
+      if (is_attached(*changed, entry.name) || staying.contains(entry.node)) return;
+      names.emplace_back(entry.name);
+    });
+    for (const std::u16string& name : names) detach(*changed, name);
+  }
+}
+
+// `top` and those directories below it where something was attached or created, or further below.
+// A tree can be too deep for recursion.
+std::vector<Node*> Tree::directories_with_additions(Node& top) const {
+  struct Visited {
+    Node* directory;
+    std::size_t parent;  // its index
+    bool has_additions;
+  };
+  std::vector<Visited> visited = {{&top, 0, top.created}};
+  for (std::size_t index = 0; index < visited.size(); ++index) {
+    const Node& directory = *visited[index].directory;
+    for_each_entry(directory, [&](const TreeEntry& entry) {
+      if (is_attached(directory, entry.name)) {
+        visited[index].has_additions = true;
+      } else if (entry.node != nullptr && entry.node->is_directory()) {
+        visited.push_back({entry.node, index, entry.node->created});
+      }
+    });
+  }
+  std::vector<Node*> found;
+  for (auto last = visited.rbegin(); last != visited.rend(); ++last) {
+    if (!last->has_additions) continue;
+    visited[last->parent].has_additions = true;
+    found.push_back(last->directory);
+  }
+  return found;
+}
+
+bool Tree::is_attached(const Node& directory, std::u16string_view name) {
+  return directory.entries != nullptr && directory.entries->contains(name);
+}
+
 // Removes a link to `node`, and with the last link everything below it.
 void Tree::release(Node& node) {
   std::vector<Node*> dead_directories;

@@ -46,6 +46,7 @@ struct Node {
   bool changed = true;                        // the record differs from the base image's
   bool names_changed = false;                 // is in the base image, and has gained or lost a name
   bool alive = true;                          // can be reached from the root
+  bool created = false;                       // a directory of the base image, created once more
   const std::pmr::u16string* name = nullptr;  // of a new file, from commit on: one of its names
   EntryChanges* entries = nullptr;            // of a directory; null until something changes
   std::unique_ptr<StreamMap> named_streams;   // all of them; null until looked at
@@ -90,6 +91,13 @@ class Tree {
   // dead.
   void detach(Node& directory, std::u16string_view name);
 
+  // Removes `name` from `directory` if it leads to what the base image has there, but nothing that
+  // has been attached or created below it.
+  void detach_inherited(Node& directory, std::u16string_view name);
+
+  // The same for all entries of `directory`.
+  void detach_inherited_entries(Node& directory);
+
   // The alternate data streams of `node`, for reading or changing.
   StreamMap& named_streams(Node& node);
 
@@ -112,6 +120,8 @@ class Tree {
   EntryChanges& changes_of(Node& directory);
   bool keeps(const FileName& name) const;
   std::optional<FileId> find_in_base(const Node& directory, std::u16string_view name) const;
+  static bool is_attached(const Node& directory, std::u16string_view name);
+  std::vector<Node*> directories_with_additions(Node& top) const;
   void release(Node& node);
 
   const Image* base_;

@@ -485,11 +485,13 @@ void Writer::create_directory(std::u16string_view path, const Metadata& metadata
   const auto names = impl_->checked_path(path);
   check_metadata(metadata);
   if (names.empty()) {
+    impl_->tree.root().created = true;
     return impl_->set_metadata(impl_->tree.root(), metadata, &impl_->tree.root());
   }
   Node& parent = impl_->parent_of(path, names);
   Node* present = impl_->tree.child(parent, names.back());
   if (present != nullptr && present->is_directory()) {
+    present->created = true;
     return impl_->set_metadata(*present, metadata, present);
   }
   Node& node = impl_->tree.create(true);
@@ -535,6 +537,27 @@ void Writer::remove(std::u16string_view path) {
   Node& parent = impl_->parent_of(path, names);
   impl_->existing(path, names);
   impl_->remove_existing(parent, names.back());
+}
+
+void Writer::remove_inherited(std::u16string_view path) {
+  const auto names = impl_->checked_path(path);
+  if (names.empty()) {
+    throw Error(Errc::invalid_argument, "the root directory cannot be replaced or removed");
+  }
+  impl_->cached_parent = nullptr;
+  const std::span parents(names.data(), names.size() - 1);
+  Node* parent = impl_->tree.find(parents);
+  if (parent != nullptr && parent->is_directory()) {
+    impl_->tree.detach_inherited(*parent, names.back());
+  }
+}
+
+void Writer::remove_inherited_contents(std::u16string_view path) {
+  Node* directory = impl_->tree.find(impl_->checked_path(path));
+  impl_->cached_parent = nullptr;
+  if (directory != nullptr && directory->is_directory()) {
+    impl_->tree.detach_inherited_entries(*directory);
+  }
 }
 
 void Writer::remove_named_stream(std::u16string_view path, std::u16string_view name) {

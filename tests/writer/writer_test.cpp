@@ -797,6 +797,69 @@ TEST_F(WriterTest, ManyGenerationsStayReadable) {
   EXPECT_EQ("18", content(image, u"18"));
 }
 
+TEST_F(WriterTest, WhatIsInheritedGoesAndWhatIsNewStays) {
+  {
+    Writer writer(fresh());
+    for (const char16_t* path : {u"d", u"d\\e", u"d\\f", u"g"}) writer.create_directory(path, {});
+    for (const char16_t* path : {u"d\\old", u"d\\e\\old", u"d\\f\\old", u"g\\old"})
+      put(writer, path, "");
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, u"d\\e\\new", "");
+    writer.create_directory(u"g", {});
+    writer.remove_inherited(u"d");
+    writer.remove_inherited(u"g");
+    writer.remove_inherited(u"d\\e\\new");
+    writer.remove_inherited(u"missing");
+    writer.remove_inherited(u"missing\\too");
+    EXPECT_EQ(Errc::invalid_argument, error_of([&] { writer.remove_inherited(u""); }));
+    writer.commit();
+  }
+  const Image image = open("b.cim");
+  EXPECT_THAT(list(image, u""), ElementsAre("d", "g"));
+  EXPECT_THAT(list(image, u"d"), ElementsAre("e"));
+  EXPECT_THAT(list(image, u"d\\e"), ElementsAre("new"));
+  EXPECT_THAT(list(image, u"g"), IsEmpty());
+  EXPECT_EQ(image.link_count(file_at(image, u"d")), 3U);
+}
+
+TEST_F(WriterTest, TheInheritedContentsOfTheRootGo) {
+  {
+    Writer writer(fresh());
+    put(writer, u"old", "");
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, u"new", "");
+    writer.remove_inherited_contents(u"");
+    writer.remove_inherited_contents(u"missing");
+    writer.commit();
+  }
+  EXPECT_THAT(list(open("b.cim"), u""), ElementsAre("new"));
+}
+
+TEST_F(WriterTest, WhatIsInheritedInADeepTreeGoes) {
+  std::u16string path = u"d";
+  {
+    Writer writer(fresh());
+    writer.create_directory(path, {});
+    for (int depth = 1; depth < 2000; ++depth) writer.create_directory(path += u"\\d", {});
+    writer.commit();
+  }
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    put(writer, path + u"\\new", "");
+    writer.remove_inherited(u"d");
+    EXPECT_EQ(writer.find(path + u"\\new"), Writer::Kind::file);
+    writer.remove(path + u"\\new");
+    writer.remove_inherited(u"d");
+    EXPECT_EQ(writer.find(u"d"), Writer::Kind::none);
+  }
+}
+
 TEST_F(WriterTest, LinkCountsFollowTheChangesOfAFork) {
   {
     Writer writer(fresh());
