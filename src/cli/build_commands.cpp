@@ -1,9 +1,7 @@
 // cim create, add, rm and ln
-#include <cerrno>
 #include <memory>
 #include <optional>
 
-#include <boost/filesystem.hpp>
 #include <cim/image.h>
 #include <cim/writer.h>
 #include <fcntl.h>
@@ -13,11 +11,10 @@
 
 #include "cli/commands.h"
 #include "cli/image_name.h"
+#include "cli/input_archive.h"
 #include "cli/new_image.h"
 #include "cli/progress_report.h"
 #include "cli/source_options.h"
-#include "format/upcase.h"
-#include "image/file_descriptor.h"
 #include "image/region.h"
 #include "posix/linux_metadata.h"
 #include "transfer/directory_source.h"
@@ -71,14 +68,6 @@ void refuse_mounted(const std::string& path) {
   if (access(path.c_str(), F_OK) == 0) lock_image(AT_FDCWD, path, path);
 }
 
-// The table by which names are equal in the image `path`; empty if case matters there.
-std::vector<char16_t> case_folding(const std::string& path) {
-  const Image image(path);
-  if (image.case_sensitive()) return {};
-  const auto table = image.upcase_table();
-  return {table.begin(), table.end()};
-}
-
 // Returns how many files have other contents in the image than in the source.
 std::uint64_t import(Writer& writer, const std::string& image, const std::string& source,
                      const std::u16string& path, const transfer::ImportOptions& options,
@@ -110,73 +99,30 @@ void create_missing_parents(Writer& writer, const std::u16string& path,
   }
 }
 
-void check_base(const std::string& base, const std::string& image) {
-  namespace fs = boost::filesystem;
-  boost::system::error_code unknown;  // of a missing directory, which the writer reports better
-  const bool together =
-      fs::equivalent(ImageName(base).directory, ImageName(image).directory, unknown);
-  if (together || unknown) return;
-  throw CLI::ValidationError(
-      "--from", base + " is not in the directory of " + image + ", which would share its files");
-}
-
 Writer::Options writer_options(const CreateOptions& options) {
-  const ImageName image(options.image);
-  Writer::Options result;
-  result.directory = image.directory;
-  result.name = image.name;
+  Writer::Options result = new_image_options(options.image, options.base, "--from");
   result.case_insensitive = options.case_insensitive;
-  result.complete_descriptors = true;
   result.expand_executables = options.files.expand_executables;
   result.replace = options.force;
-  if (options.base) {
-    const std::string base = follow_link(*options.base);
-    check_base(base, options.image);
-    result.existing = ImageName(base).name;
-  }
   return result;
 }
 
 // Returns the same as import().
 std::uint64_t import_source(Writer& writer, const CreateOptions& options,
                             transfer::ImportOptions import_options) {
-  std::vector<char16_t> upcase;
   import_options.skip = transfer::files_of_image(options.image);
-  if (options.base) {
-    upcase = case_folding(*options.base);
-    import_options.upcase = upcase;
-    import_options.skip.merge(transfer::files_of_image(*options.base));
-  } else if (options.case_insensitive) {
-    import_options.upcase = format::windows_upcase_table();
-  }
+  if (options.base) import_options.skip.merge(transfer::files_of_image(*options.base));
+  // Without a base there is nothing that a whiteout could change.
+  import_options.literal_whiteouts |= !options.base;
   return import(writer, options.image, *options.source, u"", import_options, options.files.verbose);
-}
-
-FileDescriptor open_archive(const std::string& file) {
-  FileDescriptor fd(file == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-                                : open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) throw system_error(errno, file);
-  if (isatty(fd.get()) == 1) {
-    throw Error(Errc::invalid_argument, "is a terminal, not an archive").with_path(file);
-  }
-  return fd;
 }
 
 // Returns how many members were left out.
 std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
-                             transfer::ImportOptions import_options) {
-  const FileDescriptor archive = open_archive(*options.tar);
-  std::vector<char16_t> upcase;
-  import_options.has_root = options.base.has_value();
-  if (options.base) {
-    upcase = case_folding(*options.base);
-    import_options.upcase = upcase;
-  } else if (options.case_insensitive) {
-    import_options.upcase = format::windows_upcase_table();
-  }
+                             const transfer::ImportOptions& import_options) {
+  const InputArchive archive(*options.tar);
   ProgressReport report(options.image, {}, options.files.verbose);
-  const std::string name = *options.tar == "-" ? "standard input" : *options.tar;
-  return transfer::import_archive(writer, archive.get(), name, import_options, report);
+  return transfer::import_archive(writer, archive.fd(), archive.name(), import_options, report);
 }
 
 // Call this once the image is made.
@@ -188,8 +134,11 @@ void report_incomplete(std::uint64_t files) {
 
 void create(const CreateOptions& options) {
   check_arguments_of_create(options.image, options.source, options.force);
-  const transfer::ImportOptions files = to_import_options(options.files);
+  transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
+  std::optional<Image> base;
+  if (options.base) files.base = &base.emplace(*options.base);
+  files.case_insensitive = options.case_insensitive;
   refuse_mounted(options.image);
   std::uint64_t incomplete = 0;
   std::uint64_t left_out = 0;
@@ -239,9 +188,9 @@ void add(const AddOptions& options) {
         .with_path(path);
   }
   create_missing_parents(writer, image_path, import_options.overrides);
-  const std::vector<char16_t> upcase = case_folding(options.image);
+  const Image base(options.image);
+  import_options.base = &base;
   import_options.skip = transfer::files_of_image(options.image);
-  import_options.upcase = upcase;
   const std::uint64_t incomplete = import(writer, options.image, options.source, image_path,
                                           import_options, options.files.verbose);
   writer.commit();

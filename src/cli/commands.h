@@ -29,6 +29,7 @@ void add_diff_command(CLI::App& app, ExitStatus& exit);
 void add_check_command(CLI::App& app, ExitStatus& exit);
 void add_collect_command(CLI::App& app);  // gc
 void add_copy_commands(CLI::App& app);    // cp, mv
+void add_layer_commands(CLI::App& app);   // import-layer
 void add_extract_command(CLI::App& app);
 void add_export_command(CLI::App& app);
 void add_mount_commands(CLI::App& app);  // mount, umount

@@ -68,6 +68,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_check_command(app, exit);
   cim::cli::add_copy_commands(app);
   cim::cli::add_collect_command(app);
+  cim::cli::add_layer_commands(app);
   cim::cli::add_extract_command(app);
   cim::cli::add_export_command(app);
   cim::cli::add_mount_commands(app);

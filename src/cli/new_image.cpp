@@ -7,14 +7,18 @@
 #include <cstring>
 #include <string_view>
 
+#include <CLI/CLI.hpp>
+#include <boost/filesystem.hpp>
 #include <cim/error.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "cli/image_name.h"
 #include "format/layout.h"
 #include "image/file_descriptor.h"
 #include "image/file_io.h"
+#include "image/region.h"
 
 namespace cim::cli {
 namespace {
@@ -82,6 +86,16 @@ void refuse_existing_file(const std::string& image, bool replace) {
       .with_path(image);
 }
 
+void check_base(const std::string& base, const std::string& image, const std::string& option) {
+  namespace fs = boost::filesystem;
+  boost::system::error_code unknown;  // of a missing directory, which the writer reports better
+  const bool together =
+      fs::equivalent(ImageName(base).directory, ImageName(image).directory, unknown);
+  if (together || unknown) return;
+  throw CLI::ValidationError(
+      option, base + " is not in the directory of " + image + ", which would share its files");
+}
+
 }  // namespace
 
 void check_arguments_of_create(const std::string& image, const std::optional<std::string>& source,
@@ -90,6 +104,21 @@ void check_arguments_of_create(const std::string& image, const std::optional<std
   refuse_archive_as_image(image, source);
   if (source) refuse_archive_as_source(image, *source);
   refuse_existing_file(image, replace);
+}
+
+Writer::Options new_image_options(const std::string& image, const std::optional<std::string>& base,
+                                  const std::string& base_option) {
+  const ImageName name(image);
+  Writer::Options options;
+  options.directory = name.directory;
+  options.name = name.name;
+  options.complete_descriptors = true;
+  if (base) {
+    const std::string target = follow_link(*base);
+    check_base(target, image, base_option);
+    options.existing = ImageName(target).name;
+  }
+  return options;
 }
 
 }  // namespace cim::cli

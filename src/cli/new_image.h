@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include <cim/writer.h>
+
 namespace cim::cli {
 
 // Throws Error if `image`, the name of an image to make, or `source`, the directory to make it of,
@@ -11,5 +13,10 @@ namespace cim::cli {
 // be replaced. If `replace`, an image may be.
 void check_arguments_of_create(const std::string& image, const std::optional<std::string>& source,
                                bool replace);
+
+// How a Writer makes `image`, on `base` if there is one, which the option `base_option` named.
+// Throws CLI::ValidationError if they are not in one directory, Error if the base cannot be found.
+Writer::Options new_image_options(const std::string& image, const std::optional<std::string>& base,
+                                  const std::string& base_option);
 
 }  // namespace cim::cli

@@ -56,6 +56,9 @@ void add_source_options(CLI::App& command, SourceOptions& options) {
   command.add_flag("--expand-executables", options.expand_executables,
                    "Store Windows executables as Windows does: with\n"
                    "each section at a page boundary, to be mapped");
+  command.add_flag("--literal-whiteouts", options.literal_whiteouts,
+                   "Store what removes files of a lower layer, like\n"
+                   ".wh.NAME, as it is; otherwise it is refused");
   command.add_flag("-v,--verbose", options.verbose,
                    "Also tell how many times were rounded to 100 ns,\n"
                    "the finest that an image holds");
@@ -65,6 +68,7 @@ transfer::ImportOptions to_import_options(const SourceOptions& options) {
   transfer::ImportOptions result;
   result.exclude = exclude_patterns(options.exclude);
   result.one_file_system = options.one_file_system;
+  result.literal_whiteouts = options.literal_whiteouts;
   result.overrides = metadata_overrides(options);
   return result;
 }

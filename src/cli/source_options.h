@@ -20,6 +20,7 @@ struct SourceOptions {
   std::optional<std::string> group;
   std::optional<std::string> mtime;
   bool expand_executables = false;
+  bool literal_whiteouts = false;
   bool verbose = false;
 };
 

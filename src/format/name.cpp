@@ -14,6 +14,7 @@
 namespace cim {
 namespace {
 
+using format::encode_utf16;
 using format::encode_utf8;
 using format::first_character;
 using format::is_high_surrogate;
@@ -50,17 +51,6 @@ constexpr bool is_raw_byte(char32_t c) {
 constexpr bool stands_for_forbidden_byte(char32_t c) {
   return c >= forbidden_base && c < forbidden_base + 0x80 &&
          is_forbidden_on_windows(c - forbidden_base);
-}
-
-// Writes the UTF-16 form of `c`, which takes units_of(c) units. Returns the end of what it wrote.
-char16_t* encode_utf16(char32_t c, char16_t* out) {
-  if (c < 0x10000) {
-    *out++ = static_cast<char16_t>(c);
-    return out;
-  }
-  *out++ = static_cast<char16_t>(0xD800 + ((c - 0x10000) >> 10));
-  *out++ = static_cast<char16_t>(0xDC00 + (c & 0x3FF));
-  return out;
 }
 
 // linux_to_image_name() by the rules for single bytes and characters, which give every Linux name

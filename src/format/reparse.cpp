@@ -1,15 +1,31 @@
 // Reading and building REPARSE_DATA_BUFFERs.
 #include "format/reparse.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include "format/bytes.h"
 #include "format/layout.h"
+#include "format/utf16.h"
+#include "format/utf8.h"
 
 namespace cim::format {
 namespace {
+
+std::u16string utf8_to_utf16(std::string_view text) {
+  std::u16string units;
+  while (!text.empty()) {
+    const Utf8Character character = decode_utf8(text);
+    if (character.length == 0) throw Error(Errc::invalid_argument, "the target is not UTF-8");
+    std::array<char16_t, 2> encoded;
+    units.append(encoded.data(), encode_utf16(character.code_point, encoded.data()));
+    text.remove_prefix(character.length);
+  }
+  return units;
+}
 
 constexpr std::size_t max_reparse_length = 65535;  // its byte count in an image is a u16
 
@@ -29,6 +45,26 @@ struct LinkNames {
 };
 static_assert(sizeof(LinkNames) == 8);
 #pragma pack(pop)
+
+// The name by which the kernel of Windows knows `target`; itself if it is relative.
+std::u16string substitute_name(std::u16string_view target) {
+  constexpr std::u16string_view kernel_prefix = u"\\??\\";
+  std::u16string name;
+  if (target.starts_with(u"\\\\?\\")) {
+    name = kernel_prefix;
+    name += target.substr(4);
+  } else if (target.starts_with(u"\\\\")) {
+    name = kernel_prefix;
+    name += u"UNC";
+    name += target.substr(1);
+  } else if (target.size() >= 2 && target[1] == u':') {
+    name = kernel_prefix;
+    name += target;
+  } else {
+    name = target;
+  }
+  return name;
+}
 
 std::uint32_t reparse_tag(ByteView buffer) {
   return load<ReparseDataBuffer>(buffer, 0, "reparse data").tag;
@@ -80,6 +116,30 @@ std::string_view lx_symlink_target(ByteView buffer) {
     throw Error(Errc::corrupt, "Linux symbolic link has an empty target or one with a NUL");
   }
   return target;
+}
+
+std::vector<std::byte> make_windows_link(std::uint32_t tag, std::string_view target) {
+  std::u16string print_name = utf8_to_utf16(target);
+  std::ranges::replace(print_name, u'/', u'\\');
+  if (print_name.empty()) throw Error(Errc::invalid_argument, "a link has no target");
+  const std::u16string substitute = substitute_name(print_name);
+  const std::size_t substitute_length = substitute.size() * sizeof(char16_t);
+  const std::size_t print_length = print_name.size() * sizeof(char16_t);
+  if (substitute_length + print_length > max_reparse_length) {
+    throw Error(Errc::limit_exceeded, "the target of a link is too long");
+  }
+  // Each name ends with a NUL that its length does not count.
+  std::vector<std::byte> payload;
+  append(payload, bytes_of(LinkNames{0, static_cast<std::uint16_t>(substitute_length),
+                                     static_cast<std::uint16_t>(substitute_length + sizeof(u'\0')),
+                                     static_cast<std::uint16_t>(print_length)}));
+  if (tag == tag_symlink) {
+    const std::uint32_t flags = substitute == print_name ? symlink_flag_relative : 0;
+    append(payload, bytes_of(flags));
+  }
+  append(payload, std::as_bytes(std::span(substitute.c_str(), substitute.size() + 1)));
+  append(payload, std::as_bytes(std::span(print_name.c_str(), print_name.size() + 1)));
+  return make_reparse_buffer(tag, payload);
 }
 
 WindowsLink windows_link(ByteView buffer) {

@@ -39,6 +39,11 @@ struct WindowsLink {
   bool relative = false;
 };
 
+// A REPARSE_DATA_BUFFER of `tag`, tag_symlink or tag_mount_point, for a link to `target`: UTF-8,
+// `/` or `\` between names, `\?\X`, `\SERVER\X`, `X:…`, or else relative. Throws Error:
+// invalid_argument if it is empty or not UTF-8, limit_exceeded if it is too long.
+std::vector<std::byte> make_windows_link(std::uint32_t tag, std::string_view target);
+
 // Decodes the symlink or mount point `buffer`. Throws Error (corrupt).
 WindowsLink windows_link(ByteView buffer);
 

@@ -24,4 +24,15 @@ constexpr char32_t first_character(std::u16string_view text) {
   return pair ? from_surrogates(text[0], text[1]) : text[0];
 }
 
+// Writes the UTF-16 form of `c`, which takes units_of(c) units. Returns the end of what it wrote.
+constexpr char16_t* encode_utf16(char32_t c, char16_t* out) {
+  if (c < 0x10000) {
+    *out++ = static_cast<char16_t>(c);
+    return out;
+  }
+  *out++ = static_cast<char16_t>(0xD800 + ((c - 0x10000) >> 10));
+  *out++ = static_cast<char16_t>(0xDC00 + (c & 0x3FF));
+  return out;
+}
+
 }  // namespace cim::format

@@ -28,28 +28,28 @@ ArchiveSource::ArchiveSource(int fd, const std::string& name, const ImportOption
 
 const Entry* ArchiveSource::next() {
   while (auto member = reader_.next()) {
-    member_name_ = member->name;
-    if (to_entry(*member)) return &entry_;
+    member_ = std::move(*member);
+    if (to_entry()) return &entry_;
     progress_.advance({.files = 1});
   }
   return nullptr;
 }
 
-// Makes an entry of `member`. Returns false if it is left out.
-bool ArchiveSource::to_entry(TarMember& member) {
-  auto path = image_path(member, member.name);
+// Makes an entry of the current member. Returns false if it is left out.
+bool ArchiveSource::to_entry() {
+  auto path = image_path(member_.name);
   if (!path || is_excluded(*path)) return false;
   entry_.path = std::move(*path);
-  entry_.metadata = std::move(member.metadata);
-  entry_.size = member.size;
-  if (member.hard_link_target) {
-    auto target = image_path(member, *member.hard_link_target);
+  entry_.metadata = member_.metadata;
+  entry_.size = member_.size;
+  if (member_.hard_link_target) {
+    auto target = image_path(*member_.hard_link_target);
     if (!target) return false;
     entry_.kind = Entry::Kind::hard_link;
     entry_.target = std::move(*target);
     return true;
   }
-  const mode_t mode = entry_.metadata.status.st_mode;
+  const mode_t mode = member_.metadata.status.st_mode;
   if ((mode & S_IFMT) == 0) {
     leave_out("is of a type that no file has");
     return false;
@@ -60,10 +60,9 @@ bool ArchiveSource::to_entry(TarMember& member) {
 
 // Where `name`, the name of the member or of its target, is in the image; nothing if the member had
 // to be left out because of it.
-std::optional<std::u16string> ArchiveSource::image_path(const TarMember& member,
-                                                        const std::string& name) {
+std::optional<std::u16string> ArchiveSource::image_path(const std::string& name) {
   if (has_dot_dot(name)) {
-    const bool is_target = &name != &member.name;
+    const bool is_target = &name != &member_.name;
     leave_out(is_target ? "is a hard link to " + name + ", which contains '..'"
                         : std::string("its name contains '..'"));
     return std::nullopt;
@@ -96,8 +95,15 @@ void ArchiveSource::leave_out(const std::string& reason) {
   progress_.warn(name() + ": " + reason + "; left out");
 }
 
+std::optional<EntryMetadata> ArchiveSource::missing_parent() const {
+  posix::LinuxMetadata metadata;
+  metadata.status.st_mode = S_IFDIR | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
+  metadata.status.st_mtim = member_.metadata.status.st_mtim;
+  return metadata;
+}
+
 void ArchiveSource::copy_data(WriteStream& stream) {
-  if (!S_ISREG(entry_.metadata.status.st_mode)) return;
+  if (!S_ISREG(member_.metadata.status.st_mode)) return;
   std::uint64_t end = 0;
   while (const auto block = reader_.read()) {
     stream.write_at(block->offset, block->data);

@@ -28,20 +28,25 @@ class ArchiveSource : public EntrySource {
   const Entry* next() override;
   void copy_data(WriteStream& stream) override;
 
-  bool has_parents() const override { return false; }
-  std::string name() const override { return reader_.name() + ": " + member_name_; }
+  // A directory that belongs to root, with mode 0755 and the time of the current entry.
+  std::optional<EntryMetadata> missing_parent() const override;
+
+  std::string name() const override { return reader_.name() + ": " + member_.name; }
   std::uint64_t incomplete() const override { return left_out_; }
 
+  // The member that the current entry was made of.
+  const TarMember& member() const noexcept { return member_; }
+
  private:
-  bool to_entry(TarMember& member);
-  std::optional<std::u16string> image_path(const TarMember& member, const std::string& name);
+  bool to_entry();
+  std::optional<std::u16string> image_path(const std::string& name);
   bool is_excluded(const std::u16string& path) const;
   void leave_out(const std::string& reason);
 
   TarReader reader_;
   const ImportOptions& options_;
   Progress& progress_;
-  std::string member_name_;
+  TarMember member_;
   Entry entry_;
   bool warned_of_slash_ = false;
   std::uint64_t left_out_ = 0;

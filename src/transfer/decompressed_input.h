@@ -30,6 +30,9 @@ class DecompressedInput {
   // The bytes from `begin`, which must not be forgotten, to `end`, which next() must have reached.
   std::string bytes(std::uint64_t begin, std::uint64_t end) const;
 
+  // The number of bytes that bytes() would still return.
+  std::uint64_t kept_size() const noexcept { return block_start_ + block_.size() - kept_from_; }
+
   // Reads an unseekable input to its end, so that its writer does not see a closed pipe.
   void drain();
 

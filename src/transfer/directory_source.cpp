@@ -93,15 +93,16 @@ void DirectorySource::open_source() {
 
 // Makes an entry of the current file. Returns false if it is to be skipped.
 bool DirectorySource::read_entry() {
-  entry_.metadata = posix::read_metadata(fd_.get(), path());
-  const struct stat& status = entry_.metadata.status;
-  if (directory_entry_type(status.st_mode) != type_) throw changed(path());
-  if (options_.skip.contains(key_of(status))) return false;
+  auto& metadata = entry_.metadata.emplace<posix::LinuxMetadata>();
+  metadata = posix::read_metadata(fd_.get(), path());
+  status_ = metadata.status;
+  if (directory_entry_type(status_.st_mode) != type_) throw changed(path());
+  if (options_.skip.contains(key_of(status_))) return false;
   entry_.kind = type_ == DT_DIR ? Entry::Kind::directory : Entry::Kind::file;
   entry_.path = image_path();
-  entry_.size = data_size(status);
-  if (type_ == DT_DIR || status.st_nlink < 2) return true;
-  const auto [first, is_new] = linked_files_.try_emplace(key_of(status), entry_.path);
+  entry_.size = data_size(status_);
+  if (type_ == DT_DIR || status_.st_nlink < 2) return true;
+  const auto [first, is_new] = linked_files_.try_emplace(key_of(status_), entry_.path);
   if (is_new) return true;
   entry_.kind = Entry::Kind::hard_link;
   entry_.target = first->second;
@@ -122,20 +123,19 @@ std::u16string DirectorySource::image_path() const {
 void DirectorySource::copy_data(WriteStream& stream) {
   if (type_ != DT_REG) return;
   constexpr std::int64_t block_size = 512;  // the unit of st_blocks
-  const struct stat& status = entry_.metadata.status;
   // A file system either shares blocks or does not.
-  if (status.st_size >= min_shared_size && can_share_) can_share_ = stream.share(fd_.get());
-  const off_t end = status.st_blocks * block_size < status.st_size
-                        ? copy_between_holes(status.st_size, stream)
-                        : copy_range(0, status.st_size, stream);
-  check_data(status, end);
+  if (status_.st_size >= min_shared_size && can_share_) can_share_ = stream.share(fd_.get());
+  const off_t end = status_.st_blocks * block_size < status_.st_size
+                        ? copy_between_holes(stream)
+                        : copy_range(0, status_.st_size, stream);
+  check_data(end);
 }
 
 // Checks that the file, read up to `end`, is what it was, and as large as it claims.
-void DirectorySource::check_data(const struct stat& status, off_t end) {
-  const std::string complaint = complaint_of_size(status.st_size, end);
-  if (status.st_size == 0 && complaint.empty()) return;  // there was nothing to change
-  check_unchanged(fd_.get(), status, path());
+void DirectorySource::check_data(off_t end) {
+  const std::string complaint = complaint_of_size(end);
+  if (status_.st_size == 0 && complaint.empty()) return;  // there was nothing to change
+  check_unchanged(fd_.get(), status_, path());
   if (complaint.empty()) return;
   progress_.warn(path() + ": " + complaint);
   ++incomplete_;
@@ -143,7 +143,8 @@ void DirectorySource::check_data(const struct stat& status, off_t end) {
 
 // What is wrong with the size of a file that was read up to `end`; empty if the size is right.
 // Files that a kernel makes up, as in /proc and /sys, have wrong sizes.
-std::string DirectorySource::complaint_of_size(off_t size, off_t end) const {
+std::string DirectorySource::complaint_of_size(off_t end) const {
+  const off_t size = status_.st_size;
   if (end < size) {
     return fmt::format("holds {} of the {} bytes that it claims; the rest is zeros", end, size);
   }
@@ -155,7 +156,8 @@ std::string DirectorySource::complaint_of_size(off_t size, off_t end) const {
 }
 
 // Returns where the file ended, as copy_range() does.
-off_t DirectorySource::copy_between_holes(off_t size, WriteStream& stream) {
+off_t DirectorySource::copy_between_holes(WriteStream& stream) {
+  const off_t size = status_.st_size;
   off_t hole = 0;
   while (hole < size) {
     const off_t data = lseek(fd_.get(), hole, SEEK_DATA);

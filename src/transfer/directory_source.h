@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "image/file_descriptor.h"
@@ -34,7 +35,7 @@ class DirectorySource : public EntrySource {
   const Entry* next() override;
   void copy_data(WriteStream& stream) override;
 
-  bool has_parents() const override { return true; }
+  std::optional<EntryMetadata> missing_parent() const override { return std::nullopt; }
   std::string name() const override { return path(); }
   std::uint64_t incomplete() const override { return incomplete_; }
 
@@ -43,10 +44,10 @@ class DirectorySource : public EntrySource {
   void open_source();
   bool read_entry();
   std::u16string image_path() const;
-  off_t copy_between_holes(off_t size, WriteStream& stream);
+  off_t copy_between_holes(WriteStream& stream);
   off_t copy_range(off_t offset, off_t end, WriteStream& stream);
-  void check_data(const struct stat& status, off_t end);
-  std::string complaint_of_size(off_t size, off_t end) const;
+  void check_data(off_t end);
+  std::string complaint_of_size(off_t end) const;
   const std::string& path() const { return walk_ ? walk_->path() : source_; }
 
   const std::string source_;
@@ -56,6 +57,7 @@ class DirectorySource : public EntrySource {
   std::optional<SourceWalk> walk_;   // from the second file on
   FileDescriptor fd_;                // open on the current file
   unsigned char type_ = DT_UNKNOWN;  // of the current file
+  struct stat status_ = {};
   Entry entry_;
   bool can_share_ = true;
   std::uint64_t incomplete_ = 0;

@@ -2,15 +2,18 @@
 #include "transfer/entry_sink.h"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "format/upcase.h"
 #include "transfer/inexact_times.h"
 
 namespace cim::transfer {
@@ -52,15 +55,41 @@ class CaseCheck {
   std::unordered_map<std::u16string, std::u16string> spellings_;  // upper case -> as in the source
 };
 
+// The table by which names are equal in the image; empty if case matters.
+std::span<const char16_t> upcase_of(const ImportOptions& options) {
+  if (options.base == nullptr) {
+    return options.case_insensitive ? std::span<const char16_t>(format::windows_upcase_table())
+                                    : std::span<const char16_t>();
+  }
+  return options.base->case_sensitive() ? std::span<const char16_t>()
+                                        : options.base->upcase_table();
+}
+
+// What makes `entry` a whiteout for those who know them; empty if nothing does.
+std::string whiteout_sign(const Entry& entry) {
+  const std::u16string_view path = entry.path;
+  if (path.substr(path.rfind(u'\\') + 1).starts_with(u".wh.")) return "its name";  // npos + 1 is 0
+  const auto* const metadata = std::get_if<posix::LinuxMetadata>(&entry.metadata);
+  if (metadata == nullptr) return {};
+  if (S_ISCHR(metadata->status.st_mode) && metadata->status.st_rdev == 0) return "its device, 0:0";
+  for (const auto& [name, value] : metadata->xattrs) {
+    if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) {
+      return "the attribute " + name;
+    }
+  }
+  return {};
+}
+
 class EntrySink {
  public:
   EntrySink(EntrySource& source, Writer& writer, const ImportOptions& options, Progress& progress)
       : source_(source),
         writer_(writer),
         options_(options),
-        has_root_(options.has_root || source.has_parents()),
+        has_root_(options.base != nullptr),
         progress_(progress) {
-    if (!options.upcase.empty()) case_check_.emplace(options.upcase);
+    const auto upcase = upcase_of(options);
+    if (!upcase.empty()) case_check_.emplace(upcase);
   }
 
   void run() {
@@ -68,13 +97,12 @@ class EntrySink {
       add(*entry);
       progress_.advance({.files = 1});
     }
-    create_missing_root({});
+    create_missing_root();
     inexact_times_.report(progress_);
   }
 
  private:
   void add(const Entry& entry) {
-    check_case(entry);
     switch (entry.kind) {
       case Entry::Kind::file:
         return add_file(entry);
@@ -82,28 +110,25 @@ class EntrySink {
         return add_directory(entry);
       case Entry::Kind::hard_link:
         return add_hard_link(entry);
-    }
-  }
-
-  void check_case(const Entry& entry) {
-    if (!case_check_) return;
-    try {
-      case_check_->add(entry.path);
-    } catch (const Error& error) {
-      throw error.with_path(source_.name());
+      case Entry::Kind::named_stream:
+        return add_named_stream(entry);
+      case Entry::Kind::whiteout:
+        return writer_.remove_inherited(entry.path);
+      case Entry::Kind::opaque:
+        return writer_.remove_inherited_contents(entry.path);
     }
   }
 
   void add_file(const Entry& entry) {
     if (entry.path.empty()) throw failure(Errc::invalid_argument, "the root must be a directory");
-    create_missing_parents(entry);
+    prepare(entry);
     WriteStream stream = writer_.create_file(entry.path, encode(entry), entry.size);
     source_.copy_data(stream);
     stream.close();
   }
 
   void add_directory(const Entry& entry) {
-    create_missing_parents(entry);
+    prepare(entry);
     writer_.create_directory(entry.path, encode(entry));
     has_root_ |= entry.path.empty();
   }
@@ -112,7 +137,7 @@ class EntrySink {
     check_target(entry);
     // GNU tar writes such a member if it is told to archive a file twice.
     if (entry.target != entry.path) {
-      create_missing_parents(entry);
+      prepare(entry);
       if (writer_.find(entry.path) == Writer::Kind::directory) {
         writer_.remove(entry.path);
         check_target(entry);  // it may have been in there
@@ -128,37 +153,78 @@ class EntrySink {
                                             ", which is not there");
   }
 
+  void add_named_stream(const Entry& entry) {
+    WriteStream stream = writer_.create_named_stream(entry.path, entry.target, entry.size);
+    source_.copy_data(stream);
+    stream.close();
+  }
+
+  // Makes sure that `entry` can be at its path.
+  void prepare(const Entry& entry) {
+    check_case(entry);
+    check_whiteout(entry);
+    create_missing_parents(entry);
+  }
+
+  void check_case(const Entry& entry) {
+    if (!case_check_) return;
+    try {
+      case_check_->add(entry.path);
+    } catch (const Error& error) {
+      throw error.with_path(source_.name());
+    }
+  }
+
+  void check_whiteout(const Entry& entry) const {
+    if (options_.literal_whiteouts) return;
+    const std::string sign = whiteout_sign(entry);
+    if (sign.empty()) return;
+    throw failure(Errc::unsupported,
+                  "is for changing a lower layer, as " + sign +
+                      " says; 'cim import-layer' does so, --literal-whiteouts stores it");
+  }
+
   void create_missing_parents(const Entry& entry) {
-    if (source_.has_parents()) return;
-    const timespec time = entry.metadata.status.st_mtim;
-    if (!entry.path.empty()) create_missing_root(time);
+    if (!entry.path.empty()) create_missing_root();
+    if (!source_.missing_parent()) return;
     for (std::size_t end = entry.path.find(u'\\'); end != std::u16string::npos;
          end = entry.path.find(u'\\', end + 1)) {
       const std::u16string parent = entry.path.substr(0, end);
       const Writer::Kind kind = writer_.find(parent);
-      if (kind == Writer::Kind::none) create_plain_directory(parent, time);
+      if (kind == Writer::Kind::none) create_missing_directory(parent);
       if (kind != Writer::Kind::file) continue;
       throw failure(Errc::not_a_directory, image_to_linux_path(parent) + " is not a directory");
     }
   }
 
-  void create_missing_root(const timespec& time) {
-    if (!std::exchange(has_root_, true)) create_plain_directory(u"", time);
+  void create_missing_root() {
+    if (!std::exchange(has_root_, true)) create_missing_directory(u"");
   }
 
-  void create_plain_directory(const std::u16string& path, const timespec& time) {
-    posix::LinuxMetadata metadata;
-    metadata.status.st_mode = S_IFDIR | S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
-    metadata.status.st_mtim = time;
-    apply(options_.overrides, metadata);
-    writer_.create_directory(path, posix::EncodedMetadata(metadata).get());
+  // Does nothing if the source has all directories.
+  void create_missing_directory(const std::u16string& path) {
+    std::optional<EntryMetadata> metadata = source_.missing_parent();
+    if (!metadata) return;
+    if (auto* const linux_metadata = std::get_if<posix::LinuxMetadata>(&*metadata)) {
+      apply(options_.overrides, *linux_metadata);
+      writer_.create_directory(path, encode(*linux_metadata));
+    } else {
+      writer_.create_directory(path, std::get<WindowsMetadata>(*metadata).view());
+    }
   }
 
   // The metadata of the entry; valid until the next call.
-  const Metadata& encode(const Entry& entry) {
-    posix::LinuxMetadata metadata = entry.metadata;
+  Metadata encode(const Entry& entry) {
+    if (const auto* const windows = std::get_if<WindowsMetadata>(&entry.metadata)) {
+      return windows->view();
+    }
+    auto metadata = std::get<posix::LinuxMetadata>(entry.metadata);
     apply(options_.overrides, metadata);
     inexact_times_.add(metadata.status.st_mtim, source_, progress_);
+    return encode(metadata);
+  }
+
+  Metadata encode(const posix::LinuxMetadata& metadata) {
     try {
       return encoded_.emplace(metadata).get();
     } catch (const Error& error) {

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
+
+#include <cim/image.h>
 
 #include "transfer/image_files.h"
 #include "transfer/metadata_overrides.h"
@@ -25,14 +26,15 @@ struct ImportOptions {
   // Metadata that files get instead of their own.
   MetadataOverrides overrides;
 
-  // For a case-insensitive image, its upcase table: two paths that are equal under it but spelled
-  // differently are an error; otherwise the last one wins. Empty: no such check. Memory is needed
-  // for the paths.
-  std::span<const char16_t> upcase;
+  // The image that the writer builds on. Null: none.
+  const Image* base = nullptr;
 
-  // The image has a root directory with metadata, so the import need not make one if the source has
-  // none.
-  bool has_root = false;
+  // Names that differ only by case are one name in the new image. One with a base is as that is.
+  bool case_insensitive = false;
+
+  // Stores whiteouts, as a layer of a container or the upper directory of an overlay has them, like
+  // any other file. Otherwise they are an error, unless the source makes whiteouts of them.
+  bool literal_whiteouts = false;
 };
 
 }  // namespace cim::transfer

@@ -40,6 +40,9 @@ class InCLocale {
   locale_t previous_;
 };
 
+// Of one member. libarchive takes no pax header over 1 MiB.
+constexpr std::uint64_t max_headers_size = 64 << 20;
+
 // libarchive's warning about a name that it could not convert.
 bool is_about_locale(std::string_view message) {
   return message.find("can't be converted from") != std::string_view::npos;
@@ -152,6 +155,17 @@ const PaxRecord* find_record(const std::vector<PaxRecord>& records, std::string_
   return found;
 }
 
+// libarchive reads `-1.5` in a pax record as -1 s and 500 ms, which a timespec takes for -0.5 s,
+// and `-0.5` as `0.5`. `record` is the record, if there is one.
+timespec modification_time(archive_entry* entry, std::string_view record) {
+  constexpr long nanoseconds_per_second = 1'000'000'000;
+  const timespec time = {.tv_sec = archive_entry_mtime(entry),
+                         .tv_nsec = archive_entry_mtime_nsec(entry)};
+  if (time.tv_sec > 0 || time.tv_nsec == 0) return time;
+  if (time.tv_sec == 0 && !record.starts_with('-')) return time;
+  return {.tv_sec = time.tv_sec - 1, .tv_nsec = nanoseconds_per_second - time.tv_nsec};
+}
+
 }  // namespace
 
 void TarReader::CloseArchive::operator()(archive* reader) const noexcept {
@@ -180,6 +194,9 @@ TarReader::TarReader(int fd, std::string name, Progress& progress)
 TarReader::~TarReader() = default;
 
 std::string_view TarReader::next_input() {
+  if (in_headers_ && input_.kept_size() > max_headers_size) {
+    throw Error(Errc::limit_exceeded, "a member has too large headers");
+  }
   if (!in_headers_) input_.forget_before(position());
   return input_.next();
 }
@@ -252,24 +269,15 @@ archive_entry* TarReader::read_again_with_global_records(const MemberHeaders& he
   return entry;
 }
 
-// libarchive reads `-1.5` in a pax record as -1 s and 500 ms, which a timespec takes for -0.5 s,
-// and `-0.5` as `0.5`.
-timespec TarReader::modification_time(archive_entry* entry, const MemberHeaders& headers) const {
-  constexpr long nanoseconds_per_second = 1'000'000'000;
-  const timespec time = {.tv_sec = archive_entry_mtime(entry),
-                         .tv_nsec = archive_entry_mtime_nsec(entry)};
-  if (time.tv_sec > 0 || time.tv_nsec == 0) return time;
-  if (time.tv_sec == 0 && !record_of(headers, "mtime").starts_with('-')) return time;
-  return {.tv_sec = time.tv_sec - 1, .tv_nsec = nanoseconds_per_second - time.tv_nsec};
-}
-
-// The value of the record `key` of a member, its own or else a global one; empty if there is none.
-std::string TarReader::record_of(const MemberHeaders& headers, std::string_view key) const {
+std::map<std::string, std::string, std::less<>> TarReader::records_of(
+    const MemberHeaders& headers) const {
+  auto records = global_records_;
   const auto own = parse_pax_records(headers.records);
-  const PaxRecord* const record = own ? find_record(*own, key) : nullptr;
-  if (record != nullptr) return std::string(record->value);
-  const auto global = global_records_.find(key);
-  return global == global_records_.end() ? std::string() : global->second;
+  if (!own) return records;
+  for (const PaxRecord& record : *own) {
+    records.insert_or_assign(std::string(record.key), record.value);
+  }
+  return records;
 }
 
 std::optional<TarReader::Block> TarReader::read() {
@@ -294,8 +302,10 @@ TarMember TarReader::to_member(archive_entry* entry, const MemberHeaders& header
   member_name_ = name;
   warn_of_header();
 
-  TarMember member = {.name = name, .metadata = to_metadata(entry)};
-  member.metadata.status.st_mtim = modification_time(entry, headers);
+  TarMember member = {.name = name, .metadata = to_metadata(entry), .records = records_of(headers)};
+  const auto time = member.records.find("mtime");
+  member.metadata.status.st_mtim =
+      modification_time(entry, time == member.records.end() ? "" : time->second);
   if (const char* target = archive_entry_hardlink(entry)) member.hard_link_target = target;
   if (S_ISREG(member.metadata.status.st_mode)) {
     member.size = static_cast<std::uint64_t>(archive_entry_size(entry));

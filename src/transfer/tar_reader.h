@@ -30,6 +30,9 @@ struct TarMember {
   std::optional<std::string> hard_link_target;  // the member is another name of this one
   posix::LinuxMetadata metadata;                // meaningless for a hard link
   std::uint64_t size = 0;                       // bytes of data, holes included
+
+  // The pax records in force for the member, its own and global ones.
+  std::map<std::string, std::string, std::less<>> records;
 };
 
 // Reads an archive from start to end, in any format of GNU tar, star, bsdtar and POSIX and with any
@@ -75,8 +78,7 @@ class TarReader {
   std::string_view next_input();
   void add_global_records(const MemberHeaders& headers);
   archive_entry* read_again_with_global_records(const MemberHeaders& headers);
-  timespec modification_time(archive_entry* entry, const MemberHeaders& headers) const;
-  std::string record_of(const MemberHeaders& headers, std::string_view key) const;
+  std::map<std::string, std::string, std::less<>> records_of(const MemberHeaders& headers) const;
   TarMember to_member(archive_entry* entry, const MemberHeaders& headers);
   posix::LinuxMetadata to_metadata(archive_entry* entry);
   void give_namespaces(posix::LinuxMetadata& metadata);

@@ -13,7 +13,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "format/upcase.h"
 #include "posix/attributes.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -290,7 +289,7 @@ TEST_F(Import, NamesBothFilesThatACaseInsensitiveImageWouldTakeForOne) {
   write_file(source("d/README"), "");
   write_file(source("d/Readme"), "");
   ImportOptions options;
-  options.upcase = format::windows_upcase_table();
+  options.case_insensitive = true;
   const std::string message = failure(options, progress_);
   EXPECT_EQ(message, source("d/Readme") +
                          ": 'd/README' and 'd/Readme' are one name in a case-insensitive image");

@@ -2,6 +2,7 @@
 #include "transfer/metadata_overrides.h"
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -88,7 +89,7 @@ class NamedSource : public EntrySource {
 
   const Entry* next() override { return nullptr; }
   void copy_data(WriteStream&) override {}
-  bool has_parents() const override { return true; }
+  std::optional<EntryMetadata> missing_parent() const override { return std::nullopt; }
   std::string name() const override { return name_; }
   std::uint64_t incomplete() const override { return 0; }
 

@@ -16,7 +16,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "format/upcase.h"
 #include "image/file_descriptor.h"
 #include "posix/acl.h"
 #include "posix/attributes.h"
@@ -480,7 +479,8 @@ TEST_F(Tar, ForkKeepsTheRootOfItsBase) {
   Writer::Options options = new_image(images(), "fork.cim");
   options.existing = "base.cim";
   Writer writer(options);
-  import_archive(writer, open_archive().get(), "app.tar", {.has_root = true}, progress_);
+  const Image base(image_path("base.cim"));
+  import_archive(writer, open_archive().get(), "app.tar", {.base = &base}, progress_);
   writer.commit();
   const Image image(image_path("fork.cim"));
   EXPECT_EQ(test::list(image, u""), (Names{"new", "old"}));
@@ -584,7 +584,7 @@ TEST_F(Tar, NamesBothFilesThatACaseInsensitiveImageWouldTakeForOne) {
     builder.file("d/README", "");
     builder.file("D/other", "");
   }
-  EXPECT_EQ(failure({.upcase = format::windows_upcase_table()}),
+  EXPECT_EQ(failure({.case_insensitive = true}),
             "app.tar: D/other: 'd' and 'D' are one name in a case-insensitive image");
 }
 
