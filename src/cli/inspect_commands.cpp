@@ -11,6 +11,7 @@
 #include "cli/status_text.h"
 #include "program/standard_streams.h"
 #include "transfer/extract.h"
+#include "transfer/registry_hives.h"
 
 namespace cim::cli {
 namespace {
@@ -79,6 +80,8 @@ Json info_json(const Image& image) {
   object["files"] = amount.files;
   object["bytes"] = amount.bytes;
   object["executables"] = amount.executables;
+  const std::vector<std::string> hives = transfer::unmerged_hives(image);
+  if (!hives.empty()) object["unmerged_hives"] = hives;
   object["region_sets"] = Json::array();
   for (const RegionSetInfo& set : image.region_sets()) {
     Json regions = Json::array();
@@ -102,6 +105,9 @@ std::string info_text(const Image& image) {
       image.case_sensitive() ? "case-sensitive" : "case-insensitive", amount.files, amount.bytes);
   if (amount.executables > 0) {
     text += fmt::format("executables: {}, stored as Windows stores them\n", amount.executables);
+  }
+  for (const std::string& hive : transfer::unmerged_hives(image)) {
+    text += fmt::format("registry: {} is not merged\n", hive);
   }
   const std::vector<RegionSetInfo> sets = image.region_sets();
   for (const RegionSetInfo& set : sets) {

@@ -20,20 +20,6 @@ constexpr std::u16string_view whiteout_prefix = u".wh.";
 constexpr std::u16string_view opaque_name = u".wh..wh..opq";
 constexpr std::u16string_view aufs_prefix = u".wh..wh.";  // what AUFS keeps for itself
 
-// A file of Windows' registry, and its second name in the image of a base layer.
-struct Hive {
-  std::u16string_view path;
-  std::u16string_view base;
-};
-
-constexpr std::array<Hive, 5> hives = {{
-    {u"Files\\Windows\\System32\\config\\SYSTEM", u"Hives\\SYSTEM_BASE"},
-    {u"Files\\Windows\\System32\\config\\SOFTWARE", u"Hives\\SOFTWARE_BASE"},
-    {u"Files\\Windows\\System32\\config\\SAM", u"Hives\\SAM_BASE"},
-    {u"Files\\Windows\\System32\\config\\SECURITY", u"Hives\\SECURITY_BASE"},
-    {u"Files\\Windows\\System32\\config\\DEFAULT", u"Hives\\DEFAULTUSER_BASE"},
-}};
-
 constexpr std::string_view layout = "vhd-with-hives\n";
 
 bool equal_on_windows(std::u16string_view a, std::u16string_view b) {
@@ -148,8 +134,9 @@ bool LayerSource::take_named_stream() {
 
 // Takes note of what the current file is for the registry.
 void LayerSource::note_registry() {
-  for (std::size_t index = 0; index < hives.size(); ++index) {
-    has_hive_[index] = has_hive_[index] || equal_on_windows(entry_.path, hives[index].path);
+  for (std::size_t index = 0; index < registry_hives.size(); ++index) {
+    has_hive_[index] =
+        has_hive_[index] || equal_on_windows(entry_.path, registry_hives[index].config);
   }
   const bool is_delta = equal_on_windows(first_name(entry_.path), u"Hives") &&
                         entry_.kind == Entry::Kind::file && options_.base != nullptr;
@@ -162,23 +149,23 @@ void LayerSource::note_registry() {
 // What a base layer of Windows gets: a directory, the second names of hives, a file.
 const Entry* LayerSource::next_addition() {
   const std::size_t index = additions_++;
-  if (index > hives.size() + 1) return nullptr;
+  if (index > registry_hives.size() + 1) return nullptr;
   entry_ = {};
   if (index == 0) {
     entry_.kind = Entry::Kind::directory;
     entry_.path = u"Hives";
     entry_.metadata = plain_windows_metadata(attribute::directory);
-  } else if (index <= hives.size()) {
-    const Hive& hive = hives[index - 1];
+  } else if (index <= registry_hives.size()) {
+    const RegistryHive& hive = registry_hives[index - 1];
     if (!has_hive_[index - 1]) {
       throw Error(Errc::file_not_found,
-                  "has no " + image_to_linux_path(hive.path) +
+                  "has no " + image_to_linux_path(hive.config) +
                       ", as a base layer of Windows has; another needs the layer below it")
           .with_path(archive_name_);
     }
     entry_.kind = Entry::Kind::hard_link;
     entry_.path = hive.base;
-    entry_.target = hive.path;
+    entry_.target = hive.config;
   } else {
     entry_.path = u"layout";
     entry_.metadata = plain_windows_metadata(0);

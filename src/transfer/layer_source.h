@@ -8,6 +8,7 @@
 
 #include "transfer/archive_source.h"
 #include "transfer/entry.h"
+#include "transfer/registry_hives.h"
 
 namespace cim::transfer {
 
@@ -59,7 +60,7 @@ class LayerSource : public EntrySource {
   std::string file_name_;  // of the last file or directory, whose streams may follow
   std::u16string file_path_;
   std::size_t additions_ = 0;  // how many entries were added at the end
-  std::array<bool, 5> has_hive_ = {};
+  std::array<bool, registry_hives.size()> has_hive_ = {};
   bool warned_of_registry_ = false;
   std::uint64_t left_out_ = 0;
 };
