@@ -7,8 +7,10 @@
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
 #include <cim/image.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fuse_lowlevel.h>
+#include <sys/mount.h>
 
 #include "image/canonical_path.h"
 #include "image/mapping_fault.h"
@@ -57,6 +59,12 @@ void check_mount_point(const Options& options) {
   }
 }
 
+void change_flags(const std::string& mount_point, mount_attr flags) {
+  if (mount_setattr(AT_FDCWD, mount_point.c_str(), 0, &flags, sizeof(flags)) != 0) {
+    throw system_error(errno, mount_point);
+  }
+}
+
 void go_to_background() {
   if (fuse_daemonize(0) != 0) throw system_error(errno, "cannot go to the background");
   log_to_syslog();
@@ -79,10 +87,13 @@ void mount_at_absolute_path(const std::string& image_path, const Options& option
   check_mount_point(options);
   if (options.action == Options::Action::check_only) return;
 
+  const std::string mount_point = canonical_path(options.mount_point);
   Session session(file_system, {.image = image_path,
-                                .mount_point = canonical_path(options.mount_point),
+                                .mount_point = mount_point,
                                 .options = options.mount_options,
                                 .debug = options.debug});
+  // Nobody can have followed a link yet: no request has been answered.
+  if (options.flags.attr_set & MOUNT_ATTR_NOSYMFOLLOW) change_flags(mount_point, options.flags);
   // From here on, no failure is one that the user could do something about.
   if (!options.foreground) go_to_background();
   survive_mapping_faults();
@@ -91,6 +102,22 @@ void mount_at_absolute_path(const std::string& image_path, const Options& option
   if (options.sandbox) session.confine();
   if (notification) notification->send();
   session.serve();
+}
+
+// `image` may be as the mount table shows it, which it does even if the file is gone.
+bool is_mounted_at(const std::string& image, const std::string& mount_point) {
+  const std::optional<MountedImage> mount = mounted_image_at(mount_point);
+  return mount && (mount->image == image || mount->image == canonical_path(image));
+}
+
+// What the daemon shows was decided when it started, so only the mount's own flags can change.
+void remount(const Options& options) {
+  const std::string mount_point = canonical_path(options.mount_point);
+  if (!is_mounted_at(options.image, mount_point)) {
+    throw Error(Errc::file_not_found, fmt::format("{} is not mounted here", options.image))
+        .with_path(options.mount_point);
+  }
+  if (options.action != Options::Action::check_only) change_flags(mount_point, options.flags);
 }
 
 void mount(const Options& options) {
@@ -112,8 +139,7 @@ void run(const Options& options) {
       return finish_printing();
     case Options::Action::mount:
     case Options::Action::check_only:
-      mount(options);
-      return;
+      return options.remount ? remount(options) : mount(options);
   }
 }
 

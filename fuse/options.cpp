@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "program/nearest_word.h"
@@ -38,12 +39,23 @@ constexpr std::array ignored_options = {
     "ro",         "rw",       "silent",     "strictatime",
     "sync",       "user",     "users",      "_netdev",
 };
-constexpr std::array ignored_prefixes = {"x-", "X-", "comment=", "user="};
+
+// With the last three, mount(8) repeats what the kernel shows of a mount that it remounts.
+constexpr std::array ignored_prefixes = {
+    "x-", "X-", "comment=", "user=", "user_id=", "group_id=", "max_read="};
 
 // Options passed on unchanged to the kernel or to fusermount3.
-constexpr std::array mount_options = {
-    "allow_other", "auto_unmount", "dev", "exec", "nodev", "noexec", "nosuid", "suid",
+constexpr std::array mount_options = {"allow_other", "auto_unmount"};
+
+// Flags of the mount itself, so that they can be changed at any time. Each option has an opposite
+// that starts with `no`. They are passed on, too, except for the last: libfuse does not know it.
+struct MountFlag {
+  std::string_view option;
+  std::uint64_t forbidden;  // the flag of the opposite
 };
+constexpr std::array mount_flags = {
+    MountFlag{"suid", MOUNT_ATTR_NOSUID}, MountFlag{"dev", MOUNT_ATTR_NODEV},
+    MountFlag{"exec", MOUNT_ATTR_NOEXEC}, MountFlag{"symfollow", MOUNT_ATTR_NOSYMFOLLOW}};
 
 // The labels of SELinux, passed on with their values.
 constexpr std::array label_options = {"context=", "fscontext=", "defcontext=", "rootcontext="};
@@ -53,10 +65,9 @@ bool is_label(std::string_view option) {
                      [&](const char* prefix) { return option.starts_with(prefix); });
 }
 
-// With `suid` or `dev` and an image of their own, other users could make themselves root.
-bool is_for_root(std::string_view option) {
-  return option == "suid" || option == "dev" || is_label(option);
-}
+// With `suid` or `dev` and an image of their own, other users could make themselves root. The rest
+// is what fusermount3 does not do for them.
+constexpr std::array options_for_root = {"suid", "dev", "nosymfollow", "remount"};
 
 template <std::size_t size>
 bool contains(const std::array<const char*, size>& list, std::string_view option) {
@@ -135,7 +146,11 @@ constexpr const char* see_help = "see 'cimfs --help'";
 UsageError unknown_mount_option(std::string_view name) {
   std::vector<std::string> known = {"uid",      "gid",      "umask",      "fmask",
                                     "dmask",    "nonempty", "child_only", "streams_interface",
-                                    "prefetch", "sandbox",  "subdir",     "allow_root"};
+                                    "prefetch", "sandbox",  "subdir",     "allow_root",
+                                    "remount"};
+  for (const MountFlag& flag : mount_flags) {
+    known.insert(known.end(), {std::string(flag.option), "no" + std::string(flag.option)});
+  }
   known.insert(known.end(), mount_options.begin(), mount_options.end());
   known.insert(known.end(), ignored_options.begin(), ignored_options.end());
   return UsageError(fmt::format("'{}' is no mount option; {}", name,
@@ -153,9 +168,30 @@ void let_only_root_in(Options& options) {
   std::erase(options.mount_options, "allow_other");
 }
 
+void check_user(std::string_view option) {
+  if ((contains(options_for_root, option) || is_label(option)) && geteuid() != 0) {
+    throw UsageError(fmt::format("{}: only root may use this mount option", option));
+  }
+}
+
+// Takes one of the flags or its opposite. Returns whether it did.
+bool take_flag(std::string_view option, Options& options) {
+  const bool is_opposite = option.starts_with("no");
+  const std::string_view name = option.substr(is_opposite ? 2 : 0);
+  const auto* const flag = std::ranges::find(mount_flags, name, &MountFlag::option);
+  if (flag == mount_flags.end()) return false;
+  mount_attr& flags = options.flags;
+  (is_opposite ? flags.attr_set : flags.attr_clr) |= flag->forbidden;
+  (is_opposite ? flags.attr_clr : flags.attr_set) &= ~flag->forbidden;
+  if (flag->forbidden != MOUNT_ATTR_NOSYMFOLLOW) options.mount_options.emplace_back(option);
+  return true;
+}
+
 // `sloppy` is mount(8)'s -s: unknown options are not an error.
 void take_mount_option(std::string_view option, bool sloppy, Options& options) {
+  check_user(option);
   if (is_ignored(option) || take_default(option, options.file_system.defaults)) return;
+  if (take_flag(option, options)) return;
   if (option.starts_with(subdirectory_option)) {
     options.file_system.subdirectory = option.substr(subdirectory_option.size());
   } else if (option == "nonempty") {
@@ -171,12 +207,11 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
         parse_number("prefetch", option.substr(prefetch_option.size()), 10, max_prefetch);
   } else if (option == "sandbox=no") {
     options.sandbox = false;
+  } else if (option == "remount") {
+    options.remount = true;
   } else if (option == "allow_root") {
     let_only_root_in(options);
   } else if (contains(mount_options, option) || is_label(option)) {
-    if (is_for_root(option) && geteuid() != 0) {
-      throw UsageError(fmt::format("{}: only root may use this mount option", option));
-    }
     options.mount_options.emplace_back(option);
   } else if (!sloppy) {
     throw unknown_mount_option(option.substr(0, option.find('=')));
@@ -386,6 +421,11 @@ Mount options:
   nonempty                  Mount over a directory that is not empty
   suid, dev                 Honour set-user-id bits and devices, for root only;
                             default: nosuid,nodev
+  nosymfollow               Do not follow the symbolic links of the image, for
+                            root only
+  remount                   Change which of suid, dev, exec and symfollow an
+                            image is mounted with, and nothing else, for root
+                            only
   sandbox=no                Let the daemon keep rights that it does not need:
                             capabilities, opening files, all system calls
   noexec, auto_unmount      As in mount(8) and fuse(8)

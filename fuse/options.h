@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/mount.h>
+
 #include "operations.h"
 
 namespace cim {
@@ -23,6 +25,8 @@ struct Options {
   std::string mount_point;
   FileSystem::Options file_system;
   std::vector<std::string> mount_options;  // for the kernel and fusermount3, in order
+  mount_attr flags = {};                   // the changes to suid, dev, exec and symfollow
+  bool remount = false;                    // make only those changes, to a mount of the image
   bool nonempty = false;                   // mount over a directory that has entries
   bool sandbox = CIMFS_SANDBOX;            // give up the rights that serving does not need
   bool foreground = false;

@@ -263,9 +263,13 @@ TEST_F(LifecycleTest, MountAndFstabFindTheHelper) {
       set -e
       mount -t cimfs "$2" "$3" -o nosuid
       test "$(cat "$3/file")" = content
+      mount "$3" -o remount,noexec
+      findmnt -n -O noexec,nosuid "$3" >/dev/null
       umount "$3"
       mount -T "$4" "$3"
       test "$(cat "$3/file")" = content
+      mount -T "$4" "$3" -o remount,noexec
+      findmnt -n -O noexec "$3" >/dev/null
       umount "$3")sh";
   const std::vector<std::string> command = {
       "unshare",          "-m",         "sh",        "-c", in_namespace, "sh",

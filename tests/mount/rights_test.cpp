@@ -1,10 +1,12 @@
 // What a mount and its daemon may do.
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
 
 #include <cim/image.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <grp.h>
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "image/file_descriptor.h"
 #include "mount/mount.h"
 #include "support/copied_file.h"
 #include "support/environment.h"
@@ -63,6 +66,12 @@ unsigned long flags_of(const std::string& mount_point) {
   struct statvfs status = {};
   EXPECT_EQ(0, statvfs(mount_point.c_str(), &status));
   return status.f_flag;
+}
+
+// 0 if it works.
+int errno_of_opening(const std::string& path) {
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd ? 0 : errno;
 }
 
 // The options of the file system mounted at `mount_point`, from /proc/self/mountinfo.
@@ -120,6 +129,77 @@ TEST_F(RightsTest, MountsHonourNoSetUserIdBitsAndNoDevices) {
 TEST_F(RightsTest, RootMayAskForSetUserIdBitsAndDevices) {
   if (geteuid() != 0) GTEST_SKIP() << "not root";
   EXPECT_EQ(0, flags_of(mount("a.cim", {"suid", "dev"})) & (ST_NOSUID | ST_NODEV));
+}
+
+TEST_F(RightsTest, RootMayForbidToFollowLinks) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  const auto link_in = [&](const std::string& name, const std::vector<std::string>& options) {
+    Writer writer(fresh(name));
+    put_linux(writer, u"link", S_IFLNK | 0777, "/dev/null");
+    writer.commit();
+    return mount(name, options) + "/link";
+  };
+  EXPECT_EQ(0, errno_of_opening(link_in("followed.cim", {})));
+  EXPECT_EQ(ELOOP, errno_of_opening(link_in("not-followed.cim", {"nosymfollow"})));
+}
+
+class RemountTest : public RightsTest {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "not root";
+    RightsTest::SetUp();
+  }
+
+  static constexpr unsigned long flags = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC;
+};
+
+TEST_F(RemountTest, ChangesTheFlagsThatAreGiven) {
+  const std::string mount_point = mount("a.cim", {"dev"});
+  mount_image(image_path(), mount_point, {"remount,noexec"});
+  EXPECT_EQ(ST_RDONLY | ST_NOSUID | ST_NOEXEC, flags_of(mount_point) & flags);
+  mount_image(image_path(), mount_point, {"remount", "exec,suid", "nodev,suid"});
+  EXPECT_EQ(ST_RDONLY | ST_NODEV, flags_of(mount_point) & flags);
+  EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+TEST_F(RemountTest, ChangesNothingElse) {
+  const std::string mount_point = mount("a.cim", {"uid=5"});
+  mount_image(image_path(), mount_point, {"remount,rw,uid=6"});
+  EXPECT_EQ(ST_RDONLY | ST_NOSUID | ST_NODEV, flags_of(mount_point) & flags);
+  EXPECT_EQ(5, status_of(mount_point + "/file").st_uid);
+  unmount_image(mount_point);
+  EXPECT_FALSE(is_mounted(mount_point));
+}
+
+TEST_F(RemountTest, TakesTheImageByWhateverName) {
+  const std::string mount_point = mount();
+  const fs::path before = fs::current_path();
+  fs::current_path(fs::path(image_path()).parent_path());
+  mount_image("a.cim", mount_point, {"remount,noexec"});
+  fs::current_path(before);
+  EXPECT_NE(0, flags_of(mount_point) & ST_NOEXEC);
+
+  fs::remove_all(fs::path(image_path()).parent_path());
+  mount_image(image_path(), mount_point, {"remount,exec"});
+  EXPECT_EQ(0, flags_of(mount_point) & ST_NOEXEC);
+}
+
+TEST_F(RemountTest, NeedsAMountOfTheImage) {
+  const std::string mount_point = make_directory();
+  const std::string complaint = mount_point + ": " + image_path() + " is not mounted here";
+  for (const char* mode : {"-n", "-f"}) {
+    const ProgramResult result =
+        run_daemon({image_path(), mount_point, mode, "-o", "remount"}, "mount.cimfs");
+    EXPECT_EQ(32, result.exit_status);
+    EXPECT_THAT(result.message, testing::EndsWith(complaint));
+  }
+}
+
+TEST_F(RemountTest, ChangesNothingInFakeMode) {
+  const std::string mount_point = mount();
+  EXPECT_EQ(0, run_daemon({image_path(), mount_point, "-f", "-o", "remount,noexec"}, "mount.cimfs")
+                   .exit_status);
+  EXPECT_EQ(0, flags_of(mount_point) & ST_NOEXEC);
 }
 
 TEST_F(RightsTest, RootMayKeepOthersOut) {
@@ -334,7 +414,8 @@ TEST_F(OrdinaryUserTest, MayUnmountLazily) {
 
 TEST_F(OrdinaryUserTest, MayNotUseWhatIsForRoot) {
   as_nobody(home(), [&] {
-    for (const char* option : {"suid", "dev", "allow_root", "context=u:r:t:s0"}) {
+    for (const char* option :
+         {"suid", "dev", "allow_root", "nosymfollow", "remount", "context=u:r:t:s0"}) {
       const ProgramResult result = run_daemon({"-o", option, image_path(), home()});
       EXPECT_EQ(2, result.exit_status);
       EXPECT_THAT(result.message, AllOf(HasSubstr(option), HasSubstr("only root")));
