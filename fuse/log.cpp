@@ -44,7 +44,7 @@ void log_error(std::string_view message) noexcept {
   if (in_syslog) {
     syslog(LOG_ERR, "%.*s", static_cast<int>(message.size()), message.data());
   } else {
-    write_message({"cimfs: ", message, "\n"});
+    write_line({message});
   }
 }
 

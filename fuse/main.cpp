@@ -152,7 +152,7 @@ int main(int argc, char* argv[]) {
   const int failed = exit_status(helper, Errc::io_error);
   try {
     open_missing_standard_streams();
-    exit_at_mapping_faults("cimfs", failed);
+    exit_at_mapping_faults(failed);
     raise_descriptor_limit();
     run(parse_options(argc, argv));
     return success;

@@ -48,8 +48,8 @@ class Report : public CheckObserver {
     } else if (progress_) {
       progress_->warn(is_error ? text : "warning: " + text);
     } else {
-      write_message({"cim: ", escape_controls(options_.image), ": ",
-                     is_error ? "" : "warning: ", escape_controls(text), "\n"});
+      write_line({escape_controls(options_.image), ": ",
+                  is_error ? "" : "warning: ", escape_controls(text)});
     }
   }
 

@@ -49,12 +49,11 @@ class CollectReport {
   void finish(const Garbage& garbage) const {
     if (options_.json) return print_json(garbage);
     for (const std::string& doubt : garbage.doubts()) {
-      write_message({"cim: ", escape_controls(doubt), "; it is kept\n"});
+      write_line({escape_controls(doubt), "; it is kept"});
     }
-    write_message(
-        {fmt::format("cim: {}: {} files {}, {} bytes {}\n", escape_controls(options_.directory),
-                     count_, options_.dry_run ? "to remove" : "removed", bytes_,
-                     options_.dry_run ? "to free" : "freed")});
+    write_line({fmt::format("{}: {} files {}, {} bytes {}", escape_controls(options_.directory),
+                            count_, options_.dry_run ? "to remove" : "removed", bytes_,
+                            options_.dry_run ? "to free" : "freed")});
   }
 
  private:

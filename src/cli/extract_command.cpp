@@ -31,8 +31,8 @@ void extract(const Image& image, const std::string& destination,
     transfer::extract(image, destination, options, report);
   } catch (const Interruption&) {
     report.clear();
-    write_message({"cim: ", escape_controls(destination),
-                   ": interrupted; the same command again completes it\n"});
+    write_line(
+        {escape_controls(destination), ": interrupted; the same command again completes it"});
     throw;
   }
 }

@@ -271,7 +271,7 @@ void list_images(const std::string& path, const ImageListOptions& options) {
   }
   if (directory.problems().empty()) return;
   for (const std::string& problem : directory.problems()) {
-    write_message({"cim: ", escape_controls(problem), "\n"});
+    write_line({escape_controls(problem)});
   }
   throw Error(Errc::corrupt, "listed with " + counted(directory.problems().size(), "problem"));
 }

@@ -30,9 +30,9 @@ constexpr const char* out_of_memory = "not enough memory";
 
 void print_error(std::string_view message) noexcept {
   try {
-    cim::write_message({"cim: ", cim::cli::escape_controls(message), "\n"});
+    cim::write_line({cim::cli::escape_controls(message)});
   } catch (const std::bad_alloc&) {
-    cim::write_message({"cim: ", out_of_memory, "\n"});
+    cim::write_line({out_of_memory});
   }
 }
 
@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     // Decides what counts as a character in --exclude patterns, and the lines that cim tree draws.
     std::setlocale(LC_CTYPE, "");
     cim::raise_descriptor_limit();
-    cim::exit_at_mapping_faults("cim", exit.failure);
+    cim::exit_at_mapping_faults(exit.failure);
     cim::handle_interruptions();
     return run(argc, argv, exit);
   } catch (const cim::Interruption& interruption) {

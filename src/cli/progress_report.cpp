@@ -99,7 +99,7 @@ void ProgressReport::note(const std::string& message) {
 
 void ProgressReport::print_line(const std::string& message) {
   clear();
-  write_message({"cim: ", escape_controls(image_ + ": " + message), "\n"});
+  write_line({escape_controls(image_ + ": " + message)});
 }
 
 void ProgressReport::draw() {

@@ -115,7 +115,6 @@ void survive(int, siginfo_t* info, void*) {
   errno = error;
 }
 
-const char* program_name = "";
 const int* exit_status = nullptr;
 
 // Keeps the lock, so that a thread with another fault waits for the process to end.
@@ -124,7 +123,7 @@ void complain_and_exit(int, siginfo_t* info, void*) {
   const std::lock_guard lock(mutex);
   const auto file = mapped_file_at(static_cast<std::byte*>(info->si_addr));
   if (file == mapped_files().end()) return give_up(*info);
-  write_message({program_name, ": ", file->second.path, ": ", reason, "\n"});
+  write_line({file->second.path, ": ", reason});
   _exit(*exit_status);
 }
 
@@ -137,8 +136,7 @@ void handle_faults(void (*handler)(int, siginfo_t*, void*)) {
 
 }  // namespace
 
-void exit_at_mapping_faults(const char* program, const int& status) {
-  program_name = program;
+void exit_at_mapping_faults(const int& status) {
   exit_status = &status;
   handle_faults(complain_and_exit);
 }

@@ -11,8 +11,8 @@
 namespace cim {
 
 // From now on a fault in a Mapping ends the process with the exit status that `status` then holds,
-// and writes one line, which starts with `program`, to standard error. Both must live until then.
-void exit_at_mapping_faults(const char* program, const int& status);
+// and writes one line to standard error. `status` must live until then.
+void exit_at_mapping_faults(const int& status);
 
 // From now on a fault in a Mapping makes the page read as zeros for a while, so that the thread
 // goes on. What it and other threads read meanwhile cannot be trusted: see FaultWatch.

@@ -11,6 +11,35 @@
 #include <unistd.h>
 
 namespace cim {
+namespace {
+
+// What is written in one call.
+class Message {
+ public:
+  void add(std::string_view part) noexcept {
+    parts_.at(count_++) = {const_cast<char*>(part.data()), part.size()};
+  }
+  void write() const noexcept;
+
+ private:
+  std::array<iovec, 8> parts_;
+  std::size_t count_ = 0;
+};
+
+void Message::write() const noexcept {
+  sigset_t broken_pipe;
+  sigset_t before;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+  if (writev(STDERR_FILENO, parts_.data(), static_cast<int>(count_)) < 0 && errno == EPIPE) {
+    const timespec no_time = {};
+    sigtimedwait(&broken_pipe, nullptr, &no_time);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace
 
 void open_missing_standard_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -34,21 +63,18 @@ void finish_printing() {
 }
 
 void write_message(std::initializer_list<std::string_view> parts) noexcept {
-  std::array<iovec, 8> vectors;
-  std::size_t count = 0;
-  for (const std::string_view part : parts) {
-    vectors.at(count++) = {const_cast<char*>(part.data()), part.size()};
-  }
-  sigset_t broken_pipe;
-  sigset_t before;
-  sigemptyset(&broken_pipe);
-  sigaddset(&broken_pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
-  if (writev(STDERR_FILENO, vectors.data(), static_cast<int>(count)) < 0 && errno == EPIPE) {
-    const timespec no_time = {};
-    sigtimedwait(&broken_pipe, nullptr, &no_time);
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  Message message;
+  for (const std::string_view part : parts) message.add(part);
+  message.write();
+}
+
+void write_line(std::initializer_list<std::string_view> parts) noexcept {
+  Message line;
+  line.add(program_invocation_short_name);
+  line.add(": ");
+  for (const std::string_view part : parts) line.add(part);
+  line.add("\n");
+  line.write();
 }
 
 }  // namespace cim

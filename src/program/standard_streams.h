@@ -22,4 +22,8 @@ void finish_printing();
 // May be called from many threads at once, and by signal handlers.
 void write_message(std::initializer_list<std::string_view> parts) noexcept;
 
+// The same for one line, which begins with the name by which the program was called: the newline is
+// not a part.
+void write_line(std::initializer_list<std::string_view> parts) noexcept;
+
 }  // namespace cim

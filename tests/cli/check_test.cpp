@@ -98,6 +98,8 @@ TEST_F(CheckCommand, IsFsckByThatName) {
   EXPECT_EQ(fsck("-t"), 16);
   fs::remove(region("data"));
   EXPECT_EQ(fsck("-p app.cim"), 4) << read("log");
+  EXPECT_EQ(read("log").find("fsck.cimfs: app.cim: "), 0) << read("log");
+  EXPECT_EQ(read("log").find("\ncim: "), std::string::npos) << read("log");
 }
 
 TEST_F(CheckCommand, ExitsAsFsckForWhatIsNoImageAndForWrongUsage) {

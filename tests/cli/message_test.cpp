@@ -160,10 +160,11 @@ TEST_F(Message, OfTheProgramsByTheirOtherNames) {
   ASSERT_EQ(0,
             run("ln -s \"$CIM\" fsck.cimfs && ln -s \"$(command -v cimfs)\" mount.cimfs").status);
   expect_message(run("./fsck.cimfs none.cim"), "none.cim");
+  EXPECT_EQ(run("./fsck.cimfs none.cim").err, "fsck.cimfs: none.cim: No such file or directory\n");
   expect_message(run("./mount.cimfs none.cim mnt"), "none.cim");
   expect_message(run("./mount.cimfs sound.cim none"), "none");
-  EXPECT_EQ(run("./fsck.cimfs").err, "cim: IMAGE is missing; see 'cim help check'\n");
-  EXPECT_EQ(run("./mount.cimfs").err, "cimfs: IMAGE is missing; see 'cimfs --help'\n");
+  EXPECT_EQ(run("./fsck.cimfs").err, "fsck.cimfs: IMAGE is missing; see 'cim help check'\n");
+  EXPECT_EQ(run("./mount.cimfs").err, "mount.cimfs: IMAGE is missing; see 'cimfs --help'\n");
   EXPECT_THAT(run("./fsck.cimfs --version").out, StartsWith("cim "));
   EXPECT_THAT(run("./mount.cimfs --version").out, StartsWith("cimfs "));
   EXPECT_THAT(run("./fsck.cimfs --help").out, StartsWith("Usage: cim check "));

@@ -1199,7 +1199,7 @@ TEST_F(WriterTest, AnObjectIdFileThatBecomesShorterMeanwhileIsToldOf) {
   // Another thread looks up the data; the metadata has been looked up once by then.
   const auto write = [this] {
     static const int exit_status = 7;
-    exit_at_mapping_faults("program", exit_status);
+    exit_at_mapping_faults(exit_status);
     Writer writer(forking("a.cim", "b.cim"));
     put(writer, u"one", "other content");
     put_stream(writer, u"one", u"stored", "by now");
@@ -1210,7 +1210,7 @@ TEST_F(WriterTest, AnObjectIdFileThatBecomesShorterMeanwhileIsToldOf) {
     put_stream(writer, u"two", u"stored", "too");
   };
   EXPECT_EXIT(write(), testing::ExitedWithCode(7),
-              "^program: .*objectid_.*: cannot be read any more: it has become shorter");
+              "^writer_test: .*objectid_.*: cannot be read any more: it has become shorter");
 }
 
 TEST_F(WriterTest, AMissingObjectIdFileOnlyCostsSpace) {
