@@ -18,14 +18,21 @@ namespace {
 // Nobody else sends it.
 int death_signal() { return SIGRTMIN; }
 
-// Whether the other end sends something before it closes.
-bool hear_from(int connection) {
-  char word;
+// What the parent sends. After each, it waits for the same word, or for the end of the connection.
+constexpr char run_word = 'r';
+constexpr char end_word = 'e';
+constexpr char nothing = '\0';
+
+void say_to(int connection, char word) { send(connection, &word, 1, MSG_NOSIGNAL); }
+
+// The next word from the other end; `nothing` if it closes.
+char hear_from(int connection) {
+  char word = nothing;
   ssize_t size = 0;
   do {
     size = read(connection, &word, 1);
   } while (size < 0 && errno == EINTR);
-  return size == 1;
+  return size == 1 ? word : nothing;
 }
 
 void close_all_but(int one, int other) {
@@ -59,12 +66,16 @@ FileDescriptor watch_death_of(pid_t parent) {
   const FileDescriptor death = watch_death_of(parent);
   pollfd sources[] = {{.fd = connection, .events = POLLIN, .revents = 0},
                       {.fd = death.get(), .events = POLLIN, .revents = 0}};
-  poll(sources, std::size(sources), -1);
-  if (sources[0].revents != 0 && hear_from(connection)) {
-    tasks.at_request();
-  } else {
-    tasks.at_death();
-  }
+  char word;
+  do {
+    poll(sources, std::size(sources), -1);
+    word = sources[0].revents != 0 ? hear_from(connection) : nothing;
+    if (word == run_word) {
+      tasks.at_request();
+      say_to(connection, word);
+    }
+  } while (word == run_word);
+  word == end_word ? tasks.at_end() : tasks.at_death();
   _exit(0);
 }
 
@@ -83,8 +94,13 @@ Keeper::Keeper(const Tasks& tasks, int kept) {
   if (child == 0) keep(tasks, parent, child_end.get(), kept);
 }
 
-void Keeper::run() noexcept {
-  if (send(connection_.get(), "", 1, MSG_NOSIGNAL) == 1) hear_from(connection_.get());
+void Keeper::run() noexcept { ask(run_word); }
+
+void Keeper::end() noexcept { ask(end_word); }
+
+void Keeper::ask(char word) noexcept {
+  say_to(connection_.get(), word);
+  hear_from(connection_.get());
 }
 
 }  // namespace cim

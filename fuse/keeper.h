@@ -1,4 +1,4 @@
-// A process that stays outside of the sandbox for the daemon's last task.
+// A process that stays outside of the sandbox for what the daemon can no longer do there.
 #pragma once
 
 #include <functional>
@@ -7,12 +7,12 @@
 
 namespace cim {
 
-// A child process that waits until its parent asks for its task or dies, runs the task for that
-// case, and exits.
+// A child process that runs tasks when its parent asks for them, and one when that ends or dies.
 class Keeper {
  public:
   struct Tasks {
-    std::function<void()> at_request;  // when run() is called
+    std::function<void()> at_request;  // whenever run() is called
+    std::function<void()> at_end;      // when end() is called
     std::function<void()> at_death;    // when the thread that made the keeper ends without
   };
 
@@ -20,10 +20,15 @@ class Keeper {
   // Call it in the main thread, while there is no other. Throws Error.
   Keeper(const Tasks& tasks, int kept);
 
-  // Has `at_request` run, and returns when it is done. Call it once, in any thread.
+  // Has `at_request` run, and returns when it is done. For one thread at a time.
   void run() noexcept;
 
+  // Has `at_end` run, and returns when it is done and the process ends. Call it once, last.
+  void end() noexcept;
+
  private:
+  void ask(char word) noexcept;
+
   FileDescriptor connection_;
 };
 

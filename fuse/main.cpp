@@ -91,7 +91,8 @@ void mount_at_absolute_path(const std::string& image_path, const Options& option
   Session session(file_system, {.image = image_path,
                                 .mount_point = mount_point,
                                 .options = options.mount_options,
-                                .debug = options.debug});
+                                .debug = options.debug,
+                                .idle_timeout = options.idle_timeout});
   // Nobody can have followed a link yet: no request has been answered.
   if (options.flags.attr_set & MOUNT_ATTR_NOSYMFOLLOW) change_flags(mount_point, options.flags);
   // From here on, no failure is one that the user could do something about.

@@ -24,9 +24,6 @@
 namespace cim {
 namespace {
 
-// Nothing in an image ever changes, so the kernel may cache what it has seen for good.
-constexpr double forever = 10.0 * 365 * 24 * 60 * 60;  // seconds
-
 // How many requests of the kernel's read-ahead may be in flight at once.
 constexpr unsigned max_background_requests = 64;
 
@@ -71,25 +68,10 @@ std::span<char> reply_buffer(std::size_t size) {
   return std::span(buffer).first(size);
 }
 
-fuse_entry_param cacheable_entry(const struct stat& status) {
-  fuse_entry_param entry = {};
-  entry.attr = status;
-  entry.ino = status.st_ino;
-  entry.attr_timeout = forever;
-  entry.entry_timeout = forever;
-  return entry;
-}
-
 // Whether `name` is too long for any file of an image. A name of many bytes may take few UTF-16
 // units, but not the reverse.
 bool is_too_long(std::string_view name) {
   return name.size() > max_name_units && linux_to_image_name(name).size() > max_name_units;
-}
-
-void reply_negative_entry(fuse_req_t request) {
-  fuse_entry_param none = {};
-  none.entry_timeout = forever;
-  fuse_reply_entry(request, &none);
 }
 
 // Replies with the value of an extended attribute, or with the list of names. With `size` 0 the
@@ -229,6 +211,21 @@ struct stat FileSystem::attributes_of(const File& file) const {
   struct stat status = posix::attributes(image_, file, options_.defaults);
   status.st_ino = inode_of(file.id, root_);
   return status;
+}
+
+fuse_entry_param FileSystem::cacheable_entry(const struct stat& status) const {
+  fuse_entry_param entry = {};
+  entry.attr = status;
+  entry.ino = status.st_ino;
+  entry.attr_timeout = options_.cache_time;
+  entry.entry_timeout = options_.cache_time;
+  return entry;
+}
+
+void FileSystem::reply_negative_entry(fuse_req_t request) const {
+  fuse_entry_param none = {};
+  none.entry_timeout = options_.cache_time;
+  fuse_reply_entry(request, &none);
 }
 
 fuse_entry_param FileSystem::entry_of(FileId id) const {
@@ -386,7 +383,7 @@ void FileSystem::forget_multi(fuse_req_t request, std::size_t, fuse_forget_data*
 
 void FileSystem::getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) const {
   const struct stat status = attributes_at(inode);
-  fuse_reply_attr(request, &status, forever);
+  fuse_reply_attr(request, &status, options_.cache_time);
 }
 
 void FileSystem::readlink(fuse_req_t request, fuse_ino_t inode) const {

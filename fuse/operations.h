@@ -39,6 +39,9 @@ class FileSystem {
     // Windows.
     bool stream_paths = false;
 
+    // For how long the kernel may answer for us, in seconds. Nothing in an image ever changes.
+    double cache_time = 10.0 * 365 * 24 * 60 * 60;
+
     // How many small files to send ahead of a reader that reads them in order.
     unsigned prefetch = 64;
   };
@@ -78,6 +81,7 @@ class FileSystem {
   FileId parent_of(const File& directory) const;
   bool is_masked(FileId id) const noexcept;
   struct stat attributes_of(const File& file) const;
+  fuse_entry_param cacheable_entry(const struct stat& status) const;
   fuse_entry_param entry_of(FileId id) const;
   fuse_entry_param listed_entry(FileId id) const;
   Stream stream_of_file(const File& file, std::uint32_t number) const;
@@ -88,6 +92,7 @@ class FileSystem {
   std::optional<fuse_entry_param> find_dot(fuse_ino_t inode, std::string_view name) const;
   std::optional<fuse_entry_param> find_stream(const File& directory, std::string_view path) const;
   void list(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset, bool plus) const;
+  void reply_negative_entry(fuse_req_t request) const;
   bool is_never_supported(std::string_view name) const;
   void reply_read(fuse_req_t request, const Stream& stream, std::size_t size,
                   std::uint64_t position) const;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "program/nearest_word.h"
+#include "session.h"
 
 namespace cim {
 namespace {
@@ -23,7 +24,9 @@ constexpr std::string_view helper_name = "mount.cimfs";
 
 constexpr std::string_view prefetch_option = "prefetch=";
 constexpr std::string_view subdirectory_option = "subdir=";
+constexpr std::string_view timeout_option = "timeout=";
 constexpr std::uint32_t max_prefetch = 1024;
+constexpr std::uint32_t max_timeout = 1'000'000'000;
 
 constexpr mode_t all_permissions = 0777;
 
@@ -147,7 +150,7 @@ UsageError unknown_mount_option(std::string_view name) {
   std::vector<std::string> known = {"uid",      "gid",      "umask",      "fmask",
                                     "dmask",    "nonempty", "child_only", "streams_interface",
                                     "prefetch", "sandbox",  "subdir",     "allow_root",
-                                    "remount"};
+                                    "remount",  "timeout"};
   for (const MountFlag& flag : mount_flags) {
     known.insert(known.end(), {std::string(flag.option), "no" + std::string(flag.option)});
   }
@@ -187,6 +190,15 @@ bool take_flag(std::string_view option, Options& options) {
   return true;
 }
 
+// While the mount is used, requests must show it: the kernel may not answer from its caches for too
+// long.
+void set_timeout(std::string_view value, Options& options) {
+  options.idle_timeout = std::chrono::seconds(parse_number("timeout", value, 10, max_timeout));
+  if (options.idle_timeout.count() == 0) return;
+  options.file_system.cache_time =
+      std::chrono::duration<double>(idle_interval(options.idle_timeout)).count();
+}
+
 // `sloppy` is mount(8)'s -s: unknown options are not an error.
 void take_mount_option(std::string_view option, bool sloppy, Options& options) {
   check_user(option);
@@ -205,6 +217,8 @@ void take_mount_option(std::string_view option, bool sloppy, Options& options) {
   } else if (option.starts_with(prefetch_option)) {
     options.file_system.prefetch =
         parse_number("prefetch", option.substr(prefetch_option.size()), 10, max_prefetch);
+  } else if (option.starts_with(timeout_option)) {
+    set_timeout(option.substr(timeout_option.size()), options);
   } else if (option == "sandbox=no") {
     options.sandbox = false;
   } else if (option == "remount") {
@@ -418,6 +432,8 @@ Mount options:
                             attribute user.NAME
   prefetch=N                Send up to N small files to the kernel ahead of a
                             reader that reads them in order; default: 64
+  timeout=N                 Unmount when the image has been idle for N seconds;
+                            default: never
   nonempty                  Mount over a directory that is not empty
   suid, dev                 Honour set-user-id bits and devices, for root only;
                             default: nosuid,nodev

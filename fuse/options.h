@@ -1,6 +1,7 @@
 // The command line of cimfs and mount.cimfs. Not thread-safe: getopt_long(3) is not.
 #pragma once
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ struct Options {
   mount_attr flags = {};                   // the changes to suid, dev, exec and symfollow
   bool remount = false;                    // make only those changes, to a mount of the image
   bool nonempty = false;                   // mount over a directory that has entries
+  std::chrono::seconds idle_timeout{0};    // unmount when idle for so long; 0: never
   bool sandbox = CIMFS_SANDBOX;            // give up the rights that serving does not need
   bool foreground = false;
   bool debug = false;  // let libfuse show every request

@@ -85,6 +85,7 @@ void RequestLoop::let_others_watch() noexcept {
 
 void RequestLoop::note_begin(const Request& request) {
   current_ = &request;
+  if (!used_) used_ = true;  // looks first: the threads share it
   if (!watches(request)) return;
   answered_ = &request;
   ++taken_;

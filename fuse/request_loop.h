@@ -38,6 +38,9 @@ class RequestLoop {
   // Readable once end() was called or a serve() has returned.
   int ended() const noexcept { return ended_.get(); }
 
+  // Whether a request has come since the last call, or at all.
+  bool take_used() noexcept { return used_.exchange(false); }
+
   // Call before the calling thread's answer waits for a disk or moves much data. Does nothing in a
   // thread that does not watch.
   static void let_others_watch() noexcept;
@@ -64,6 +67,7 @@ class RequestLoop {
   std::atomic<const Request*> answered_ = nullptr;  // by the watching thread
   std::atomic<std::uint64_t> taken_ = 0;            // requests, by watching threads
   std::atomic<bool> is_minded_ = false;             // changed with the mutex held
+  std::atomic<bool> used_ = false;
 };
 
 }  // namespace cim

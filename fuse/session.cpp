@@ -36,6 +36,9 @@ namespace {
 // More do not help: requests rarely wait for the disk once read-ahead works.
 constexpr unsigned thread_count = 8;
 
+// How often to look whether a mount is idle, while its idle timeout passes.
+constexpr int checks_in_timeout = 2;
+
 // A message of libfuse. C code calls this, so nothing here may throw.
 struct Message {
   Message() = default;
@@ -155,6 +158,36 @@ class EndOfLoop {
   RequestLoop& loop_;
 };
 
+// Finds out when a mount has been idle for its timeout, or at most twice as long.
+class IdleWatch {
+ public:
+  // With an `interval` of 0, never.
+  IdleWatch(RequestLoop& loop, std::chrono::milliseconds interval)
+      : loop_(loop),
+        interval_{.tv_sec = interval.count() / 1000,
+                  .tv_nsec = interval.count() % 1000 * 1'000'000} {}
+
+  // How long to wait before the next check(); null: for ever.
+  const timespec* interval() const noexcept {
+    return interval_.tv_sec + interval_.tv_nsec == 0 ? nullptr : &interval_;
+  }
+
+  // Returns whether the mount is idle; the next time, after another timeout.
+  bool check() noexcept {
+    // What the kernel's caches answered may have come an interval after the last request.
+    constexpr unsigned unused_when_idle = 1 + checks_in_timeout;
+    unused_ = loop_.take_used() ? 0 : unused_ + 1;
+    if (unused_ < unused_when_idle) return false;
+    unused_ = 0;
+    return true;
+  }
+
+ private:
+  RequestLoop& loop_;
+  timespec interval_;
+  unsigned unused_ = 0;  // intervals without a request
+};
+
 // Lets the kernel read large files ahead by as much as one request holds, more than its default.
 // Only root may do that, and nothing depends on it.
 void set_read_ahead(const MountedImage& mount) {
@@ -192,8 +225,14 @@ std::optional<int> mount_id_at(const std::string& path) noexcept {
 
 }  // namespace
 
+std::chrono::milliseconds idle_interval(std::chrono::seconds timeout) {
+  return std::chrono::milliseconds(timeout) / checks_in_timeout;
+}
+
 Session::Session(FileSystem& file_system, const MountRequest& request)
-    : file_system_(file_system), mount_point_(request.mount_point) {
+    : file_system_(file_system),
+      mount_point_(request.mount_point),
+      idle_timeout_(request.idle_timeout) {
   fuse_set_log_func(keep_complaint);
   session_ = new_session(file_system, request);
   if (session_ == nullptr) throw_cannot_mount(request, 0);
@@ -223,21 +262,33 @@ void Session::mount(const MountRequest& request) {
 Session::~Session() {
   if (!keeper_) unmount();
   fuse_session_destroy(session_);
-  if (keeper_) keeper_->run();
+  if (keeper_) keeper_->end();
 }
 
 void Session::confine() {
-  keeper_.emplace(
-      Keeper::Tasks{.at_request = [this] { unmount(); }, .at_death = [this] { abort(); }},
-      fuse_session_fd(session_));
+  keeper_.emplace(Keeper::Tasks{.at_request = [this] { unmount_unless_busy(); },
+                                .at_end = [this] { unmount(); },
+                                .at_death = [this] { abort(); }},
+                  fuse_session_fd(session_));
   enter_sandbox();
 }
 
-// libfuse unmounts by path, which would hit a mount on top of ours. If ours is gone, even looking
-// at the mount in its place could keep that one from being unmounted.
+// Mounts are unmounted by path, which would hit a mount on top of ours. If ours is gone, even
+// looking at the mount in its place could keep that one from being unmounted.
+bool Session::is_there() const noexcept {
+  return is_connected(fuse_session_fd(session_)) && mount_ &&
+         mount_id_at(mount_point_) == mount_->id;
+}
+
 void Session::unmount() noexcept {
-  if (!is_connected(fuse_session_fd(session_))) return;
-  if (mount_ && mount_id_at(mount_point_) == mount_->id) fuse_session_unmount(session_);
+  if (is_there()) fuse_session_unmount(session_);
+}
+
+void Session::unmount_unless_busy() noexcept {
+  try {
+    if (is_there()) cim::unmount(*mount_);
+  } catch (const std::exception&) {  // the next time, then
+  }
 }
 
 // Ends all requests. When the daemon is killed, its prefetcher may be waiting for a page that a
@@ -273,7 +324,12 @@ void Session::serve() {
 
   pollfd ends[] = {{.fd = loop.ended(), .events = POLLIN, .revents = 0},
                    {.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
-  while (ppoll(ends, std::size(ends), nullptr, &signals.before()) <= 0) {
+  IdleWatch idle(loop, idle_interval(idle_timeout_));
+  for (int ready = 0; ready <= 0;) {
+    ready = ppoll(ends, std::size(ends), idle.interval(), &signals.before());
+    if (ready != 0 || !idle.check()) continue;
+    // That it is gone ends the connection, once nothing else uses it.
+    keeper_ ? keeper_->run() : unmount_unless_busy();
   }
   // The prefetcher may be waiting for a page that is locked until a request is answered.
   prefetcher.request_stop();

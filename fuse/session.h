@@ -1,6 +1,7 @@
 // A mount in the kernel and the connection to it.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,12 @@ struct MountRequest {
   std::string mount_point;           // absolute path
   std::vector<std::string> options;  // for the kernel and fusermount3
   bool debug = false;
+  std::chrono::seconds idle_timeout{0};  // 0: none
 };
+
+// How often at least the kernel must ask for something while a mount with this idle timeout is
+// used.
+std::chrono::milliseconds idle_interval(std::chrono::seconds timeout);
 
 // Mounts on construction and unmounts on destruction, unless the mount is gone or mounted over by
 // then. In between, SIGINT, SIGTERM and SIGHUP make serve() return. Use it only in the thread that
@@ -38,18 +44,22 @@ class Session {
   // there is no other. Throws Error.
   void confine();
 
-  // Answers requests, in several threads, until a signal or an unmount ends it. Throws Error if the
+  // Answers requests, in several threads, until a signal or an unmount ends it. Unmounts once there
+  // has been no request within the idle timeout and nobody has a file open. Throws Error if the
   // connection breaks.
   void serve();
 
  private:
   void mount(const MountRequest& request);
+  bool is_there() const noexcept;
   void unmount() noexcept;
+  void unmount_unless_busy() noexcept;
   void abort() noexcept;
 
   FileSystem& file_system_;
   EndingSignals signals_;
   std::string mount_point_;
+  std::chrono::seconds idle_timeout_;
   std::optional<MountedImage> mount_;
   fuse_session* session_;
   std::optional<Keeper> keeper_;

@@ -189,13 +189,17 @@ std::optional<MountedImage> mounted_image_at(const std::string& mount_point) {
   return *found;
 }
 
+void unmount(const MountedImage& mount, bool lazy) {
+  geteuid() == 0 ? unmount_as_root(mount.mount_point, lazy) : unmount_as_user(mount, lazy);
+}
+
 void unmount_image(const std::string& mount_point, bool lazy) {
   const std::optional<MountedImage> mount = mounted_image_at(canonical_path(mount_point));
   if (!mount) {
     throw Error(Errc::file_not_found, "no image is mounted here").with_path(mount_point);
   }
   try {
-    geteuid() == 0 ? unmount_as_root(mount->mount_point, lazy) : unmount_as_user(*mount, lazy);
+    unmount(*mount, lazy);
   } catch (const Error& error) {
     throw error.with_path(mount_point);
   }

@@ -32,10 +32,13 @@ std::optional<MountedImage> mounted_image_at(const std::string& mount_point);
 void mount_image(const std::string& image, const std::string& mount_point,
                  const std::vector<std::string>& options);
 
-// Unmounts `mount_point`: umount2(2) as root, fusermount3 otherwise. If `lazy`, the mount may be
-// busy: it disappears at once, and ends when it is no longer in use. Throws Error: file_not_found
-// if no image is mounted there, sharing_violation if the mount is busy, access_denied if another
-// user has mounted it.
+// Unmounts `mount`: umount2(2) as root, fusermount3 otherwise. If `lazy`, it may be busy: it
+// disappears at once, and ends when it is no longer in use. Throws Error: sharing_violation if the
+// mount is busy, access_denied if another user has mounted it.
+void unmount(const MountedImage& mount, bool lazy = false);
+
+// Unmounts what is mounted at `mount_point`, and waits until the image can be changed unless
+// `lazy`. Throws Error as unmount() does, and file_not_found if no image is mounted there.
 void unmount_image(const std::string& mount_point, bool lazy = false);
 
 }  // namespace cim

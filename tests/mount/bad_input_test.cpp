@@ -214,6 +214,8 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"EmptyOwner", {"-o", "uid=", "a.cim", "b"}, "uid="},
         Usage{"Writable", {"-w", "a.cim", "b"}, "always mounted read-only"},
         Usage{"InvalidOwner", {"-o", "gid=4294967295", "a.cim", "b"}, "gid="},
+        Usage{"EmptyTimeout", {"-o", "timeout=", "a.cim", "b"}, "timeout="},
+        Usage{"TimeoutThatIsPartlyANumber", {"-o", "timeout=1m", "a.cim", "b"}, "timeout=1m"},
         Usage{"MaskThatIsNotOctal", {"-o", "umask=8", "a.cim", "b"}, "umask=8"},
         Usage{"MaskTooLarge", {"-o", "fmask=1000", "a.cim", "b"}, "fmask=1000"}),
     [](const auto& test) { return test.param.name; });

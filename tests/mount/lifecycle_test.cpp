@@ -1,5 +1,6 @@
 // Mounting, unmounting, and what happens to an image meanwhile.
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
@@ -7,11 +8,13 @@
 #include <future>
 
 #include <cim/error.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -200,6 +203,108 @@ TEST_F(LifecycleTest, TheMountOutlivesTheImagesNames) {
   const std::string mount_point = mount();
   boost::filesystem::remove_all(boost::filesystem::path(image_path()).parent_path());
   EXPECT_EQ("content", read_file(mount_point + "/file"));
+}
+
+// Images mounted with `timeout=1`, which last one to two seconds after their last use.
+class IdleTest : public LifecycleTest {
+ protected:
+  void SetUp() override {
+    LifecycleTest::SetUp();
+    if (IsSkipped()) return;
+    make_image();
+    make_image("other.cim");
+  }
+
+  std::string mount_in(const std::string& directory) const {
+    const std::string mount_point = make_directory(directory);
+    mount_image(image_path(), mount_point, {"timeout=1"});
+    return mount_point;
+  }
+
+  // Returns when a mount that is idle now is gone. Calls `meanwhile` again and again.
+  template <typename Action>
+  void outlast(Action&& meanwhile) {
+    const std::string other = make_directory("other");
+    for (int round = 0; round < 2; ++round) {
+      mount_image(image_path("other.cim"), other, {"timeout=1"});
+      EXPECT_TRUE(wait_until([&] {
+        meanwhile();
+        return !is_mounted(other);
+      }));
+    }
+  }
+  void outlast() {
+    outlast([] {});
+  }
+
+  static void expect_end(const std::string& mount_point) {
+    EXPECT_TRUE(wait_until([&] { return !is_mounted(mount_point); }));
+  }
+};
+
+TEST_F(IdleTest, AnIdleMountEnds) {
+  const std::string without_timeout = mount("other.cim", {"timeout=0"});
+  for (const char* sandbox : {"", ",sandbox=no"}) {
+    const std::string mount_point = make_directory(std::string("mount") + sandbox);
+    ForegroundDaemon daemon(image_path(), mount_point, {"-o", std::string("timeout=1") + sandbox});
+    EXPECT_EQ(0, daemon.wait());
+    EXPECT_FALSE(is_mounted(mount_point));
+  }
+  EXPECT_TRUE(is_mounted(without_timeout));
+  Writer writer(extending());
+  put(writer, u"file", "new content");
+  EXPECT_NO_THROW(writer.commit());
+}
+
+TEST_F(IdleTest, AMountInUseStays) {
+  const std::string with_file = mount_in("with-file");
+  const std::string with_process = mount_in("with-process");
+  const auto before = boost::filesystem::current_path();
+  boost::filesystem::current_path(with_process);
+  {
+    const FileDescriptor file(open((with_file + "/file").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(file);
+    outlast();
+    EXPECT_TRUE(is_mounted(with_file));
+    EXPECT_TRUE(is_mounted(with_process));
+  }
+  boost::filesystem::current_path(before);
+  expect_end(with_file);
+  expect_end(with_process);
+}
+
+// The kernel knows the answers, and would give them without the daemon.
+TEST_F(IdleTest, AMountWhoseFilesAreLookedAtStays) {
+  using Clock = std::chrono::steady_clock;
+  struct Use {
+    std::string mount_point;
+    std::string path;
+    Clock::time_point last = Clock::now();
+  };
+  std::vector<Use> uses = {
+      {mount_in("of-file"), "/file"}, {mount_in("of-none"), "/none"}, {mount_in("of-root"), ""}};
+  outlast([&] {
+    for (Use& use : uses) {
+      const Clock::time_point now = Clock::now();
+      struct stat status = {};
+      stat((use.mount_point + use.path).c_str(), &status);
+      if (is_mounted(use.mount_point)) {
+        use.last = now;
+      } else {  // only if the machine is too busy for this test
+        EXPECT_GE(Clock::now() - use.last, std::chrono::seconds(1)) << use.path;
+      }
+    }
+  });
+  for (const Use& use : uses) expect_end(use.mount_point);
+}
+
+TEST_F(IdleTest, WhatIsMountedOverAMountStays) {
+  const std::string mount_point = mount_in("mount");
+  mount_image(image_path("other.cim"), mount_point, {"nonempty"});
+  outlast();
+  EXPECT_EQ(image_path("other.cim"), mounted_image_at(mount_point)->image);
+  unmount_image(mount_point);
+  expect_end(mount_point);
 }
 
 TEST_F(LifecycleTest, TheMountHelperTakesWhatMountPasses) {

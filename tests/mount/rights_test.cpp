@@ -360,6 +360,25 @@ TEST_F(OrdinaryUserTest, TheDaemonUnmountsAtASignal) {
   });
 }
 
+TEST_F(OrdinaryUserTest, TheDaemonUnmountsWhenIdle) {
+  as_nobody(home(), [&] {
+    const std::string mount_point = home() + "/mount";
+    boost::filesystem::create_directory(mount_point);
+    ForegroundDaemon daemon(image_path(), mount_point, {"-o", "timeout=1"});
+    const std::string other = home() + "/other";
+    boost::filesystem::create_directory(other);
+    {
+      const std::ifstream user(mount_point + "/file");
+      for (int round = 0; round < 2; ++round) {
+        EXPECT_EQ(0, ForegroundDaemon(image_path(), other, {"-o", "timeout=1"}).wait());
+      }
+      EXPECT_TRUE(is_mounted(mount_point));
+    }
+    EXPECT_EQ(0, daemon.wait());
+    EXPECT_FALSE(is_mounted(mount_point));
+  });
+}
+
 TEST_F(OrdinaryUserTest, MountsAndUnmountsWhateverBecomesOfChildren) {
   as_nobody(home(), [&] {
     std::signal(SIGCHLD, SIG_IGN);
