@@ -177,43 +177,59 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-void print_images(const ImageDirectory& directory) {
-  Table table;
-  table.add({"SIZE", "FREES", "IMAGE", "SHARES FILES WITH"});
-  for (const ListedImage& image : directory.images()) {
-    table.add({human_size(image.bytes), human_size(image.frees), joined(image.all_names()),
-               names_of(directory, image.shares_with)});
-  }
-  table.print_rows(2);
-}
-
-void print_files(const ImageDirectory& directory) {
-  Table table;
-  table.add({"SIZE", "FILE", "NEEDED BY"});
-  for (const auto& [name, file] : directory.files()) {
-    table.add({human_size(file.bytes), name, names_of(directory, file.images)});
-  }
-  print("\n");
-  table.print_rows(1);
-}
-
 std::string counted(std::size_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-void print_unneeded(const ImageDirectory& directory) {
-  std::size_t count = 0;
-  std::uint64_t bytes = 0;
-  for (const auto& [name, file] : directory.files()) {
-    if (!file.images.empty()) continue;
-    ++count;
-    bytes += file.bytes;
+// Prints the listing for people.
+class Listing {
+ public:
+  Listing(const ImageDirectory& directory, bool human_readable)
+      : directory_(directory), human_readable_(human_readable) {}
+
+  void print_images() const {
+    Table table;
+    table.add({"SIZE", "FREES", "IMAGE", "SHARES FILES WITH"});
+    for (const ListedImage& image : directory_.images()) {
+      table.add({size(image.bytes), size(image.frees), joined(image.all_names()),
+                 names_of(directory_, image.shares_with)});
+    }
+    table.print_rows(2);
   }
-  if (count == 0) return;
-  print(fmt::format("\n{}, {}, {} no image{}\n", counted(count, "file"), human_size(bytes),
-                    count == 1 ? "belongs to" : "belong to",
-                    directory.problems().empty() ? "; cim gc removes them" : " that can be read"));
-}
+
+  void print_files() const {
+    Table table;
+    table.add({"SIZE", "FILE", "NEEDED BY"});
+    for (const auto& [name, file] : directory_.files()) {
+      table.add({size(file.bytes), name, names_of(directory_, file.images)});
+    }
+    print("\n");
+    table.print_rows(1);
+  }
+
+  void print_unneeded() const {
+    std::size_t count = 0;
+    std::uint64_t bytes = 0;
+    for (const auto& [name, file] : directory_.files()) {
+      if (!file.images.empty()) continue;
+      ++count;
+      bytes += file.bytes;
+    }
+    if (count == 0) return;
+    print(
+        fmt::format("\n{}, {}{}, {} no image{}\n", counted(count, "file"), size(bytes),
+                    human_readable_ ? "" : " bytes", count == 1 ? "belongs to" : "belong to",
+                    directory_.problems().empty() ? "; cim gc removes them" : " that can be read"));
+  }
+
+ private:
+  std::string size(std::uint64_t bytes) const {
+    return human_readable_ ? human_size(bytes) : std::to_string(bytes);
+  }
+
+  const ImageDirectory& directory_;
+  const bool human_readable_;
+};
 
 Json named(const std::string& name) {
   Json object = Json::object();
@@ -265,9 +281,10 @@ void list_images(const std::string& path, const ImageListOptions& options) {
   if (options.json) {
     print_json(directory);
   } else {
-    print_images(directory);
-    if (options.long_format) print_files(directory);
-    print_unneeded(directory);
+    const Listing listing(directory, options.human_readable);
+    listing.print_images();
+    if (options.long_format) listing.print_files();
+    listing.print_unneeded();
   }
   if (directory.problems().empty()) return;
   for (const std::string& problem : directory.problems()) {

@@ -6,7 +6,8 @@
 namespace cim::cli {
 
 struct ImageListOptions {
-  bool long_format = false;  // the region and object id files, too
+  bool long_format = false;     // the region and object id files, too
+  bool human_readable = false;  // sizes as human_size() has them, not in bytes; not for JSON
   bool json = false;
 };
 

@@ -180,9 +180,25 @@ bool is_directory_of_images(const std::string& path) {
   return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+// Options that would change nothing in the listing of a directory of images.
+void refuse_options_for_files(const ListOptions& options) {
+  for (const auto& [given, name] : {std::pair(options.directories_as_files, "-d"),
+                                    {options.reverse, "-r"},
+                                    {options.recursive, "-R"},
+                                    {options.by_size, "-S"},
+                                    {options.by_time, "-t"}}) {
+    if (!given) continue;
+    throw CLI::ValidationError(
+        name, "is for the files of an image; " + options.image + " is a directory of images");
+  }
+}
+
 void list(const ListOptions& options) {
   if (options.paths.empty() && is_directory_of_images(options.image)) {
-    return list_images(options.image, {.long_format = options.long_format, .json = options.json});
+    refuse_options_for_files(options);
+    return list_images(options.image, {.long_format = options.long_format,
+                                       .human_readable = options.human_readable,
+                                       .json = options.json});
   }
   const Image image(options.image);
   options.json ? list_json(image, options) : list_lines(image, options);
@@ -201,7 +217,7 @@ void add_list_command(CLI::App& app) {
   command->add_flag("-d", options->directories_as_files,
                     "List directories themselves, not what is in them");
   CLI::Option* human_readable =
-      command->add_flag("-h", options->human_readable, "With -l: show sizes as 4.0K, 23M, 1.5G");
+      command->add_flag("-h", options->human_readable, "Show sizes as 4.0K, 23M, 1.5G");
   command->add_flag("-l", options->long_format, "Show mode, links, owner, size, time and target");
   CLI::Option* reverse = command->add_flag("-r", options->reverse, "Reverse the order");
   command->add_flag("-R", options->recursive, "Include every directory below");
@@ -221,7 +237,8 @@ void add_list_command(CLI::App& app) {
       "front.\n"
       "If IMAGE is a directory of images: prints what each takes on disk, with all\n"
       "files that it needs, what removing it and then cim gc would free, and which\n"
-      "images it shares files with. With -l, also which file is needed by which image.");
+      "images it shares files with. With -l, also which file is needed by which image.\n"
+      "Only -l, -h and --json are for this listing.");
   set_action(*command, options->image, [options] { list(*options); });
 }
 

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include <boost/filesystem.hpp>
+#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ namespace {
 
 namespace fs = boost::filesystem;
 using Json = nlohmann::json;
+using testing::HasSubstr;
 using Names = std::set<std::string>;
 
 class ImageDirectoryListing : public CliTest {
@@ -116,7 +118,7 @@ TEST_F(ImageDirectoryListing, FilesOfNoImageAreCounted) {
 }
 
 TEST_F(ImageDirectoryListing, IsATable) {
-  std::istringstream lines(succeed({"ls", "images"}));
+  std::istringstream lines(succeed({"ls", "-h", "images"}));
   std::string line;
   std::getline(lines, line);
   EXPECT_NE(line.find("SIZE  FREES  IMAGE"), std::string::npos) << line;
@@ -131,6 +133,30 @@ TEST_F(ImageDirectoryListing, IsATable) {
   const std::string long_listing = succeed({"ls", "-l", "images"});
   for (const Json& file : list("files")) {
     EXPECT_NE(long_listing.find("  " + file["name"].get<std::string>() + "  "), std::string::npos);
+  }
+}
+
+TEST_F(ImageDirectoryListing, SizesAreInBytesUnlessTheyAreForPeople) {
+  const auto bytes = image("own.cim")["bytes"].get<std::uint64_t>();
+  const std::string in_bytes = std::to_string(bytes);
+  const std::string for_people = std::to_string(bytes / 1024) + "K";  // both are whole sectors
+  for (const std::string options : {"-l", "-lh"}) {
+    const std::string listing = succeed({"ls", options, "images"});
+    const bool is_for_people = options == "-lh";
+    EXPECT_EQ(listing.find(in_bytes) == std::string::npos, is_for_people) << listing;
+    EXPECT_EQ(listing.find(for_people + " ") != std::string::npos, is_for_people) << listing;
+  }
+  fs::remove(path("images/own.cim"));
+  EXPECT_THAT(succeed({"ls", "images"}), HasSubstr(" bytes, belong to no image"));
+  EXPECT_THAT(succeed({"ls", "-h", "images"}), HasSubstr("K, belong to no image"));
+}
+
+TEST_F(ImageDirectoryListing, RefusesOptionsForFiles) {
+  for (const std::string option : {"-d", "-r", "-R", "-S", "-t"}) {
+    const Result result = cim({"ls", option, "images"});
+    EXPECT_EQ(result.status, 2) << option;
+    EXPECT_THAT(result.err, HasSubstr(option + ": is for the files of an image; images is a "
+                                               "directory of images"));
   }
 }
 
