@@ -5,6 +5,7 @@
 // or `images`, which the shell knows better how to find. A word may be followed by a tab and its
 // description.
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -22,6 +23,8 @@
 
 namespace cim::cli {
 namespace {
+
+using namespace std::string_view_literals;
 
 constexpr std::string_view image_argument = "IMAGE";
 
@@ -157,12 +160,14 @@ void offer_paths(const std::string& image_path, const std::string& typed) {
 // Offers values for an option or positional argument called `name`.
 void offer_values(const std::string& name, const std::string& image, const std::string& typed) {
   const bool is_path = name == "PATH" || name == "EXISTING" || name == "NEW";
+  constexpr std::array image_names = {image_argument, "BASE"sv, "DEST"sv, "OLD"sv, "NEW"sv};
+  const bool is_image = std::ranges::find(image_names, name) != image_names.end();
   if (const auto values = listed_values(name); !values.empty()) {
     const Words words(typed);
     for (const std::string& value : values) words.offer(value);
   } else if (is_path && !image.empty()) {
     offer_paths(image, typed);
-  } else if (name == image_argument || name == "BASE" || name == "OLD" || name == "NEW") {
+  } else if (is_image) {
     print("images\n");
   } else if (name.ends_with("DIR")) {
     print("directories\n");
