@@ -339,7 +339,8 @@ typedef struct _CIMFS_FILE_METADATA {
  * ERROR_PATH_NOT_FOUND: no such directory.
  * ERROR_FILE_NOT_FOUND: no such existing image, or a region file of it is missing.
  * ERROR_FILE_EXISTS: newImageName differs from existingImageName and is taken.
- * ERROR_SHARING_VIOLATION: an image handle is open for that directory.
+ * ERROR_SHARING_VIOLATION: an image handle is open for that directory, or the image to replace is
+ *     mounted.
  *
  * Microsoft: "CimCreateImage function (cimfs.h)".
  */

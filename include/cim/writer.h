@@ -113,8 +113,8 @@ class CIM_API Writer {
 
   // Throws Error: invalid_argument (no name at all, or a name with a `/`), path_not_found (no such
   // directory), file_not_found (no such existing image), file_exists (`name` is taken),
-  // access_denied, sharing_violation (another Writer is open for the directory), or what Image's
-  // constructor throws for the existing image.
+  // access_denied, sharing_violation (another Writer is open for the directory, or the image to
+  // replace is mounted), or what Image's constructor throws for the existing image.
   explicit Writer(const Options& options);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;

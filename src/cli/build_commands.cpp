@@ -4,7 +4,6 @@
 
 #include <cim/image.h>
 #include <cim/writer.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +19,6 @@
 #include "transfer/directory_source.h"
 #include "transfer/image_files.h"
 #include "transfer/import.h"
-#include "writer/directory.h"
 
 namespace cim::cli {
 namespace {
@@ -60,12 +58,6 @@ Writer::Options extending(const std::string& path) {
   options.existing = image.name;
   options.complete_descriptors = true;
   return options;
-}
-
-// Throws Error if the image `path`, which a commit is to replace, is mounted now: better than after
-// the source has been read.
-void refuse_mounted(const std::string& path) {
-  if (access(path.c_str(), F_OK) == 0) lock_image(AT_FDCWD, path, path);
 }
 
 // Returns how many files have other contents in the image than in the source.
@@ -139,7 +131,6 @@ void create(const CreateOptions& options) {
   std::optional<Image> base;
   if (options.base) files.base = &base.emplace(*options.base);
   files.case_insensitive = options.case_insensitive;
-  refuse_mounted(options.image);
   std::uint64_t incomplete = 0;
   std::uint64_t left_out = 0;
   if (options.source) {
@@ -179,7 +170,6 @@ void add(const AddOptions& options) {
   Writer::Options writer_options = extending(options.image);
   writer_options.expand_executables = options.files.expand_executables;
   Writer writer(writer_options);
-  refuse_mounted(options.image);
 
   // The writer would replace the directory and everything below it; nobody wants that from `add`.
   if (writer.find(image_path) == Writer::Kind::directory && !is_directory_on_disk(options.source)) {

@@ -227,6 +227,7 @@ Writer::Impl::Impl(const Options& options)
   if (replaces && !options.replace && name != options.existing) {
     throw error(Errc::file_exists, "exists already");
   }
+  lock_target();  // commit() does, too, but only when all work is done
   if (!base && complete_descriptors) {
     tree.root().record.security_descriptor = descriptor({}, nullptr);
   }
