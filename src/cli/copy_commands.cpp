@@ -40,8 +40,11 @@ transfer::ImageCopyOptions transfer_options(const CopyOptions& options) {
 
 void run(Transfer transfer, const CopyOptions& options) {
   const DeferredInterruption deferred;
-  ProgressReport report(options.image, {});
-  transfer(transfer_options(options), report);
+  const transfer::ImageCopyOptions copy = transfer_options(options);
+  const transfer::Amount total =
+      ProgressReport::shows_bar() ? transfer::measure_image_copy(copy) : transfer::Amount();
+  ProgressReport report(options.image, total);
+  transfer(copy, report);
 }
 
 void add_copy_command(CLI::App& app, const char* name, const char* description, Transfer transfer,

@@ -36,6 +36,8 @@ struct stat status_of(int fd, const std::string& path) {
   return status;
 }
 
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 FileDescriptor open_directory(const std::string& path) {
   FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) throw system_error(errno, path);
@@ -48,6 +50,11 @@ struct SourceFile {
       : path(std::move(file_path)),
         fd(open_regular_file(directory_fd, name, path)),
         status(status_of(fd.get(), path)) {}
+
+  // The work of bringing it to another place.
+  Amount amount() const {
+    return {.files = 1, .bytes = static_cast<std::uint64_t>(status.st_size)};
+  }
 
   std::string path;
   FileDescriptor fd;
@@ -68,15 +75,21 @@ class DataCopy {
       return progress_.advance({.bytes = size_});
     if (ftruncate(target_.fd(), source_.status.st_size) != 0)
       throw system_error(errno, source_.path);
-    std::uint64_t position = next_data(source_.fd.get(), 0, size_);
+    std::uint64_t position = skip_hole(0);
     while (position < size_) {
       const std::uint64_t end = end_of_data(position);
       copy_range(position, end);
-      position = next_data(source_.fd.get(), end, size_);
+      position = skip_hole(end);
     }
   }
 
  private:
+  std::uint64_t skip_hole(std::uint64_t position) const {
+    const std::uint64_t data = next_data(source_.fd.get(), position, size_);
+    progress_.advance({.bytes = data - position});
+    return data;
+  }
+
   std::uint64_t end_of_data(std::uint64_t position) const {
     const off_t hole = lseek(source_.fd.get(), static_cast<off_t>(position), SEEK_HOLE);
     return hole < 0 ? size_ : static_cast<std::uint64_t>(hole);
@@ -125,7 +138,7 @@ class ImageCopy {
         progress_(progress),
         source_path_(moves ? options.source : follow_link(options.source)),
         source_directory_(directory_of(source_path_)),
-        source_name_(source_path_.substr(source_path_.rfind('/') + 1)),
+        source_name_(name_of(source_path_)),
         target_directory_(options.directory),
         target_name_(options.name),
         target_path_(path_in(options.directory, options.name)),
@@ -169,7 +182,7 @@ class ImageCopy {
     const SourceFile source(source_fd_.get(), name, source_directory_ + "/" + name);
     switch (find_equal_file(target_fd_.get(), name, source.fd.get())) {
       case EqualFile::exists:
-        return;
+        return progress_.advance(source.amount());
       case EqualFile::differs:
         throw Error(Errc::file_exists, "exists already and differs from " + source.path)
             .with_path(target_directory_ + "/" + name);
@@ -183,7 +196,10 @@ class ImageCopy {
     if (moves_) {
       auto linked =
           PendingFile::linked(target_fd_.get(), target_directory_, source_fd_.get(), name);
-      if (linked) return *std::move(linked);
+      if (linked) {
+        progress_.advance(source.amount());
+        return *std::move(linked);
+      }
     }
     PendingFile file(target_fd_.get(), target_directory_);
     DataCopy(source, file, progress_).run();
@@ -269,6 +285,24 @@ void refuse_link(const std::string& path) {
 }
 
 }  // namespace
+
+Amount measure_image_copy(const ImageCopyOptions& options) {
+  const std::string path = follow_link(options.source);
+  const std::string directory = directory_of(path);
+  const FileDescriptor source_fd = open_directory(directory);
+  const SourceFile header(source_fd.get(), name_of(path), path);
+  Amount amount = header.amount();
+  struct stat target;
+  const bool has_target = stat(options.directory.c_str(), &target) == 0;
+  if (has_target && key_of(target) == key_of(status_of(source_fd.get(), directory))) return amount;
+  for (const std::string& name :
+       region_file_names(read_filesystem_file(header.fd.get(), path).sets)) {
+    const SourceFile file(source_fd.get(), name, path_in(directory, name));
+    amount.files += file.amount().files;
+    amount.bytes += file.amount().bytes;
+  }
+  return amount;
+}
 
 void copy_image(const ImageCopyOptions& options, Progress& progress) {
   ImageCopy(options, false, progress).run();

@@ -36,4 +36,8 @@ void copy_image(const ImageCopyOptions& options, Progress& progress);
 // (the source is mounted, or another writer works in its directory).
 void move_image(const ImageCopyOptions& options, Progress& progress);
 
+// The amount of work for either: the files of the image, whether they are there already or not, or
+// within one directory just the filesystem file. Throws Error if they cannot be opened.
+Amount measure_image_copy(const ImageCopyOptions& options);
+
 }  // namespace cim::transfer

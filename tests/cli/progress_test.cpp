@@ -94,11 +94,24 @@ TEST_F(ProgressOnTerminal, EveryLongCommandShowsItAndTakesItAway) {
         {"extract", "app.cim", "out"},
         {"export", "app.cim", "--tar", "new.tar"},
         {"check", "--data", "app.cim"},
-        {"diff", "app.cim", "src"}}) {
+        {"diff", "app.cim", "src"},
+        {"cp", "app.cim", "copy.cim"},
+        {"mv", "copy.cim", "moved.cim"}}) {
     const Session session = run(arguments);
     EXPECT_TRUE(WIFEXITED(session.status));
     EXPECT_THAT(session.output, HasSubstr(" files")) << arguments[0];
     EXPECT_GT(session.output.rfind(clear_line), session.output.find(clear_line)) << arguments[0];
+  }
+}
+
+TEST_F(ProgressOnTerminal, TellsHowMuchIsLeftOfAnImage) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"extract", "app.cim", "out"},
+        {"export", "app.cim", "--tar", "new.tar"},
+        {"check", "--data", "app.cim"},
+        {"cp", "app.cim", "copy.cim"},
+        {"mv", "copy.cim", "moved.cim"}}) {
+    EXPECT_THAT(run(arguments).output, HasSubstr("%")) << arguments[0];
   }
 }
 
