@@ -21,14 +21,19 @@
 #include "transfer/metadata_restorer.h"
 #include "transfer/stream_copier.h"
 #include "transfer/unstorable.h"
+#include "writer/pending_file.h"
 
 namespace cim::transfer {
 namespace {
 
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-// A file of up to this many bytes is written at once; without a name, it would take longer.
-constexpr std::uint64_t named_at_once = 64 * 1024;
+// What a file is called while it is written, where it cannot be without a name. It is the same for
+// all: a program that is killed leaves one at most, and the next one replaces it.
+constexpr const char* temporary_name = ".cimfs-0000000000000000.tmp";
+
+// Each entry leads to the file of a descriptor, whether it has a name or not.
+constexpr const char* descriptors = "/proc/self/fd/";
 
 using Names = std::unordered_set<std::string>;
 
@@ -116,8 +121,8 @@ class Extraction {
     File file;
     std::string name;
     std::string path;
-    bool own_metadata;   // the directory gets its metadata from the image
-    Names names_before;  // present before and not yet replaced
+    bool own_metadata;   // the directory gets its metadata from the image; not for the root
+    Names names_before;  // present before and not yet replaced or merged
     std::unordered_map<std::string, std::string> streams;  // files made of streams -> their owners
   };
 
@@ -143,7 +148,8 @@ class Extraction {
     std::string path = path_on_disk(walk);
     const bool is_root = levels_.empty();
     OpenedDirectory opened = is_root ? open_destination() : open_directory(walk.name(), path);
-    const bool own_metadata = opened.created || (walk.selected() && !is_root);
+    const bool own_metadata = opened.created || walk.selected();
+    if (opened.created) metadata_.let_readers_in(opened.fd.get(), walk.file());
     directories_.enter(std::move(opened.fd));
     levels_.push_back(
         {walk.file(), walk.name(), std::move(path), own_metadata, std::move(opened.names)});
@@ -156,7 +162,8 @@ class Extraction {
     levels_.pop_back();
     const bool is_root = levels_.empty();
     const FileDescriptor fd = directories_.leave(is_root ? destination_ : levels_.back().path);
-    if (!level.own_metadata) return;
+    // A destination that had other files is somebody else's.
+    if (is_root ? !level.names_before.empty() : !level.own_metadata) return;
     const struct stat status = metadata_.attributes(level.file);
     const auto refused = metadata_.apply(fd.get(), level.file, status, level.path);
     if (is_root) {
@@ -167,18 +174,15 @@ class Extraction {
     }
   }
 
-  // An empty destination counts as created.
   OpenedDirectory open_destination() {
-    if (mkdir(destination_.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
-      throw system_error(errno, destination_);
-    }
+    const bool created = mkdir(destination_.c_str(), S_IRWXU) == 0;
+    if (!created && errno != EEXIST) throw system_error(errno, destination_);
     FileDescriptor fd(open(destination_.c_str(), directory_flags & ~O_NOFOLLOW));
     if (!fd) throw system_error(errno, destination_);
     root_ = FileDescriptor(openat(fd.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root_) throw system_error(errno, destination_);
     Names names = list_names(fd.get(), destination_);
-    const bool empty = names.empty();
-    return {std::move(fd), empty, std::move(names)};
+    return {std::move(fd), created, std::move(names)};
   }
 
   OpenedDirectory open_directory(const std::string& name, const std::string& path) {
@@ -255,57 +259,51 @@ class Extraction {
     }
   }
 
-  // Makes the regular file `name` of `length` bytes in the current directory, and calls fill() to
-  // give it its contents. Where the file system can do that, a large file gets its name last: a
-  // program that is killed leaves no half of one.
+  // Makes the regular file `name` in the current directory, and calls fill() to give it its
+  // contents. It gets its name last: a program that is killed leaves no half of one.
   template <typename Fill>
-  void make_regular(const std::string& name, const std::string& path, std::uint64_t length,
-                    Fill fill) {
-    if (length > named_at_once) {
-      const FileDescriptor fd = open_unnamed();
-      if (fd) {
-        fill(fd.get());
-        return give_name(fd.get(), name, path);
-      }
-    }
-    make_named(name, path, fill);
-  }
-
-  // Without a descriptor if that is not possible.
-  FileDescriptor open_unnamed() const {
-    return FileDescriptor(
-        openat(directories_.current(), ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  }
-
-  void give_name(int fd, const std::string& name, const std::string& path) {
-    const std::string unnamed = "/proc/self/fd/" + std::to_string(fd);
+  void make_regular(const std::string& name, const std::string& path, Fill fill) {
+    const FileDescriptor fd = open_unnamed();
+    if (!fd) return make_renamed(name, path, fill);
+    fill(fd.get());
+    const std::string unnamed = descriptors + std::to_string(fd.get());
     create_replacing(name, path, [&] {
       return linkat(AT_FDCWD, unnamed.c_str(), directories_.current(), name.c_str(),
                     AT_SYMLINK_FOLLOW) == 0;
     });
   }
 
+  // Without a descriptor if that is not possible, or could not get a name.
+  FileDescriptor open_unnamed() const {
+    if (!has_descriptors_) return {};
+    return FileDescriptor(
+        openat(directories_.current(), ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  }
+
   template <typename Fill>
-  void make_named(const std::string& name, const std::string& path, Fill fill) {
+  void make_renamed(const std::string& name, const std::string& path, Fill fill) {
     const int directory = directories_.current();
     FileDescriptor fd;
-    create_replacing(name, path, [&] {
-      fd = FileDescriptor(openat(directory, name.c_str(),
+    create_replacing(temporary_name, path, [&] {
+      fd = FileDescriptor(openat(directory, temporary_name,
                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                                  S_IRUSR | S_IWUSR));
       return static_cast<bool>(fd);
     });
     try {
       fill(fd.get());
+      create_replacing(name, path, [&] {
+        return rename_without_replacing(directory, temporary_name, name.c_str()) == 0;
+      });
     } catch (...) {
-      unlinkat(directory, name.c_str(), 0);  // better no file than half of one
+      unlinkat(directory, temporary_name, 0);
       throw;
     }
   }
 
   void extract_regular(const ImageWalk& walk, const struct stat& status, const std::string& path) {
     std::vector<RefusedStream> refused;
-    make_regular(walk.name(), path, walk.file().stream.length, [&](int fd) {
+    make_regular(walk.name(), path, [&](int fd) {
       data_.copy(walk.file().stream, fd, path);
       refused = metadata_.apply(fd, walk.file(), status, path);
     });
@@ -350,7 +348,7 @@ class Extraction {
     struct stat status = file_status;
     status.st_mode = S_IFREG | (status.st_mode & read_and_write);
     const std::string name = file_name + ":" + stream.name;
-    make_regular(name, path, stream.stream.length, [&](int fd) {
+    make_regular(name, path, [&](int fd) {
       data_.copy(stream.stream, fd, path);
       metadata_.apply(fd, status, path);
     });
@@ -421,6 +419,7 @@ class Extraction {
   StreamCopier data_;
   MetadataRestorer metadata_;
   FileDescriptor root_;  // open on destination_
+  const bool has_descriptors_ = access(descriptors, X_OK) == 0;
   std::vector<Level> levels_;
   DirectoryChain directories_;                            // of the levels
   std::unordered_map<FileId, std::string> linked_files_;  // files with several names -> first path

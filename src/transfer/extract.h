@@ -27,14 +27,15 @@ struct ExtractOptions {
 //
 // Files get their mode, times and extended attributes from the image, and their owner if the caller
 // is root. Without that owner they lose set-user-id and set-group-id. `destination` itself gets the
-// metadata of the image's root only if it was empty: extracting into /tmp leaves /tmp as it was.
-// Directories on the way to the selection get their metadata only if they are created. Hard links
-// within the selection and holes are kept.
+// metadata of the image's root unless it has other files: extracting into /tmp leaves /tmp as it
+// was. Directories on the way to the selection get their metadata only if they are created. Hard
+// links within the selection and holes are kept.
 //
 // An extraction that fails, or whose Progress throws, leaves no file half made, and directories
-// with the metadata of the image as if it had ended there. The same extraction again completes it,
-// except for the times of `destination`. Even if the program is killed, a file of more than 64 KiB
-// is complete or not there, where the file system has O_TMPFILE.
+// with the metadata of the image as if it had ended there. Even if the program is killed, a file is
+// complete or not there, and only the owner of a directory can change it. The same extraction again
+// completes it. Where the file system lacks O_TMPFILE, a killed program may leave a file with a
+// temporary name, which then goes away too.
 //
 // Whatever cannot be stored is left out with a warning, and the rest goes on: a file that the file
 // system refuses for its name, size or type, or that this caller may not make; a file whose place

@@ -1,6 +1,7 @@
 // The metadata of files of an image -> files on disk.
 #include "transfer/metadata_restorer.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
@@ -48,6 +49,30 @@ void drop_access_control_lists(int fd, mode_t mode) {
 }
 
 }  // namespace
+
+// A failure matters to nobody: the directory gets all its metadata later.
+void MetadataRestorer::let_readers_in(int fd, const File& directory) const {
+  constexpr mode_t others = S_IROTH | S_IXOTH;
+  constexpr unsigned group_shift = 3;
+  const struct stat status = attributes(directory);
+  struct stat now;
+  if (fstat(fd, &now) != 0 || has_access_control_list(directory)) return;
+  // Files in it get their group by set-group-id, which chmod(2) may take away.
+  if (!is_root_ && (now.st_mode & S_ISGID) != 0) return;
+  mode_t for_others = status.st_mode & others;
+  mode_t for_group = status.st_mode >> group_shift & others;
+  // With the owner and group that it has now, people are in other classes than later.
+  const bool stays = !is_root_ || (now.st_uid == status.st_uid && now.st_gid == status.st_gid);
+  if (!stays) for_others = for_group = for_others & for_group;
+  drop_access_control_lists(fd, status.st_mode);
+  fchmod(fd, S_IRWXU | for_group << group_shift | for_others);
+}
+
+bool MetadataRestorer::has_access_control_list(const File& file) const {
+  return std::ranges::any_of(posix::stored_xattrs(image_, file), [](const auto& xattr) {
+    return xattr.first == posix::access_acl_xattr;
+  });
+}
 
 // The order matters: changing the owner clears set-user-id, and read-only files refuse attributes.
 std::vector<RefusedStream> MetadataRestorer::apply(int fd, const File& file,

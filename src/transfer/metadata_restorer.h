@@ -32,6 +32,11 @@ class MetadataRestorer {
     return posix::attributes(image_, file, defaults_);
   }
 
+  // Gives the directory `fd`, which is new and only its owner's, the rights to look into it that it
+  // will have as `directory`, as far as they are sure not to be somebody else's until then. Only
+  // its owner may change it.
+  void let_readers_in(int fd, const File& directory) const;
+
   // Gives the file open at `fd`, in any mode or with O_PATH, the metadata of `file`, whose
   // attributes are `status`. `path` names it in messages. Throws Error as Image does. Returns the
   // alternate data streams that the caller must store or warn about.
@@ -43,6 +48,7 @@ class MetadataRestorer {
   void apply(int fd, const struct stat& status, const std::string& path);
 
  private:
+  bool has_access_control_list(const File& file) const;
   bool set_owner(int fd, const struct stat& status, const std::string& path);
   void set_stored_xattrs(int fd, const File& file, const std::string& path);
   std::vector<RefusedStream> set_stream_xattrs(int fd, const File& file);

@@ -31,20 +31,6 @@ std::string random_name() {
   return fmt::format("{}{:0{}x}{}", temporary_prefix, number, temporary_digits, temporary_suffix);
 }
 
-// Returns 0, or -1 with errno, which is EEXIST if `to` is taken. NFS, 9p and many FUSE file systems
-// cannot do it in one step, and some of them lack hard links too. The directory is locked, so no
-// other writer takes the name meanwhile.
-int rename_without_replacing(int directory_fd, const char* from, const char* to) {
-  if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return -1;
-  if (faccessat(directory_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-    errno = EEXIST;
-    return -1;
-  }
-  if (errno != ENOENT) return -1;
-  return renameat(directory_fd, from, directory_fd, to);
-}
-
 // Makes the existing file `fd` readable for everyone who may read the new file. Returns whether it
 // is.
 bool share_permissions(int new_fd, int fd) {
@@ -82,6 +68,19 @@ EqualFile find_equal_file(int directory_fd, const std::string& name, int fd) {
   } catch (const Error&) {
     return EqualFile::differs;
   }
+}
+
+// NFS, 9p and many FUSE file systems cannot do it in one step, and some of them lack hard links
+// too.
+int rename_without_replacing(int directory_fd, const char* from, const char* to) {
+  if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return -1;
+  if (faccessat(directory_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+    errno = EEXIST;
+    return -1;
+  }
+  if (errno != ENOENT) return -1;
+  return renameat(directory_fd, from, directory_fd, to);
 }
 
 PendingFile::PendingFile(int directory_fd, std::string directory)

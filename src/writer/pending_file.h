@@ -68,6 +68,11 @@ enum class EqualFile { missing, exists, differs };
 // ours, extends its permissions first. An existing file is synced.
 EqualFile find_equal_file(int directory_fd, const std::string& name, int fd);
 
+// Renames a file of the directory `directory_fd`. Returns 0, or -1 with errno, which is EEXIST if
+// `to` is taken. Where the file system cannot do that in one step, nobody else may make `to`
+// meanwhile.
+int rename_without_replacing(int directory_fd, const char* from, const char* to);
+
 // Whether `name` has the form of a temporary name: `.cimfs-`, 16 hexadecimal digits, `.tmp`.
 bool is_temporary_name(std::string_view name);
 

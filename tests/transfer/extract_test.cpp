@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -283,6 +284,67 @@ TEST_F(Extract, GivesAnEmptyDestinationTheMetadataOfTheRoot) {
   ASSERT_EQ(chmod(source().c_str(), 0751), 0);
   fs::create_directory(destination());
   extract(image(), destination(), {}, progress_);
+  EXPECT_EQ(snapshot(destination()), snapshot(source()));
+}
+
+TEST_F(Extract, GivesTheDestinationItsMetadataAgain) {
+  ASSERT_EQ(chmod(source().c_str(), 0751), 0);
+  write_file(source("file"), "x");
+  fs::create_directory(source("d"));
+  const Image source_image = image();
+  extract(source_image, destination(), {}, progress_);
+  fs::remove(destination("file"));
+  ASSERT_EQ(chmod(destination().c_str(), 0700), 0);
+  extract(source_image, destination(), {}, progress_);
+  EXPECT_EQ(snapshot(destination()), snapshot(source()));
+}
+
+// Looks at the directories whose mode nobody else's rights may exceed while they are filled.
+struct ModeWatch : RecordingProgress {
+  void advance(const Amount& step) override {
+    RecordingProgress::advance(step);
+    for (auto& [path, mode] : modes) {
+      if (mode == 0) mode = mode_of(path);
+    }
+  }
+  std::map<std::string, mode_t> modes;  // when they were seen first
+};
+
+TEST_F(Extract, DirectoriesHaveNoMoreRightsBeforeTheyAreComplete) {
+  for (const auto& [name, mode] : {std::pair("all", 01777), {"group", 0750}, {"closed", 0500}}) {
+    fs::create_directory(source(name));
+    write_file(source(name) + std::string("/file"), "x");
+    ASSERT_EQ(chmod(source(name).c_str(), static_cast<mode_t>(mode)), 0);
+  }
+  fs::create_directory(source("list"));
+  write_file(source("list/file"), "x");
+  const std::string acl = posix::encode_acl({{.tag = ACL_USER_OBJ, .permissions = 7},
+                                             {.tag = ACL_USER, .id = 12345, .permissions = 5},
+                                             {.tag = ACL_GROUP_OBJ, .permissions = 0},
+                                             {.tag = ACL_MASK, .permissions = 5},
+                                             {.tag = ACL_OTHER, .permissions = 0}});
+  const bool has_acl = setxattr(source("list").c_str(), posix::access_acl_xattr.data(), acl.data(),
+                                acl.size(), 0) == 0;
+  const bool is_root = geteuid() == 0;
+  if (is_root) {
+    for (const auto& [name, mode] : {std::pair("others", 0750), {"same", 0755}}) {
+      fs::create_directory(source(name));
+      write_file(source(name) + std::string("/file"), "x");
+      ASSERT_EQ(chmod(source(name).c_str(), static_cast<mode_t>(mode)), 0);
+      ASSERT_EQ(chown(source(name).c_str(), 12345, 12345), 0);
+    }
+  }
+  ModeWatch watch;
+  for (const char* name : {"all", "group", "closed", "list", "others", "same"}) {
+    watch.modes[destination(name)] = 0;
+  }
+  extract(image(), destination(), {}, watch);
+  EXPECT_EQ(watch.modes[destination("all")], 0755U);
+  EXPECT_EQ(watch.modes[destination("group")], 0750U);
+  EXPECT_EQ(watch.modes[destination("closed")], 0700U);
+  if (has_acl) EXPECT_EQ(watch.modes[destination("list")], 0700U);
+  if (is_root) EXPECT_EQ(watch.modes[destination("others")], 0700U);
+  if (is_root) EXPECT_EQ(watch.modes[destination("same")], 0755U);
   EXPECT_EQ(snapshot(destination()), snapshot(source()));
 }
 
