@@ -61,6 +61,18 @@ TEST_F(WindowsImageTest, ADirectoryOfTheImageIsTheRoot) {
   EXPECT_EQ(3, numbers.size());
 }
 
+TEST_F(WindowsImageTest, TheRootIsFoundAsTheImageComparesNames) {
+  Writer::Options options = fresh();
+  options.case_insensitive = true;
+  Writer writer(options);
+  writer.create_directory(u"Files", {});
+  writer.create_directory(u"Files\\\u00c4rger", {});
+  put(writer, u"Files\\\u00c4rger\\file", "x");
+  writer.commit();
+  EXPECT_THAT(list_directory(mount("a.cim", {"subdir=/FILES//./\u00e4RGER/"})),
+              ElementsAre("file"));
+}
+
 // As the kernel shows them: the entry `..` of the root and of a directory below it.
 TEST_F(WindowsImageTest, DotDotLeadsToTheRootOfTheMountAndNotFurther) {
   const std::string root = mount_of(
