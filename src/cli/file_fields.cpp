@@ -89,6 +89,12 @@ std::string local_time(time_t time, const char* format) {
   return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
 }
 
+std::string listed_time(time_t time, time_t now) {
+  constexpr time_t half_year = 31556952 / 2;  // of the Gregorian calendar's mean year
+  const bool is_recent = now - half_year < time && time <= now;
+  return local_time(time, is_recent ? "%b %e %H:%M" : "%b %e  %Y");
+}
+
 std::string human_size(std::uint64_t bytes) {
   constexpr std::uint64_t step = 1024;
   if (bytes < step) return std::to_string(bytes);

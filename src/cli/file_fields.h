@@ -21,6 +21,10 @@ const std::string& group_name(gid_t gid);
 // `time` in the local time zone, formatted by strftime(3).
 std::string local_time(time_t time, const char* format);
 
+// `time` as ls -l shows it: with the time of day if it is less than half a year before `now`, else
+// with the year.
+std::string listed_time(time_t time, time_t now);
+
 // `bytes` in at most four characters, rounded up, as ls -h and du -h show it: "512", "1.5K", "23M".
 std::string human_size(std::uint64_t bytes);
 

@@ -1,14 +1,28 @@
 // The facts that cim shows of a file of an image.
 #include "cli/file_info.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <unistd.h>
 
+#include "format/reparse.h"
+#include "format/sddl.h"
+#include "format/security_descriptor.h"
+#include "format/sid.h"
 #include "image/internals.h"
 #include "posix/attributes.h"
 
 namespace cim::cli {
+namespace {
+
+Account account(const std::optional<ByteView>& part) {
+  if (!part) return {};
+  const ByteView sid = format::leading_sid(*part);
+  return {format::sid_text(sid), std::string(format::account_name(sid))};
+}
+
+}  // namespace
 
 File find_file(const Image& image, const std::string& path) {
   const auto id = image.resolve(linux_to_image_path(path));
@@ -44,6 +58,21 @@ std::optional<StoredExecutable> stored_executable(const Image& image, const Stre
   if (stream.type != StreamType::pe_image || stream.sparse) return std::nullopt;
   const format::PeImage header = ImageInternals(image).pe_image(stream).header;
   return StoredExecutable{header.data_length, header.mapping_count + 1U};
+}
+
+std::optional<Security> security_of(const Image& image, const File& file) {
+  const ByteView descriptor = image.security_descriptor(file);
+  if (descriptor.empty()) return std::nullopt;
+  Security security;
+  try {
+    const format::SecurityDescriptor parts = format::decode_security_descriptor(descriptor);
+    security.owner = account(parts.owner);
+    security.group = account(parts.group);
+    security.sddl = format::format_sddl(descriptor);
+  } catch (const Error& error) {
+    security.problem = error.reason();
+  }
+  return security;
 }
 
 const char* type_name(mode_t mode) {
@@ -82,6 +111,40 @@ std::vector<std::string> attribute_names(std::uint32_t attributes) {
     if ((attributes & bit) != 0) set.emplace_back(name);
   }
   return set;
+}
+
+std::string_view reparse_tag_name(std::uint32_t tag) {
+  constexpr std::pair<std::uint32_t, std::string_view> names[] = {
+      {format::tag_mount_point, "MOUNT_POINT"},
+      {format::tag_symlink, "SYMLINK"},
+      {format::tag_lx_symlink, "LX_SYMLINK"},
+      {format::tag_af_unix, "AF_UNIX"},
+      {format::tag_lx_fifo, "LX_FIFO"},
+      {format::tag_lx_chr, "LX_CHR"},
+      {format::tag_lx_blk, "LX_BLK"},
+      {0x80000007, "SIS"},
+      {0x80000008, "WIM"},
+      {0x80000009, "CSV"},
+      {0x8000000A, "DFS"},
+      {0x80000012, "DFSR"},
+      {0x80000013, "DEDUP"},
+      {0x80000014, "NFS"},
+      {0x80000017, "WOF"},
+      {0x80000018, "WCI"},
+      {0x8000001B, "APPEXECLINK"},
+      {0x9000001C, "PROJFS"},
+      {0x90001018, "WCI_1"},
+      {0x9000001A, "CLOUD"},
+      {0xA0000019, "GLOBAL_REPARSE"},
+      {0xA000001F, "WCI_TOMBSTONE"},
+      {0xA0000022, "PROJFS_TOMBSTONE"},
+      {0xA0000027, "WCI_LINK"},
+      {0xA0000028, "DATALESS_CIM"},
+      {0xA0001027, "WCI_LINK_1"},
+  };
+  const auto name =
+      std::ranges::find(names, tag, &std::pair<std::uint32_t, std::string_view>::first);
+  return name == std::ranges::end(names) ? std::string_view() : name->second;
 }
 
 }  // namespace cim::cli

@@ -40,10 +40,30 @@ struct StoredExecutable {
 // Nothing for a stream that is not stored like this. Throws Error (corrupt).
 std::optional<StoredExecutable> stored_executable(const Image& image, const Stream& stream);
 
+// The owner or group of a file in Windows.
+struct Account {
+  std::string sid;   // "S-1-5-18"; empty: none
+  std::string name;  // "NT AUTHORITY\SYSTEM"; empty unless every Windows has it
+};
+
+// What the security descriptor of a file says, as far as it can be told.
+struct Security {
+  Account owner;
+  Account group;
+  std::string sddl;     // the whole descriptor
+  std::string problem;  // why there is no `sddl`, or empty
+};
+
+// Nothing for a file without a descriptor.
+std::optional<Security> security_of(const Image& image, const File& file);
+
 // "regular file", "directory", ... as stat(1) says it.
 const char* type_name(mode_t mode);
 
 // The names of the FILE_ATTRIBUTE_* bits of `attributes`, as in cim/metadata.h.
 std::vector<std::string> attribute_names(std::uint32_t attributes);
+
+// Windows' name of a reparse tag, without the IO_REPARSE_TAG_ before it; empty if it is not known.
+std::string_view reparse_tag_name(std::uint32_t tag);
 
 }  // namespace cim::cli

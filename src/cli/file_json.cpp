@@ -37,6 +37,24 @@ void set_executable(Json& object, const Image& image, const Stream& stream) {
   object["executable"] = {{"stored", executable->size}, {"parts", executable->parts}};
 }
 
+// Stores the parts of `account` that are known as `object[key]` and beside it.
+void set_account(Json& object, const std::string& key, const Account& account) {
+  if (!account.sid.empty()) object[key] = account.sid;
+  if (!account.name.empty()) object[key + "_name"] = account.name;
+}
+
+Json security_json(const Security& security) {
+  Json object = Json::object();
+  set_account(object, "owner", security.owner);
+  set_account(object, "group", security.group);
+  if (security.problem.empty()) {
+    object["sddl"] = security.sddl;
+  } else {
+    object["problem"] = security.problem;
+  }
+  return object;
+}
+
 Json named_text(const std::string& name) {
   Json object = Json::object();
   set_text(object, "name", name);
@@ -82,14 +100,23 @@ Json listing_json(const FileInfo& file) {
   return object;
 }
 
+void set_windows_metadata(Json& object, const Image& image, const File& file) {
+  object["attributes"] = attribute_names(file.attributes);
+  object["reparse_tag"] = file.reparse_tag;
+  const std::string_view tag = reparse_tag_name(file.reparse_tag);
+  if (!tag.empty()) object["reparse_tag_name"] = tag;
+  if (const auto security = security_of(image, file)) {
+    object["security"] = security_json(*security);
+  }
+}
+
 Json status_json(const Image& image, const FileInfo& file) {
   Json object = listing_json(file);
   object["atime"] = iso_time(file.status.st_atim);
   object["ctime"] = iso_time(file.status.st_ctim);
   object["btime"] = iso_time(posix::birth_time(file.file));
   object["id"] = file.file.id;
-  object["attributes"] = attribute_names(file.file.attributes);
-  object["reparse_tag"] = file.file.reparse_tag;
+  set_windows_metadata(object, image, file.file);
   set_executable(object, image, file.file.stream);
   object["xattrs"] = Json::array();
   for (const std::string& name : posix::list_xattrs(image, file.file)) {

@@ -17,6 +17,10 @@ using Json = nlohmann::ordered_json;
 // One entry of `cim ls --json`.
 Json listing_json(const FileInfo& file);
 
+// Adds what Windows knows of a file but Linux does not: attributes, reparse tag and security
+// descriptor.
+void set_windows_metadata(Json& object, const Image& image, const File& file);
+
 // Prints an array to standard output, one element per line.
 class JsonArrayPrinter {
  public:

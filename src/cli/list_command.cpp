@@ -15,6 +15,7 @@
 #include "cli/help.h"
 #include "cli/image_directory_listing.h"
 #include "cli/long_listing.h"
+#include "cli/windows_listing.h"
 #include "program/standard_streams.h"
 #include "transfer/image_walk.h"
 
@@ -28,6 +29,7 @@ struct ListOptions {
   bool human_readable = false;
   bool recursive = false;
   bool directories_as_files = false;
+  bool windows = false;
   bool by_time = false;
   bool by_size = false;
   bool reverse = false;
@@ -90,7 +92,9 @@ class Listing {
       : image_(image), options_(options), colors_(use_color(options.color)) {}
 
   void print_files(const std::vector<FileInfo>& files) {
-    if (options_.long_format) {
+    if (options_.windows) {
+      print(windows_listing(image_, files, colors_, options_.human_readable));
+    } else if (options_.long_format) {
       print(long_listing(image_, files, colors_, options_.human_readable));
     } else {
       for (const FileInfo& file : files) {
@@ -103,7 +107,7 @@ class Listing {
   void print_directory(const File& directory) {
     std::vector<FileInfo> files = entries_of(image_, directory);
     sort(files, options_);
-    if (options_.long_format) print(total_line(files, options_.human_readable));
+    if (options_.long_format || options_.windows) print(total_line(files, options_.human_readable));
     print_files(files);
   }
 
@@ -149,6 +153,11 @@ void list_lines(const Image& image, const ListOptions& options) {
 
 void list_json(const Image& image, const ListOptions& options) {
   const std::vector<std::string> paths = paths_of(options);
+  const auto entry_json = [&](const FileInfo& file) {
+    Json entry = listing_json(file);
+    if (options.windows) set_windows_metadata(entry, image, file.file);
+    return entry;
+  };
   for (const std::string& path : paths) find_file(image, path);
   JsonArrayPrinter array;
   for (const std::string& start : paths) {
@@ -158,17 +167,17 @@ void list_json(const Image& image, const ListOptions& options) {
       return paths.size() > 1 ? path_below(start, path) : path;
     };
     if (!is_directory(file) || options.directories_as_files) {
-      array.add(listing_json(file_info(image, file, start)));
+      array.add(entry_json(file_info(image, file, start)));
     } else if (options.recursive) {
       for_each_below(image, start, [&](const File& found, const std::string& path) {
-        if (!path.empty()) array.add(listing_json(file_info(image, found, shown(path))));
+        if (!path.empty()) array.add(entry_json(file_info(image, found, shown(path))));
       });
     } else {
       std::vector<FileInfo> entries = entries_of(image, file);
       sort(entries, options);
       for (FileInfo& entry : entries) {
         entry.path = shown(entry.path);
-        array.add(listing_json(entry));
+        array.add(entry_json(entry));
       }
     }
   }
@@ -225,6 +234,8 @@ void add_list_command(CLI::App& app) {
       command->add_flag("-S", options->by_size, "Sort by size, the largest first");
   CLI::Option* by_time = command->add_flag("-t", options->by_time, "Sort by time, the newest first")
                              ->excludes(by_size);
+  command->add_flag("--windows", options->windows,
+                    "Like -l, but show Windows' attributes and owner");
   add_color_option(*command, options->color);
   CLI::Option* json = add_json_flag(*command, options->json);
   for (CLI::Option* only_for_people : {human_readable, reverse, by_size, by_time}) {

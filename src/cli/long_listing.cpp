@@ -44,13 +44,6 @@ bool has_acl(const Image& image, const FileInfo& file) {
          posix::get_xattr(image, file.file, posix::default_acl_xattr);
 }
 
-// Has the time of day if it is less than half a year ago, else the year.
-std::string listed_time(time_t time, time_t now) {
-  constexpr time_t half_year = 31556952 / 2;  // of the Gregorian calendar's mean year
-  const bool is_recent = now - half_year < time && time <= now;
-  return local_time(time, is_recent ? "%b %e %H:%M" : "%b %e  %Y");
-}
-
 // A number without a name is aligned like a number.
 std::string owner_field(const std::string& name, id_t id, std::size_t width) {
   return name == std::to_string(id) ? fmt::format("{:>{}}", name, width)

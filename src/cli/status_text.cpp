@@ -36,8 +36,16 @@ std::string attributes_line(const File& file) {
   std::string text = fmt::format("{:#x}", file.attributes);
   const std::string names = joined(attribute_names(file.attributes));
   if (!names.empty()) text += " (" + names + ")";
-  if (file.reparse_tag != 0) text += fmt::format(", reparse tag {:#010x}", file.reparse_tag);
   return text;
+}
+
+std::string reparse_line(std::uint32_t tag) {
+  const std::string_view name = reparse_tag_name(tag);
+  return fmt::format("{:#010x}", tag) + (name.empty() ? "" : fmt::format(" ({})", name));
+}
+
+std::string account_text(const Account& account) {
+  return account.name.empty() ? account.sid : fmt::format("{} ({})", account.sid, account.name);
 }
 
 std::string stored_text(const StoredExecutable& executable) {
@@ -78,6 +86,13 @@ std::string status_text(const Image& image, const FileInfo& file) {
   add_line("Change", full_time(status.st_ctim));
   add_line("Birth", full_time(posix::birth_time(file.file)));
   add_line("Attributes", attributes_line(file.file));
+  if (file.file.reparse_tag != 0) add_line("Reparse", reparse_line(file.file.reparse_tag));
+  if (const auto security = security_of(image, file.file)) {
+    if (!security->owner.sid.empty()) add_line("Owner SID", account_text(security->owner));
+    if (!security->group.sid.empty()) add_line("Group SID", account_text(security->group));
+    add_line("SDDL",
+             security->problem.empty() ? security->sddl : "cannot be shown: " + security->problem);
+  }
   for (const std::string& name : posix::list_xattrs(image, file.file)) {
     add_line("Xattr", escape_controls(name));
   }

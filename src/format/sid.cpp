@@ -90,20 +90,6 @@ const WellKnownSid* find_well_known(std::string_view WellKnownSid::*field, std::
   return found == std::ranges::end(well_known_sids) ? nullptr : &*found;
 }
 
-std::string numeric_text(ByteView sid) {
-  const auto header = load<SidHeader>(sid, 0, "SID");
-  std::uint64_t authority = 0;
-  for (const std::uint8_t byte : header.authority) authority = authority << 8 | byte;
-  std::string text = authority <= max_decimal_authority ? fmt::format("S-1-{}", authority)
-                                                        : fmt::format("S-1-0x{:012x}", authority);
-  for (std::size_t i = 0; i < header.sub_authority_count; ++i) {
-    const auto value =
-        load<std::uint32_t>(sid, sizeof(header) + i * sizeof(std::uint32_t), "sub-authority");
-    text += fmt::format("-{}", value);
-  }
-  return text;
-}
-
 // The decimal number, or hexadecimal after 0X, that `text` is; nothing if it is none.
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   const bool is_hexadecimal = text.starts_with("0X");
@@ -160,16 +146,29 @@ ByteView leading_sid(ByteView bytes) {
                "SID");
 }
 
+std::string sid_text(ByteView sid) {
+  const auto header = load<SidHeader>(sid, 0, "SID");
+  std::uint64_t authority = 0;
+  for (const std::uint8_t byte : header.authority) authority = authority << 8 | byte;
+  std::string text = authority <= max_decimal_authority ? fmt::format("S-1-{}", authority)
+                                                        : fmt::format("S-1-0x{:012x}", authority);
+  for (std::size_t i = 0; i < header.sub_authority_count; ++i) {
+    const auto value =
+        load<std::uint32_t>(sid, sizeof(header) + i * sizeof(std::uint32_t), "sub-authority");
+    text += fmt::format("-{}", value);
+  }
+  return text;
+}
+
 std::string format_sid(ByteView sid) {
-  std::string text = numeric_text(sid);
+  std::string text = sid_text(sid);
   const WellKnownSid* known = find_well_known(&WellKnownSid::sid, text);
   return known != nullptr && !known->alias.empty() ? std::string(known->alias) : text;
 }
 
-std::string account_name(ByteView sid) {
-  std::string text = numeric_text(sid);
-  const WellKnownSid* known = find_well_known(&WellKnownSid::sid, text);
-  return known != nullptr ? std::string(known->account) : text;
+std::string_view account_name(ByteView sid) {
+  const WellKnownSid* known = find_well_known(&WellKnownSid::sid, sid_text(sid));
+  return known != nullptr ? known->account : std::string_view();
 }
 
 std::vector<std::byte> parse_sid(std::string_view text) {

@@ -13,13 +13,17 @@ namespace cim::format {
 // The SID that `bytes` start with: a view into them. Throws Error (corrupt) if it is not whole.
 ByteView leading_sid(ByteView bytes);
 
-// The SID `sid`, from leading_sid(), as SDDL writes it: "BA" if it has such an alias, or else
-// "S-1-5-80-0".
+// The next three take a SID from leading_sid().
+
+// "S-1-5-32-544".
+std::string sid_text(ByteView sid);
+
+// As SDDL writes it: "BA" if it has such an alias, or else as sid_text().
 std::string format_sid(ByteView sid);
 
-// The name of the account `sid`, from leading_sid(), if it has the same SID on every Windows:
-// "BUILTIN\Administrators". Otherwise the SID as "S-1-5-21-1-2-3-1001".
-std::string account_name(ByteView sid);
+// The name of its account if that has the same SID on every Windows: "BUILTIN\Administrators".
+// Otherwise empty.
+std::string_view account_name(ByteView sid);
 
 // The SID that `text` spells in upper case, as SDDL does. Throws Error (invalid_argument), also for
 // the aliases that stand for accounts of a domain.
