@@ -16,6 +16,41 @@
 namespace cim::cli {
 namespace {
 
+// The type of all streams with data, which may follow the name of one.
+constexpr std::string_view data_type = ":$DATA";
+
+[[noreturn]] void throw_not_found(const Image& image, const std::string& path, const char* what) {
+  throw Error(Errc::file_not_found, what).with_image(image.path()).with_path(path);
+}
+
+// Nothing if there is no such file, also because no name is that long.
+std::optional<File> lookup(const Image& image, std::string_view path) {
+  try {
+    const auto id = image.resolve(linux_to_image_path(path));
+    return id ? std::optional(image.file(*id)) : std::nullopt;
+  } catch (const Error& error) {
+    if (error.code() != Errc::name_too_long) throw;
+    return std::nullopt;
+  }
+}
+
+Stream data_of(const Image& image, const File& file, const std::string& path) {
+  const mode_t mode = file_info(image, file, path).status.st_mode;
+  if (S_ISREG(mode)) return file.stream;
+  throw Error(S_ISDIR(mode) ? Errc::is_a_directory : Errc::invalid_argument,
+              std::string("is a ") + type_name(mode))
+      .with_image(image.path())
+      .with_path(path);
+}
+
+// The alternate stream of `file` that is called `name`, with or without a type.
+std::optional<Stream> named_stream(const Image& image, const File& file, std::string_view name) {
+  if (const auto stream = image.find_named_stream(file, linux_to_image_name(name))) return stream;
+  if (!name.ends_with(data_type)) return std::nullopt;
+  name.remove_suffix(data_type.size());
+  return image.find_named_stream(file, linux_to_image_name(name));
+}
+
 Account account(const std::optional<ByteView>& part) {
   if (!part) return {};
   const ByteView sid = format::leading_sid(*part);
@@ -26,12 +61,26 @@ Account account(const std::optional<ByteView>& part) {
 
 File find_file(const Image& image, const std::string& path) {
   const auto id = image.resolve(linux_to_image_path(path));
-  if (!id) {
-    throw Error(Errc::file_not_found, "no such file or directory")
-        .with_image(image.path())
-        .with_path(path);
-  }
+  if (!id) throw_not_found(image, path, "no such file or directory");
   return image.file(*id);
+}
+
+Stream find_stream(const Image& image, const std::string& path) {
+  const std::size_t name_start = path.rfind('/') + 1;  // npos + 1 is 0
+  std::size_t colon = path.find(':', name_start);
+  if (colon == std::string::npos) return data_of(image, find_file(image, path), path);
+  if (const auto file = lookup(image, path)) return data_of(image, *file, path);
+  bool file_exists = false;
+  for (; colon != std::string::npos; colon = path.find(':', colon + 1)) {
+    const auto file = lookup(image, path.substr(0, colon));
+    if (!file) continue;
+    file_exists = true;
+    const std::string_view name = std::string_view(path).substr(colon + 1);
+    if (name == data_type) return data_of(image, *file, path);
+    if (const auto stream = named_stream(image, *file, name)) return *stream;
+  }
+  throw_not_found(image, path,
+                  file_exists ? "no such alternate stream" : "no such file or directory");
 }
 
 bool is_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }

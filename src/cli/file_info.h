@@ -21,6 +21,11 @@ struct FileInfo {
 // The file at the Linux path `path`. Throws Error (file_not_found).
 File find_file(const Image& image, const std::string& path);
 
+// The data of the file at the Linux path `path`, or the alternate stream at `FILE:NAME` or
+// `FILE:NAME:$DATA`; a file whose own name has the colon comes first. Throws Error: file_not_found;
+// is_a_directory, or invalid_argument for a file of another type, if it has no data.
+Stream find_stream(const Image& image, const std::string& path);
+
 // Whether `file` is a directory to Linux: Windows' links to directories are not.
 bool is_directory(const File& file);
 

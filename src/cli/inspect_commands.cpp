@@ -45,15 +45,9 @@ void print_stream(const Image& image, const Stream& stream) {
 
 void print_contents(const FileOptions& options) {
   const Image image(options.image);
-  const FileInfo info = file_info(image, find_file(image, options.path), options.path);
-  if (!S_ISREG(info.status.st_mode)) {
-    throw Error(S_ISDIR(info.status.st_mode) ? Errc::is_a_directory : Errc::invalid_argument,
-                std::string("is a ") + type_name(info.status.st_mode))
-        .with_image(image.path())
-        .with_path(options.path);
-  }
+  const Stream stream = find_stream(image, options.path);
   try {
-    print_stream(image, info.file.stream);
+    print_stream(image, stream);
   } catch (const Error& error) {
     throw error.with_path(options.path);
   }
@@ -138,7 +132,8 @@ void add_cat(CLI::App& app) {
   CLI::App* command = app.add_subcommand("cat", "Print the contents of a file of an image");
   const auto options = std::make_shared<FileOptions>();
   add_image_argument(*command, options->image);
-  command->add_option("PATH", options->path, "The file")->required();
+  command->add_option("PATH", options->path, "The file; FILE:STREAM for an alternate stream of it")
+      ->required();
   set_action(*command, options->image, [options] { print_contents(*options); });
 }
 

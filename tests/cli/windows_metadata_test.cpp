@@ -203,5 +203,59 @@ TEST_F(WindowsMetadata, ListJsonHasItWhenAsked) {
   }
 }
 
+TEST_F(WindowsMetadata, CatPrintsAlternateStreams) {
+  create_image([](Writer& writer) {
+    writer.create_directory(u"d", {});
+    test::put(writer, u"d\\file", "content");
+    put_stream(writer, u"d\\file", u"Stream", "of file");
+    put_stream(writer, u"d\\file", u"\uf03a", "called :");
+    put_stream(writer, u"d", u"own", "of d");
+  });
+  EXPECT_EQ(succeed({"cat", "app.cim", "d/file"}), "content");
+  EXPECT_EQ(succeed({"cat", "app.cim", "d/file::$DATA"}), "content");
+  EXPECT_EQ(succeed({"cat", "app.cim", "d/file:Stream"}), "of file");
+  EXPECT_EQ(succeed({"cat", "app.cim", "D/FILE:STREAM:$DATA"}), "of file");
+  EXPECT_EQ(succeed({"cat", "app.cim", "d/file::"}), "called :");
+  EXPECT_EQ(succeed({"cat", "app.cim", "d:own"}), "of d");
+  EXPECT_EQ(fail({"cat", "app.cim", "d/file:none"}),
+            "cim: app.cim: d/file:none: no such alternate stream");
+  EXPECT_EQ(fail({"cat", "app.cim", "d/none:Stream"}),
+            "cim: app.cim: d/none:Stream: no such file or directory");
+  EXPECT_EQ(fail({"cat", "app.cim", "d::$DATA"}), "cim: app.cim: d::$DATA: is a directory");
+}
+
+TEST_F(WindowsMetadata, CatPrefersAFileWithAColonInItsName) {
+  write("src/a", "");
+  write("src/a:b", "file");
+  write("src/a:b:c", "");
+  succeed({"create", "app.cim", "src"});
+  {
+    Writer::Options options;
+    options.directory = directory();
+    options.existing = "app.cim";
+    Writer writer(options);
+    put_stream(writer, u"a", u"b", "hidden by the file");
+    put_stream(writer, u"a\uf03ab", u"d", "of a:b");
+    writer.commit();
+  }
+  EXPECT_EQ(succeed({"cat", "app.cim", "a:b"}), "file");
+  EXPECT_EQ(succeed({"cat", "app.cim", "a:b:$DATA"}), "hidden by the file");
+  EXPECT_EQ(succeed({"cat", "app.cim", "a:b:d"}), "of a:b");
+}
+
+// Each may have 255 characters.
+TEST_F(WindowsMetadata, CatFindsTheLongestNames) {
+  const std::u16string file(255, u'f');
+  const std::u16string stream(255, u's');
+  create_image([&](Writer& writer) {
+    test::put(writer, file, "");
+    put_stream(writer, file, stream, "found");
+  });
+  EXPECT_EQ(succeed({"cat", "app.cim", std::string(255, 'f') + ":" + std::string(255, 's')}),
+            "found");
+  EXPECT_THAT(fail({"cat", "app.cim", std::string(255, 'f') + ":" + std::string(300, 's')}),
+              HasSubstr("no such alternate stream"));
+}
+
 }  // namespace
 }  // namespace cim::cli
