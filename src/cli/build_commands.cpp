@@ -153,7 +153,7 @@ std::string default_path(const std::string& source) {
   const std::string trimmed = source.substr(0, end + 1);  // npos + 1 is 0
   const std::string name = trimmed.substr(trimmed.rfind('/') + 1);
   if (name.empty() || name == "." || name == "..") {
-    throw CLI::ValidationError("PATH", "is required, as '" + source + "' has no name of its own");
+    throw UsageError("PATH: is required, as '" + source + "' has no name of its own");
   }
   return name;
 }
@@ -203,69 +203,70 @@ void link(const LinkOptions& options) {
   writer.commit();
 }
 
-void add_create(CLI::App& app) {
-  CLI::App* command =
+void add_create(Command app) {
+  const Command command =
       app.add_subcommand("create", "Make an image of a directory or archive, or a fork");
   const auto options = std::make_shared<CreateOptions>();
-  add_image_argument(*command, options->image);
-  CLI::Option* source = command->add_option("SOURCE_DIR", options->source,
-                                            "Copy the contents of this directory to the image;\n"
-                                            "without it, the image is empty");
+  add_image_argument(command, options->image);
+  const Option source = command.add_option("SOURCE_DIR", options->source,
+                                           "Copy the contents of this directory to the image;\n"
+                                           "without it, the image is empty");
   command
-      ->add_option("--tar", options->tar,
-                   "Copy the members of this tar archive, compressed\n"
-                   "or not, to the image; '-': standard input")
-      ->type_name("FILE")
-      ->excludes(source);
-  CLI::Option* base = command
-                          ->add_option("--from", options->base,
-                                       "Fork this image in the same directory: start\n"
-                                       "with its contents and share its files;\n"
-                                       "SOURCE_DIR or FILE is added on top")
-                          ->type_name("BASE");
-  add_source_options(*command, options->files);
+      .add_option("--tar", options->tar,
+                  "Copy the members of this tar archive, compressed\n"
+                  "or not, to the image; '-': standard input")
+      .type_name("FILE")
+      .excludes(source);
+  const Option base = command
+                          .add_option("--from", options->base,
+                                      "Fork this image in the same directory: start\n"
+                                      "with its contents and share its files;\n"
+                                      "SOURCE_DIR or FILE is added on top")
+                          .type_name("BASE");
+  add_source_options(command, options->files);
   command
-      ->add_flag("--case-insensitive", options->case_insensitive,
-                 "Treat names that differ only in case as one name,\n"
-                 "as Windows does")
-      ->excludes(base);
-  command->add_flag("-f,--force", options->force, "Replace the image if it exists");
-  set_action(*command, options->image, [options] { create(*options); });
+      .add_flag("--case-insensitive", options->case_insensitive,
+                "Treat names that differ only in case as one name,\n"
+                "as Windows does")
+      .excludes(base);
+  command.add_flag("-f,--force", options->force, "Replace the image if it exists");
+  set_action(command, options->image, [options] { create(*options); });
 }
 
-void add_add(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("add", "Copy a file or directory into an image");
+void add_add(Command app) {
+  const Command command = app.add_subcommand("add", "Copy a file or directory into an image");
   const auto options = std::make_shared<AddOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("SOURCE", options->source, "The file or directory")->required();
-  command->add_option("PATH", options->path,
-                      "Its path in the image; default: the name of\n"
-                      "SOURCE. Missing parent directories are created\n"
-                      "with mode 0755 and the caller as owner");
-  add_source_options(*command, options->files);
-  set_action(*command, options->image, [options] { add(*options); });
+  add_image_argument(command, options->image);
+  command.add_option("SOURCE", options->source, "The file or directory").required();
+  command.add_option("PATH", options->path,
+                     "Its path in the image; default: the name of\n"
+                     "SOURCE. Missing parent directories are created\n"
+                     "with mode 0755 and the caller as owner");
+  add_source_options(command, options->files);
+  set_action(command, options->image, [options] { add(*options); });
 }
 
-void add_rm(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("rm", "Remove files, and directories with their contents");
+void add_rm(Command app) {
+  const Command command =
+      app.add_subcommand("rm", "Remove files, and directories with their contents");
   const auto options = std::make_shared<RemoveOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->paths, "What to remove")->required();
-  set_action(*command, options->image, [options] { remove(*options); });
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->paths, "What to remove").required();
+  set_action(command, options->image, [options] { remove(*options); });
 }
 
-void add_ln(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("ln", "Give a file in an image another name");
+void add_ln(Command app) {
+  const Command command = app.add_subcommand("ln", "Give a file in an image another name");
   const auto options = std::make_shared<LinkOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("EXISTING", options->existing, "The file")->required();
-  command->add_option("NEW", options->new_path, "Its new name; must not exist")->required();
-  set_action(*command, options->image, [options] { link(*options); });
+  add_image_argument(command, options->image);
+  command.add_option("EXISTING", options->existing, "The file").required();
+  command.add_option("NEW", options->new_path, "Its new name; must not exist").required();
+  set_action(command, options->image, [options] { link(*options); });
 }
 
 }  // namespace
 
-void add_build_commands(CLI::App& app) {
+void add_build_commands(Command app) {
   add_create(app);
   add_add(app);
   add_rm(app);

@@ -111,21 +111,21 @@ std::vector<const char*> command_line(int argc, const char* const* argv) {
   return arguments;
 }
 
-void add_check_command(CLI::App& app, ExitStatus& exit) {
-  CLI::App* command = app.add_subcommand("check", "Verify an image");
+void add_check_command(Command app, ExitStatus& exit) {
+  const Command command = app.add_subcommand("check", "Verify an image");
   const auto options = std::make_shared<CheckOptions>();
-  add_image_argument(*command, options->image);
-  command->add_flag("--data", options->data, "Also compare the digests of all data");
-  add_json_flag(*command, options->json);
-  command->footer(
+  add_image_argument(command, options->image);
+  command.add_flag("--data", options->data, "Also compare the digests of all data");
+  add_json_flag(command, options->json);
+  command.footer(
       "Exit status, as in fsck(8): 0 no errors, 4 errors, 8 the image could not be\n"
       "read, 16 wrong usage. Warnings are not errors. As fsck.cimfs, this command also\n"
       "accepts the options of fsck(8) that only matter for repairs.");
-  command->preparse_callback([&exit](std::size_t) {
+  command.set_preparation([&exit] {
     exit.failure = exit_operational;
     exit.usage = exit_usage;
   });
-  set_action(*command, options->image, [options, &exit] {
+  set_action(command, options->image, [options, &exit] {
     Report report(*options);
     const CheckResult result = check_image(options->image, options->data, report);
     report.finish(result);

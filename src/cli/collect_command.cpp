@@ -85,19 +85,20 @@ void collect(const CollectOptions& options) {
 
 }  // namespace
 
-void add_collect_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("gc", "Remove files that no image of a directory needs");
+void add_collect_command(Command app) {
+  const Command command =
+      app.add_subcommand("gc", "Remove files that no image of a directory needs");
   const auto options = std::make_shared<CollectOptions>();
-  command->add_option("DIR", options->directory, "The directory")->required();
-  command->add_flag("-n,--dry-run", options->dry_run, "Only list what would be removed");
-  add_json_flag(*command, options->json);
-  command->footer(
+  command.add_option("DIR", options->directory, "The directory").required();
+  command.add_flag("-n,--dry-run", options->dry_run, "Only list what would be removed");
+  add_json_flag(command, options->json);
+  command.footer(
       "Removes region and object id files that no image in DIR refers to, and files\n"
       "left there by killed writers, and prints their names. Removes nothing if an\n"
       "image in DIR cannot be read, or one is being written. Symbolic links to images\n"
       "count; images elsewhere do not. Do not run it while region files are copied to\n"
       "DIR.");
-  set_action(*command, options->directory, [options] { collect(*options); });
+  set_action(command, options->directory, [options] { collect(*options); });
 }
 
 }  // namespace cim::cli

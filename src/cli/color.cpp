@@ -51,14 +51,14 @@ std::string_view kind_of(mode_t mode) {
 
 }  // namespace
 
-void add_color_option(CLI::App& command, std::string& when) {
+void add_color_option(Command command, std::string& when) {
   when = "auto";
   command
       .add_flag("--color{always}", when,
                 "Use colour 'always' (the same as no WHEN), 'never',\n"
                 "or 'auto' (default): on a terminal")
-      ->type_name("WHEN")
-      ->check(one_of({"always", "auto", "never"}));
+      .type_name("WHEN")
+      .one_of({"always", "auto", "never"});
 }
 
 bool use_color(const std::string& when) {

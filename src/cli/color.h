@@ -6,13 +6,14 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <sys/stat.h>
+
+#include "cli/command_line.h"
 
 namespace cim::cli {
 
 // Adds the option --color to `command`, which stores "always", "auto" or "never" in `when`.
-void add_color_option(CLI::App& command, std::string& when);
+void add_color_option(Command command, std::string& when);
 
 // Whether to use colour if --color is `when`. "auto" means: if standard output is a terminal that
 // can, and $NO_COLOR (no-color.org) is not set.

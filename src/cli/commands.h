@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include "cli/command_line.h"
 
 namespace cim::cli {
 
@@ -19,39 +19,33 @@ struct ExitStatus {
 };
 
 // Each adds its subcommands to `app`. A subcommand runs while the command line is parsed; it throws
-// cim::Error if it fails, CLI::ParseError for wrong usage.
-void add_build_commands(CLI::App& app);  // create, add, rm, ln
-void add_list_command(CLI::App& app);    // ls
-void add_tree_command(CLI::App& app);
-void add_disk_usage_command(CLI::App& app);  // du
-void add_inspect_commands(CLI::App& app);    // stat, cat, info
-void add_diff_command(CLI::App& app, ExitStatus& exit);
-void add_check_command(CLI::App& app, ExitStatus& exit);
-void add_collect_command(CLI::App& app);  // gc
-void add_copy_commands(CLI::App& app);    // cp, mv
-void add_layer_commands(CLI::App& app);   // import-layer
-void add_extract_command(CLI::App& app);
-void add_export_command(CLI::App& app);
-void add_mount_commands(CLI::App& app);  // mount, umount
+// cim::Error if it fails, UsageError for wrong usage.
+void add_build_commands(Command app);  // create, add, rm, ln
+void add_list_command(Command app);    // ls
+void add_tree_command(Command app);
+void add_disk_usage_command(Command app);  // du
+void add_inspect_commands(Command app);    // stat, cat, info
+void add_diff_command(Command app, ExitStatus& exit);
+void add_check_command(Command app, ExitStatus& exit);
+void add_collect_command(Command app);  // gc
+void add_copy_commands(Command app);    // cp, mv
+void add_layer_commands(Command app);   // import-layer
+void add_extract_command(Command app);
+void add_export_command(Command app);
+void add_mount_commands(Command app);  // mount, umount
 void add_complete_command(CLI::App& app);
 
 // Adds the argument IMAGE, which most subcommands start with.
-void add_image_argument(CLI::App& command, std::string& image);
+void add_image_argument(Command command, std::string& image);
 
 // Adds the option --json, and returns it.
-CLI::Option* add_json_flag(CLI::App& command, bool& json);
-
-// The check that the value of an option is one of `values`, which completions then offer.
-CLI::Validator one_of(std::vector<std::string> values);
-
-// Parses the command line, which runs the subcommand. Throws what either throws.
-void parse(CLI::App& app, int argc, const char* const* argv);
+Option add_json_flag(Command command, bool& json);
 
 // The command line of cim for what fsck(8) asks of fsck.cimfs; `argv` unchanged if the program has
 // another name. Drops options that only matter for repairs.
 std::vector<const char*> command_line(int argc, const char* const* argv);
 
 // Makes `command` call `run`. An Error from it that names no image gets the name `image`.
-void set_action(CLI::App& command, const std::string& image, std::function<void()> run);
+void set_action(Command command, const std::string& image, std::function<void()> run);
 
 }  // namespace cim::cli

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <cim/error.h>
 #include <cim/image.h>
 #include <cim/name.h>

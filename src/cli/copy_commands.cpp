@@ -47,24 +47,24 @@ void run(Transfer transfer, const CopyOptions& options) {
   transfer(copy, report);
 }
 
-void add_copy_command(CLI::App& app, const char* name, const char* description, Transfer transfer,
+void add_copy_command(Command app, const char* name, const char* description, Transfer transfer,
                       const char* footer) {
-  CLI::App* command = app.add_subcommand(name, description);
+  const Command command = app.add_subcommand(name, description);
   const auto options = std::make_shared<CopyOptions>();
-  add_image_argument(*command, options->image);
+  add_image_argument(command, options->image);
   command
-      ->add_option("DEST", options->destination,
-                   "The path of its new .cim file, or a directory\n"
-                   "that it goes to under its own name")
-      ->required();
-  command->add_flag("-f,--force", options->force, "Replace the image if DEST exists");
-  command->footer(footer);
-  set_action(*command, options->image, [transfer, options] { run(transfer, *options); });
+      .add_option("DEST", options->destination,
+                  "The path of its new .cim file, or a directory\n"
+                  "that it goes to under its own name")
+      .required();
+  command.add_flag("-f,--force", options->force, "Replace the image if DEST exists");
+  command.footer(footer);
+  set_action(command, options->image, [transfer, options] { run(transfer, *options); });
 }
 
 }  // namespace
 
-void add_copy_commands(CLI::App& app) {
+void add_copy_commands(Command app) {
   add_copy_command(
       app, "cp", "Copy a whole image, with all its files", transfer::copy_image,
       "IMAGE and DEST are images, not files in one: see cim add and cim extract for\n"

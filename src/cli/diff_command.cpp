@@ -129,20 +129,20 @@ bool diff(const DiffOptions& options) {
 
 }  // namespace
 
-void add_diff_command(CLI::App& app, ExitStatus& exit) {
-  CLI::App* command = app.add_subcommand("diff", "Show how two images or directories differ");
+void add_diff_command(Command app, ExitStatus& exit) {
+  const Command command = app.add_subcommand("diff", "Show how two images or directories differ");
   const auto options = std::make_shared<DiffOptions>();
-  command->add_option("OLD", options->old_tree, "An image or a directory")->required();
-  command->add_option("NEW", options->new_tree, "An image or a directory")->required();
-  add_color_option(*command, options->color);
-  add_json_flag(*command, options->json);
-  command->footer(
+  command.add_option("OLD", options->old_tree, "An image or a directory").required();
+  command.add_option("NEW", options->new_tree, "An image or a directory").required();
+  add_color_option(command, options->color);
+  add_json_flag(command, options->json);
+  command.footer(
       "Prints one line per path: 'added PATH', 'removed PATH' or 'changed WHAT PATH',\n"
       "WHAT being a list of type, content, target (of a symbolic link), device, mode,\n"
       "owner, time (of modification, to 100 ns), xattrs and links (which paths are hard\n"
       "links to one file), separated by commas. Exit status: 0 if there is no\n"
       "difference, 1 if there is one, 2 if something went wrong.");
-  command->callback([options, &exit] {
+  command.set_action([options, &exit] {
     exit.failure = exit_trouble;
     if (diff(*options)) exit.success = exit_different;
   });

@@ -14,7 +14,6 @@
 #include "cli/escape.h"
 #include "cli/file_fields.h"
 #include "cli/file_json.h"
-#include "cli/help.h"
 #include "cli/output_file.h"
 #include "image/file_io.h"
 #include "program/standard_streams.h"
@@ -152,30 +151,31 @@ void report_usage(const UsageOptions& options) {
 
 }  // namespace
 
-void add_disk_usage_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("du", "Show how much data directories of an image hold");
+void add_disk_usage_command(Command app) {
+  const Command command =
+      app.add_subcommand("du", "Show how much data directories of an image hold");
   const auto options = std::make_shared<UsageOptions>();
-  reserve_short_h(*command);
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->paths, "Directories or files; default: the root");
-  CLI::Option* human_readable =
-      command->add_flag("-h", options->human_readable, "Show sizes as 4.0K, 23M, 1.5G");
-  add_json_flag(*command, options->json)->excludes(human_readable);
+  command.reserve_short_h();
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->paths, "Directories or files; default: the root");
+  const Option human_readable =
+      command.add_flag("-h", options->human_readable, "Show sizes as 4.0K, 23M, 1.5G");
+  add_json_flag(command, options->json).excludes(human_readable);
   command
-      ->add_option("--html", options->html,
-                   "Write a page for a browser to this file instead:\n"
-                   "a map of the whole image, to look around in")
-      ->type_name("FILE");
-  command->footer(
+      .add_option("--html", options->html,
+                  "Write a page for a browser to this file instead:\n"
+                  "a map of the whole image, to look around in")
+      .type_name("FILE");
+  command.footer(
       "Prints a line for each PATH, after a line for each directory below it: two\n"
       "numbers of bytes and the path. The first number is the apparent size, that of\n"
       "all regular files and symbolic links, hard links counted once. The second is\n"
       "the data that is stored, without holes; data that several files share counts\n"
       "once, where it is met first.");
-  set_action(*command, options->image, [options] {
+  set_action(command, options->image, [options] {
     if (options->html.empty()) return report_usage(*options);
     if (!options->paths.empty() || options->json) {
-      throw CLI::ValidationError("--html", "shows the whole image; leave out PATH and --json");
+      throw UsageError("--html: shows the whole image; leave out PATH and --json");
     }
     write_page(*options);
   });

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include "cli/command_line.h"
 
 namespace cim::cli {
 
@@ -15,7 +15,7 @@ struct ExcludeOptions {
 };
 
 // Adds the options to `command`, which stores their values in `options`.
-void add_exclude_options(CLI::App& command, ExcludeOptions& options);
+void add_exclude_options(Command command, ExcludeOptions& options);
 
 // All patterns. Throws Error for a file of patterns that cannot be read.
 std::vector<std::string> exclude_patterns(const ExcludeOptions& options);

@@ -39,21 +39,21 @@ void export_image(const ExportOptions& options) {
 
 }  // namespace
 
-void add_export_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("export", "Write an image as a tar archive");
+void add_export_command(Command app) {
+  const Command command = app.add_subcommand("export", "Write an image as a tar archive");
   const auto options = std::make_shared<ExportOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->paths,
-                      "Only these, with everything below them and the\n"
-                      "directories on the way. A path that is not in the\n"
-                      "image can be a pattern, as --exclude has them");
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->paths,
+                     "Only these, with everything below them and the\n"
+                     "directories on the way. A path that is not in the\n"
+                     "image can be a pattern, as --exclude has them");
   command
-      ->add_option("--tar", options->tar,
-                   "Write to this file; default, or '-': standard\n"
-                   "output. The format is pax; owners are numbers")
-      ->type_name("FILE");
-  add_exclude_options(*command, options->exclude);
-  set_action(*command, options->image, [options] { export_image(*options); });
+      .add_option("--tar", options->tar,
+                  "Write to this file; default, or '-': standard\n"
+                  "output. The format is pax; owners are numbers")
+      .type_name("FILE");
+  add_exclude_options(command, options->exclude);
+  set_action(command, options->image, [options] { export_image(*options); });
 }
 
 }  // namespace cim::cli

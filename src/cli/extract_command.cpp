@@ -54,28 +54,28 @@ void extract(const ExtractOptions& options) {
 
 }  // namespace
 
-void add_extract_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("extract", "Copy files from an image to a directory");
+void add_extract_command(Command app) {
+  const Command command = app.add_subcommand("extract", "Copy files from an image to a directory");
   const auto options = std::make_shared<ExtractOptions>();
-  add_image_argument(*command, options->image);
+  add_image_argument(command, options->image);
   command
-      ->add_option("DEST_DIR", options->destination,
-                   "The destination, made if missing. Existing files\n"
-                   "are replaced, directories merged")
-      ->required();
-  command->add_option("PATH", options->paths,
-                      "Only these, with everything below them. A path that\n"
-                      "is not in the image can be a pattern, as --exclude\n"
-                      "has them");
-  add_exclude_options(*command, options->exclude);
+      .add_option("DEST_DIR", options->destination,
+                  "The destination, made if missing. Existing files\n"
+                  "are replaced, directories merged")
+      .required();
+  command.add_option("PATH", options->paths,
+                     "Only these, with everything below them. A path that\n"
+                     "is not in the image can be a pattern, as --exclude\n"
+                     "has them");
+  add_exclude_options(command, options->exclude);
   command
-      ->add_option("--streams", options->streams,
-                   "Store alternate streams as 'xattrs' (default),\n"
-                   "leaving out those that cannot be one, or store\n"
-                   "those as 'files' named FILE:STREAM")
-      ->check(one_of({"xattrs", "files"}))
-      ->type_name("HOW");
-  set_action(*command, options->image, [options] { extract(*options); });
+      .add_option("--streams", options->streams,
+                  "Store alternate streams as 'xattrs' (default),\n"
+                  "leaving out those that cannot be one, or store\n"
+                  "those as 'files' named FILE:STREAM")
+      .one_of({"xattrs", "files"})
+      .type_name("HOW");
+  set_action(command, options->image, [options] { extract(*options); });
 }
 
 }  // namespace cim::cli

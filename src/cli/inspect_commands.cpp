@@ -119,35 +119,35 @@ void show_info(const InfoOptions& options) {
   print(options.json ? to_text(info_json(image), 2) + "\n" : info_text(image));
 }
 
-void add_stat(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("stat", "Show everything about a file of an image");
+void add_stat(Command app) {
+  const Command command = app.add_subcommand("stat", "Show everything about a file of an image");
   const auto options = std::make_shared<FileOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->path, "The file")->required();
-  add_json_flag(*command, options->json);
-  set_action(*command, options->image, [options] { show_status(*options); });
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->path, "The file").required();
+  add_json_flag(command, options->json);
+  set_action(command, options->image, [options] { show_status(*options); });
 }
 
-void add_cat(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("cat", "Print the contents of a file of an image");
+void add_cat(Command app) {
+  const Command command = app.add_subcommand("cat", "Print the contents of a file of an image");
   const auto options = std::make_shared<FileOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->path, "The file; FILE:STREAM for an alternate stream of it")
-      ->required();
-  set_action(*command, options->image, [options] { print_contents(*options); });
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->path, "The file; FILE:STREAM for an alternate stream of it")
+      .required();
+  set_action(command, options->image, [options] { print_contents(*options); });
 }
 
-void add_info(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("info", "Show what an image consists of");
+void add_info(Command app) {
+  const Command command = app.add_subcommand("info", "Show what an image consists of");
   const auto options = std::make_shared<InfoOptions>();
-  add_image_argument(*command, options->image);
-  add_json_flag(*command, options->json);
-  set_action(*command, options->image, [options] { show_info(*options); });
+  add_image_argument(command, options->image);
+  add_json_flag(command, options->json);
+  set_action(command, options->image, [options] { show_info(*options); });
 }
 
 }  // namespace
 
-void add_inspect_commands(CLI::App& app) {
+void add_inspect_commands(Command app) {
   add_stat(app);
   add_cat(app);
   add_info(app);

@@ -64,23 +64,23 @@ void import_layer(const ImportLayerOptions& options) {
 
 }  // namespace
 
-void add_layer_commands(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
+void add_layer_commands(Command app) {
+  const Command command = app.add_subcommand(
       "import-layer", "Make an image of a layer of a container, for Windows or Linux");
   const auto options = std::make_shared<ImportLayerOptions>();
-  add_image_argument(*command, options->image);
+  add_image_argument(command, options->image);
   command
-      ->add_option("LAYER", options->layer,
-                   "The layer: a tar archive, compressed or not;\n"
-                   "'-': standard input")
-      ->required();
+      .add_option("LAYER", options->layer,
+                  "The layer: a tar archive, compressed or not;\n"
+                  "'-': standard input")
+      .required();
   command
-      ->add_option("--parent", options->parent,
-                   "The image of the layer below, in the same\n"
-                   "directory, whose files are shared")
-      ->type_name("PARENT");
-  command->add_flag("-f,--force", options->force, "Replace the image if it exists");
-  set_action(*command, options->image, [options] { import_layer(*options); });
+      .add_option("--parent", options->parent,
+                  "The image of the layer below, in the same\n"
+                  "directory, whose files are shared")
+      .type_name("PARENT");
+  command.add_flag("-f,--force", options->force, "Replace the image if it exists");
+  set_action(command, options->image, [options] { import_layer(*options); });
 }
 
 }  // namespace cim::cli

@@ -12,7 +12,6 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/file_json.h"
-#include "cli/help.h"
 #include "cli/image_directory_listing.h"
 #include "cli/long_listing.h"
 #include "cli/windows_listing.h"
@@ -215,33 +214,32 @@ void list(const ListOptions& options) {
 
 }  // namespace
 
-void add_list_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("ls", "List files of an image");
+void add_list_command(Command app) {
+  const Command command = app.add_subcommand("ls", "List files of an image");
   const auto options = std::make_shared<ListOptions>();
-  reserve_short_h(*command);
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->paths, "Directories and files; default: the root");
-  command->add_flag("-a,-A")->description(
-      "Accepted; names that start with '.' are listed\nwithout it, too");
-  command->add_flag("-d", options->directories_as_files,
-                    "List directories themselves, not what is in them");
-  CLI::Option* human_readable =
-      command->add_flag("-h", options->human_readable, "Show sizes as 4.0K, 23M, 1.5G");
-  command->add_flag("-l", options->long_format, "Show mode, links, owner, size, time and target");
-  CLI::Option* reverse = command->add_flag("-r", options->reverse, "Reverse the order");
-  command->add_flag("-R", options->recursive, "Include every directory below");
-  CLI::Option* by_size =
-      command->add_flag("-S", options->by_size, "Sort by size, the largest first");
-  CLI::Option* by_time = command->add_flag("-t", options->by_time, "Sort by time, the newest first")
-                             ->excludes(by_size);
-  command->add_flag("--windows", options->windows,
-                    "Like -l, but show Windows' attributes and owner");
-  add_color_option(*command, options->color);
-  CLI::Option* json = add_json_flag(*command, options->json);
-  for (CLI::Option* only_for_people : {human_readable, reverse, by_size, by_time}) {
-    json->excludes(only_for_people);
+  command.reserve_short_h();
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->paths, "Directories and files; default: the root");
+  command.add_flag("-a,-A", "Accepted; names that start with '.' are listed\nwithout it, too");
+  command.add_flag("-d", options->directories_as_files,
+                   "List directories themselves, not what is in them");
+  const Option human_readable =
+      command.add_flag("-h", options->human_readable, "Show sizes as 4.0K, 23M, 1.5G");
+  command.add_flag("-l", options->long_format, "Show mode, links, owner, size, time and target");
+  const Option reverse = command.add_flag("-r", options->reverse, "Reverse the order");
+  command.add_flag("-R", options->recursive, "Include every directory below");
+  const Option by_size =
+      command.add_flag("-S", options->by_size, "Sort by size, the largest first");
+  const Option by_time =
+      command.add_flag("-t", options->by_time, "Sort by time, the newest first").excludes(by_size);
+  command.add_flag("--windows", options->windows,
+                   "Like -l, but show Windows' attributes and owner");
+  add_color_option(command, options->color);
+  const Option json = add_json_flag(command, options->json);
+  for (const Option only_for_people : {human_readable, reverse, by_size, by_time}) {
+    json.excludes(only_for_people);
   }
-  command->footer(
+  command.footer(
       "Prints what ls -A prints for a mount with the same options, sorted by the bytes\n"
       "of the names. -R goes through directories in that order, however their entries\n"
       "are sorted. JSON has paths relative to PATH; if there are several, with PATH in\n"
@@ -250,7 +248,7 @@ void add_list_command(CLI::App& app) {
       "files that it needs, what removing it and then cim gc would free, and which\n"
       "images it shares files with. With -l, also which file is needed by which image.\n"
       "Only -l, -h and --json are for this listing.");
-  set_action(*command, options->image, [options] { list(*options); });
+  set_action(command, options->image, [options] { list(*options); });
 }
 
 }  // namespace cim::cli

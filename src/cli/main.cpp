@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <cim/error.h>
 
 #include "cli/commands.h"
@@ -59,19 +60,20 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::set_up_help(app);
   app.set_version_flag("-V,--version", version_text(), "Show the version");
   app.require_subcommand(1);
-  cim::cli::add_build_commands(app);
-  cim::cli::add_list_command(app);
-  cim::cli::add_tree_command(app);
-  cim::cli::add_disk_usage_command(app);
-  cim::cli::add_inspect_commands(app);
-  cim::cli::add_diff_command(app, exit);
-  cim::cli::add_check_command(app, exit);
-  cim::cli::add_copy_commands(app);
-  cim::cli::add_collect_command(app);
-  cim::cli::add_layer_commands(app);
-  cim::cli::add_extract_command(app);
-  cim::cli::add_export_command(app);
-  cim::cli::add_mount_commands(app);
+  const cim::cli::Command command(app);
+  cim::cli::add_build_commands(command);
+  cim::cli::add_list_command(command);
+  cim::cli::add_tree_command(command);
+  cim::cli::add_disk_usage_command(command);
+  cim::cli::add_inspect_commands(command);
+  cim::cli::add_diff_command(command, exit);
+  cim::cli::add_check_command(command, exit);
+  cim::cli::add_copy_commands(command);
+  cim::cli::add_collect_command(command);
+  cim::cli::add_layer_commands(command);
+  cim::cli::add_extract_command(command);
+  cim::cli::add_export_command(command);
+  cim::cli::add_mount_commands(command);
   cim::cli::add_complete_command(app);
   cim::cli::add_help_command(app);
   try {
@@ -80,6 +82,9 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
     cim::finish_printing();
   } catch (const CLI::ParseError& error) {
     return usage_exit(app, error, exit);
+  } catch (const cim::cli::UsageError& error) {
+    print_error(error.what());
+    return exit.usage;
   }
   return exit.success;
 }

@@ -46,33 +46,32 @@ void mount(const MountOptions& options) {
   throw system_error(errno, "cimfs");
 }
 
-void add_mount(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("mount", "Mount an image, read-only, on a directory");
+void add_mount(Command app) {
+  const Command command = app.add_subcommand("mount", "Mount an image, read-only, on a directory");
   const auto options = std::make_shared<MountOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("DIR", options->mount_point, "The directory")->required();
-  command->add_option("-o", options->options, "Mount options, see cimfs(1)")
-      ->type_name("OPTS")
-      ->allow_extra_args(false);  // one value each
-  command->add_flag("-f", options->foreground, "Stay in the foreground until it is unmounted");
-  set_action(*command, options->image, [options] { mount(*options); });
+  add_image_argument(command, options->image);
+  command.add_option("DIR", options->mount_point, "The directory").required();
+  command.add_option("-o", options->options, "Mount options, see cimfs(1)")
+      .type_name("OPTS")
+      .one_value_each();  // one value each
+  command.add_flag("-f", options->foreground, "Stay in the foreground until it is unmounted");
+  set_action(command, options->image, [options] { mount(*options); });
 }
 
-void add_umount(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("umount", "Unmount an image");
+void add_umount(Command app) {
+  const Command command = app.add_subcommand("umount", "Unmount an image");
   const auto options = std::make_shared<UnmountOptions>();
-  command->add_option("DIR", options->mount_point, "The directory that it is mounted on")
-      ->required();
-  command->add_flag("-l,--lazy", options->lazy,
-                    "Take it away now even if it is in use, and end it\n"
-                    "when nobody uses it any more");
-  set_action(*command, options->mount_point,
+  command.add_option("DIR", options->mount_point, "The directory that it is mounted on").required();
+  command.add_flag("-l,--lazy", options->lazy,
+                   "Take it away now even if it is in use, and end it\n"
+                   "when nobody uses it any more");
+  set_action(command, options->mount_point,
              [options] { unmount_image(options->mount_point, options->lazy); });
 }
 
 }  // namespace
 
-void add_mount_commands(CLI::App& app) {
+void add_mount_commands(Command app) {
   add_mount(app);
   add_umount(app);
 }

@@ -7,13 +7,13 @@
 #include <cstring>
 #include <string_view>
 
-#include <CLI/CLI.hpp>
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "cli/command_line.h"
 #include "cli/image_name.h"
 #include "format/layout.h"
 #include "image/file_descriptor.h"
@@ -92,8 +92,8 @@ void check_base(const std::string& base, const std::string& image, const std::st
   const bool together =
       fs::equivalent(ImageName(base).directory, ImageName(image).directory, unknown);
   if (together || unknown) return;
-  throw CLI::ValidationError(
-      option, base + " is not in the directory of " + image + ", which would share its files");
+  throw UsageError(option + ": " + base + " is not in the directory of " + image +
+                   ", which would share its files");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ auto parse_value(const char* option, const std::string& text, Parse&& parse) {
   try {
     return parse(text);
   } catch (const Error& error) {
-    throw CLI::ValidationError(option, error.what());
+    throw UsageError(std::string(option) + ": " + error.what());
   }
 }
 
@@ -36,7 +36,7 @@ transfer::MetadataOverrides metadata_overrides(const SourceOptions& options) {
 
 }  // namespace
 
-void add_source_options(CLI::App& command, SourceOptions& options) {
+void add_source_options(Command command, SourceOptions& options) {
   add_exclude_options(command, options.exclude);
   command.add_flag("--one-file-system", options.one_file_system,
                    "Leave out file systems mounted within the source,\n"
@@ -45,14 +45,14 @@ void add_source_options(CLI::App& command, SourceOptions& options) {
       .add_option("--owner", options.owner,
                   "Make all files belong to this user: a name known\n"
                   "here, a number or NAME:NUMBER")
-      ->type_name("USER");
-  command.add_option("--group", options.group, "The same for the group")->type_name("GROUP");
+      .type_name("USER");
+  command.add_option("--group", options.group, "The same for the group").type_name("GROUP");
   command
       .add_option("--mtime", options.mtime,
                   "Give all files this time: 2026-01-02T03:04:05Z,\n"
                   "or @SECONDS since 1970; default: their own, but\n"
                   "none later than $SOURCE_DATE_EPOCH")
-      ->type_name("DATE");
+      .type_name("DATE");
   command.add_flag("--expand-executables", options.expand_executables,
                    "Store Windows executables as Windows does: with\n"
                    "each section at a page boundary, to be mapped");

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
+#include "cli/command_line.h"
 #include "cli/exclude_options.h"
 #include "transfer/import_options.h"
 
@@ -25,10 +24,10 @@ struct SourceOptions {
 };
 
 // Adds the options to `command`, which stores their values in `options`.
-void add_source_options(CLI::App& command, SourceOptions& options);
+void add_source_options(Command command, SourceOptions& options);
 
 // The meaning of `options` and of the environment variable SOURCE_DATE_EPOCH. Throws
-// CLI::ValidationError for invalid values, Error for a file of patterns that cannot be read.
+// UsageError for invalid values, Error for a file of patterns that cannot be read.
 transfer::ImportOptions to_import_options(const SourceOptions& options);
 
 }  // namespace cim::cli

@@ -119,16 +119,16 @@ void draw_tree(const TreeOptions& options) {
 
 }  // namespace
 
-void add_tree_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("tree", "Draw the tree below a directory of an image");
+void add_tree_command(Command app) {
+  const Command command = app.add_subcommand("tree", "Draw the tree below a directory of an image");
   const auto options = std::make_shared<TreeOptions>();
-  add_image_argument(*command, options->image);
-  command->add_option("PATH", options->path, "The directory; default: the root");
-  add_color_option(*command, options->color);
-  command->footer(
+  add_image_argument(command, options->image);
+  command.add_option("PATH", options->path, "The directory; default: the root");
+  add_color_option(command, options->color);
+  command.footer(
       "Draws what tree -aN draws for a mount, sorted by the bytes of the names. The\n"
       "count of directories at the end includes PATH; links count as files.");
-  set_action(*command, options->image, [options] { draw_tree(*options); });
+  set_action(command, options->image, [options] { draw_tree(*options); });
 }
 
 }  // namespace cim::cli

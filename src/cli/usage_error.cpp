@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/help.h"
@@ -127,8 +128,8 @@ std::string usage_complaint(const CLI::App& app, const CLI::ParseError& error) {
   return text.empty() ? error.what() : text;
 }
 
-CLI::ValidationError unknown_command(const CLI::App& app, std::string_view word) {
-  return CLI::ValidationError(unknown_command_text(app, word));
+UsageError unknown_command(const CLI::App& app, std::string_view word) {
+  return UsageError(unknown_command_text(app, word));
 }
 
 }  // namespace cim::cli

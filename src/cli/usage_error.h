@@ -4,15 +4,19 @@
 #include <string>
 #include <string_view>
 
-#include <CLI/CLI.hpp>
+#include "cli/command_line.h"
+
+namespace CLI {
+class ParseError;
+}
 
 namespace cim::cli {
 
-// One line on why `app` could not parse its command line. An Error whose words are the caller's own
-// (ValidationError) keeps them; those of CLI11 are replaced.
+// One line on why `app` could not parse its command line. Words of our own (ValidationError)
+// are kept; those of CLI11 are replaced.
 std::string usage_complaint(const CLI::App& app, const CLI::ParseError& error);
 
-// The Error for `word` where a command of `app` belongs.
-CLI::ValidationError unknown_command(const CLI::App& app, std::string_view word);
+// The error for `word` where a command of `app` belongs.
+UsageError unknown_command(const CLI::App& app, std::string_view word);
 
 }  // namespace cim::cli

@@ -17,8 +17,8 @@ class LayerCommands : public CliTest {
   // Archives `source` as `layer`, its members in order of their names.
   void archive(const std::string& source, const std::string& layer) const {
     const std::string line = "cd '" + directory() + "' && tar --sort=name -C " + source +
-                             " --owner=0 --group=0 --mtime=@1600000000 -czf " + layer + " $(ls -A " +
-                             source + ")";
+                             " --owner=0 --group=0 --mtime=@1600000000 -czf " + layer +
+                             " $(ls -A " + source + ")";
     ASSERT_EQ(std::system(line.c_str()), 0);  // NOLINT(concurrency-mt-unsafe)
   }
 
@@ -58,7 +58,8 @@ TEST_F(LayerCommands, ALayerOfWindowsIsRecognised) {
   EXPECT_EQ(result.err,
             "cim: top.cim: change.tar: the changes of the registry in Hives are kept, but not "
             "merged; Hives/*_BASE are still those of the layer below\n");
-  EXPECT_THAT(succeed({"info", "top.cim"}), HasSubstr("registry: Hives/SYSTEM_DELTA is not merged"));
+  EXPECT_THAT(succeed({"info", "top.cim"}),
+              HasSubstr("registry: Hives/SYSTEM_DELTA is not merged"));
   EXPECT_THAT(succeed({"info", "top.cim", "--json"}), HasSubstr("\"unmerged_hives\""));
   EXPECT_THAT(succeed({"info", "base.cim"}), testing::Not(HasSubstr("registry")));
 }
