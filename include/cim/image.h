@@ -43,7 +43,7 @@ struct File {
   std::int64_t last_write_time = 0;
   std::int64_t change_time = 0;
   std::int64_t last_access_time = 0;
-  Stream stream;                                 // the file's data, or the directory's entries
+  Stream stream = {};                            // the file's data, or the directory's entries
   std::uint64_t security_descriptor_offset = 0;  // region offsets; equal ones mean equal objects
   std::uint64_t extended_attributes_offset = 0;
   std::uint64_t reparse_data_offset = 0;
@@ -80,8 +80,8 @@ class Directory {
 
 // A named (alternate data) stream of a file.
 struct NamedStream {
-  std::u16string name;
-  Stream stream;
+  std::u16string name = {};
+  Stream stream = {};
 };
 
 // A contiguous part of a stream: `length` bytes at `position` of the file `fd`. If `fd` is -1, the
@@ -96,23 +96,23 @@ struct Extent {
 
 // An st_nlink that differs from the usual one (1 for a file, 2 for a directory).
 struct LinkCount {
-  FileId id;
-  std::uint32_t count;
+  FileId id = 0;
+  std::uint32_t count = 0;
 };
 
 // What a region file holds.
 enum class RegionType : std::uint8_t { metadata = 0, data = 1, small_data = 2 };
 
 struct RegionInfo {
-  std::string path;
-  RegionType type;
-  std::uint64_t size;  // bytes
+  std::string path = {};
+  RegionType type = RegionType::metadata;
+  std::uint64_t size = 0;  // bytes
 };
 
 // A set of region files that were committed together.
 struct RegionSetInfo {
-  std::string id;  // GUID: lower-case, dashes, no braces
-  std::vector<RegionInfo> regions;
+  std::string id = {};  // GUID: lower-case, dashes, no braces
+  std::vector<RegionInfo> regions = {};
 };
 
 // An image opened for reading.

@@ -35,10 +35,10 @@ struct Metadata {
   std::int64_t change_time = 0;
   std::int64_t last_access_time = 0;
 
-  ByteView
-      security_descriptor;  // self-relative SECURITY_DESCRIPTOR, or empty; at most 65,535 bytes
-  ByteView reparse_data;    // REPARSE_DATA_BUFFER, or empty; at most 65,535 bytes
-  ByteView extended_attributes;  // list of FILE_FULL_EA_INFORMATION, or empty; at most 65,535 bytes
+  // Each at most 65,535 bytes, or empty.
+  ByteView security_descriptor = {};  // a self-relative SECURITY_DESCRIPTOR
+  ByteView reparse_data = {};         // a REPARSE_DATA_BUFFER
+  ByteView extended_attributes = {};  // a list of FILE_FULL_EA_INFORMATION
 };
 
 }  // namespace cim

@@ -82,14 +82,14 @@ class CIM_API Writer {
  public:
   struct Options {
     // The directory that holds the image's files.
-    std::string directory;
+    std::string directory = {};
 
     // The image to build on: its name without directory, such as `app.cim`. None: start empty. A
     // symbolic link is followed; its target is replaced or forked in the target's own directory.
-    std::optional<std::string> existing;
+    std::optional<std::string> existing = {};
 
     // The image that commit() makes; the same as `existing` to replace that. None: `existing`.
-    std::optional<std::string> name;
+    std::optional<std::string> name = {};
 
     // For a new image: treat names that differ only by case as one name, using Windows' upcase
     // table. An image built on another keeps that one's table.
