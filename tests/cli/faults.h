@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli_test.h"
+#include "support/preload.h"
 
 namespace cim::cli {
 
@@ -15,13 +16,13 @@ class FileFault {
       : kind_("FILE_FAULTS_KIND", kind.c_str()),
         number_("FILE_FAULTS_AT", std::to_string(number).c_str()),
         log_("FILE_FAULTS_LOG", log.c_str()),
-        preload_("LD_PRELOAD", std::getenv("FILE_FAULTS")) {}
+        preload_(std::getenv("FILE_FAULTS")) {}
 
  private:
   const Environment kind_;
   const Environment number_;
   const Environment log_;
-  const Environment preload_;
+  const test::Preload preload_;
 };
 
 }  // namespace cim::cli

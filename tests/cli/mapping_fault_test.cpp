@@ -2,7 +2,6 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 
 #include <boost/filesystem.hpp>
 #include <cim/image.h>
@@ -32,7 +31,7 @@ class MappingFault : public CliTest {
   // Starts cim with `arguments` at the other end of a pipe; pclose() waits for it.
   FILE* start(const std::string& arguments, const char* mode) const {
     const std::string command =
-        fmt::format("cd {} && exec {} {} 2>messages", directory(), std::getenv("CIM"), arguments);
+        fmt::format("cd {} && exec \"$CIM\" {} 2>messages", directory(), arguments);
     return popen(command.c_str(), mode);
   }
 

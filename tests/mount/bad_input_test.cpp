@@ -19,6 +19,7 @@
 #include "image/file_descriptor.h"
 #include "image/forged_image.h"
 #include "support/image_content.h"
+#include "support/preload.h"
 
 namespace cim::test {
 namespace {
@@ -276,10 +277,9 @@ class MemoryTest : public BadInputTest {
 
   // Starts a daemon whose allocations are counted.
   std::unique_ptr<ForegroundDaemon> start() const {
-    setenv("LD_PRELOAD", std::getenv("FAILING_ALLOCATIONS_MODULE"), 1);
+    const test::Preload preload(std::getenv("FAILING_ALLOCATIONS_MODULE"));
     auto daemon = std::make_unique<ForegroundDaemon>(image_path(), mount_point_,
                                                      std::vector<std::string>{}, true);
-    unsetenv("LD_PRELOAD");
     // The threads that answer, the one that minds them, the prefetcher, and the main thread.
     constexpr std::size_t threads = 11;
     const std::string tasks = "/proc/" + std::to_string(daemon->pid()) + "/task";
