@@ -194,10 +194,11 @@ void refuse_options_for_files(const ListOptions& options) {
                                     {options.reverse, "-r"},
                                     {options.recursive, "-R"},
                                     {options.by_size, "-S"},
-                                    {options.by_time, "-t"}}) {
+                                    {options.by_time, "-t"},
+                                    {options.windows, "--windows"}}) {
     if (!given) continue;
-    throw CLI::ValidationError(
-        name, "is for the files of an image; " + options.image + " is a directory of images");
+    throw UsageError(std::string(name) + ": is for the files of an image; " + options.image +
+                     " is a directory of images");
   }
 }
 

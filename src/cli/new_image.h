@@ -15,7 +15,7 @@ void check_arguments_of_create(const std::string& image, const std::optional<std
                                bool replace);
 
 // How a Writer makes `image`, on `base` if there is one, which the option `base_option` named.
-// Throws CLI::ValidationError if they are not in one directory, Error if the base cannot be found.
+// Throws UsageError if they are not in one directory, Error if the base cannot be found.
 Writer::Options new_image_options(const std::string& image, const std::optional<std::string>& base,
                                   const std::string& base_option);
 

@@ -342,9 +342,15 @@ TEST_F(Extract, DirectoriesHaveNoMoreRightsBeforeTheyAreComplete) {
   EXPECT_EQ(watch.modes[destination("all")], 0755U);
   EXPECT_EQ(watch.modes[destination("group")], 0750U);
   EXPECT_EQ(watch.modes[destination("closed")], 0700U);
-  if (has_acl) EXPECT_EQ(watch.modes[destination("list")], 0700U);
-  if (is_root) EXPECT_EQ(watch.modes[destination("others")], 0700U);
-  if (is_root) EXPECT_EQ(watch.modes[destination("same")], 0755U);
+  if (has_acl) {
+    EXPECT_EQ(watch.modes[destination("list")], 0700U);
+  }
+  if (is_root) {
+    EXPECT_EQ(watch.modes[destination("others")], 0700U);
+  }
+  if (is_root) {
+    EXPECT_EQ(watch.modes[destination("same")], 0755U);
+  }
   EXPECT_EQ(snapshot(destination()), snapshot(source()));
 }
 
