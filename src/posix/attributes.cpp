@@ -176,11 +176,19 @@ void set_size(const Image& image, const File& file, struct stat& status) {
   }
 }
 
-// The number of directories between the root and `file`.
+// Whether `directory` is what a link of Windows calls `C:\`: the root, or in the image of a
+// container layer, which has `Hives` beside it, `Files`, or that of the virtual machine for it.
+bool is_volume_root(const Image& image, FileId directory) {
+  if (directory == image.root()) return true;
+  if (image.case_sensitive() || !image.resolve(u"Hives")) return false;
+  return directory == image.resolve(u"Files") || directory == image.resolve(u"UtilityVM\\Files");
+}
+
+// The number of directories between the root of its volume and `file`.
 std::size_t depth_of(const Image& image, const File& file) {
   std::size_t depth = 0;
   // 0: it cannot be reached from the root.
-  for (FileId id = image.parent(file); id != image.root() && id != 0;
+  for (FileId id = image.parent(file); id != 0 && !is_volume_root(image, id);
        id = image.parent(image.file(id))) {
     if (++depth > max_path_units) {
       throw about_file(Error(Errc::corrupt, "the directories above it form a loop"), image, file);

@@ -64,6 +64,15 @@ TEST_F(LayerCommands, ALayerOfWindowsIsRecognised) {
   EXPECT_THAT(succeed({"info", "base.cim"}), testing::Not(HasSubstr("registry")));
 }
 
+TEST_F(LayerCommands, LinksOfALayerStayInTheContainer) {
+  make_layers();
+  boost::filesystem::create_symlink("C:/Windows/System32", path("windows/Files/Windows/link"));
+  archive("windows", "windows.tar");
+  succeed({"import-layer", "base.cim", "windows.tar"});
+  EXPECT_THAT(succeed({"ls", "-l", "base.cim", "Files/Windows"}),
+              HasSubstr("link -> ../Windows/System32\n"));
+}
+
 TEST_F(LayerCommands, AParentIsOfTheSameKind) {
   make_layers();
   succeed({"import-layer", "linux.cim", "linux.tar"});
