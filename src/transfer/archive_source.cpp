@@ -22,9 +22,9 @@ bool has_dot_dot(std::string_view name) {
 
 }  // namespace
 
-ArchiveSource::ArchiveSource(int fd, const std::string& name, const ImportOptions& options,
+ArchiveSource::ArchiveSource(Input& input, const std::string& name, const ImportOptions& options,
                              Progress& progress)
-    : reader_(fd, name, progress), options_(options), progress_(progress) {}
+    : reader_(input, name, progress), options_(options), progress_(progress) {}
 
 const Entry* ArchiveSource::next() {
   while (auto member = reader_.next()) {

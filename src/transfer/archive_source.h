@@ -7,12 +7,13 @@
 
 #include "transfer/entry.h"
 #include "transfer/import_options.h"
+#include "transfer/input.h"
 #include "transfer/progress.h"
 #include "transfer/tar_reader.h"
 
 namespace cim::transfer {
 
-// The members of an archive, compressed or not. The rules are GNU tar's:
+// The members of an archive. The rules are GNU tar's:
 //   - leading `/` are removed from names and targets of hard links, with one warning for all;
 //   - a member or hard link with a `..` component is left out with a warning;
 //   - a later member replaces an earlier one of the same name;
@@ -20,9 +21,10 @@ namespace cim::transfer {
 //   - global headers count, and an archive need not have an end mark, see TarReader.
 class ArchiveSource : public EntrySource {
  public:
-  // Reads from `fd`, which must stay open and need not be seekable, to its end. `name` names the
-  // archive in messages. `options` and `progress` must outlive this.
-  ArchiveSource(int fd, const std::string& name, const ImportOptions& options, Progress& progress);
+  // Reads `input`, the bytes of the archive without compression, to its end. `name` names the
+  // archive in messages. `input`, `options` and `progress` must outlive this.
+  ArchiveSource(Input& input, const std::string& name, const ImportOptions& options,
+                Progress& progress);
 
   // Throws Error (corrupt) for an archive that is damaged or cut short.
   const Entry* next() override;

@@ -2,8 +2,10 @@
 #include "transfer/import.h"
 
 #include "transfer/archive_source.h"
+#include "transfer/decompressed_input.h"
 #include "transfer/directory_source.h"
 #include "transfer/entry_sink.h"
+#include "transfer/input.h"
 
 namespace cim::transfer {
 
@@ -16,7 +18,9 @@ std::uint64_t import_tree(Writer& writer, const std::string& source, std::u16str
 
 std::uint64_t import_archive(Writer& writer, int fd, const std::string& name,
                              const ImportOptions& options, Progress& progress) {
-  ArchiveSource entries(fd, name, options, progress);
+  FileInput file(fd);
+  DecompressedInput input(file);
+  ArchiveSource entries(input, name, options, progress);
   store_entries(entries, writer, options, progress);
   return entries.incomplete();
 }

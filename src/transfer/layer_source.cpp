@@ -45,14 +45,20 @@ LayerSource::System system_of(const Entry& entry, const TarMember& member) {
 
 }  // namespace
 
-LayerSource::LayerSource(int fd, const std::string& name, const ImportOptions& options,
-                         Progress& progress)
-    : archive_(fd, name, options, progress),
+LayerSource::LayerSource(Input& input, const std::string& name, std::optional<System> system,
+                         const ImportOptions& options, Progress& progress)
+    : archive_(input, name, options, progress),
       archive_name_(name),
       options_(options),
       progress_(progress),
       first_(archive_.next()) {
-  if (first_ != nullptr) system_ = system_of(*first_, archive_.member());
+  if (system) {
+    system_ = *system;
+  } else if (first_ != nullptr) {
+    system_ = system_of(*first_, archive_.member());
+  } else if (options.base != nullptr) {
+    system_ = system_of(*options.base);
+  }
 }
 
 const Entry* LayerSource::next() {
@@ -193,6 +199,10 @@ std::optional<EntryMetadata> LayerSource::missing_parent() const {
 std::string LayerSource::name() const {
   return additions_ == 0 ? archive_.name()
                          : archive_name_ + ": " + image_to_linux_path(entry_.path);
+}
+
+LayerSource::System system_of(const Image& image) {
+  return image.case_sensitive() ? LayerSource::System::linux : LayerSource::System::windows;
 }
 
 }  // namespace cim::transfer

@@ -25,12 +25,13 @@ class LayerSource : public EntrySource {
  public:
   enum class System { linux, windows };
 
-  // Reads from `fd` as ArchiveSource does, the first member at once. With `options`.base, it is a
-  // layer on that.
-  LayerSource(int fd, const std::string& name, const ImportOptions& options, Progress& progress);
+  // Reads `input` as ArchiveSource does, the first member at once. With `options`.base, it is a
+  // layer on that. `system` is what it is of, if that is known.
+  LayerSource(Input& input, const std::string& name, std::optional<System> system,
+              const ImportOptions& options, Progress& progress);
 
   // What the layer is of. The first member shows it: a layer of Windows starts with the directory
-  // Files, Hives or UtilityVM, or has records of Windows.
+  // Files, Hives or UtilityVM, or has records of Windows. An empty layer is of what it is on.
   System system() const noexcept { return system_; }
 
   // Throws Error as ArchiveSource and windows_metadata() do.
@@ -64,5 +65,8 @@ class LayerSource : public EntrySource {
   bool warned_of_registry_ = false;
   std::uint64_t left_out_ = 0;
 };
+
+// What the layers of `image` are of.
+LayerSource::System system_of(const Image& image);
 
 }  // namespace cim::transfer

@@ -172,15 +172,15 @@ void TarReader::CloseArchive::operator()(archive* reader) const noexcept {
   archive_read_free(reader);
 }
 
-TarReader::TarReader(int fd, std::string name, Progress& progress)
-    : name_(std::move(name)), progress_(progress), input_(fd), archive_(archive_read_new()) {
+TarReader::TarReader(Input& input, std::string name, Progress& progress)
+    : name_(std::move(name)), progress_(progress), input_(input), archive_(archive_read_new()) {
   if (!archive_) throw Error(Errc::out_of_memory, "out of memory").with_path(name_);
   archive_read_support_format_tar(archive_.get());
   const auto callback = [](archive* reader, void* self, const void** bytes) -> la_ssize_t {
     try {
-      const std::string_view input = static_cast<TarReader*>(self)->next_input();
-      *bytes = input.data();
-      return static_cast<la_ssize_t>(input.size());
+      const std::string_view block = static_cast<TarReader*>(self)->next_input();
+      *bytes = block.data();
+      return static_cast<la_ssize_t>(block.size());
     } catch (const Error& error) {
       archive_set_error(reader, to_errno(error.code()), "%s", error.reason().c_str());
       return -1;
@@ -215,7 +215,7 @@ std::optional<TarMember> TarReader::next() {
   in_headers_ = false;
   if (result == ARCHIVE_EOF) {
     check_end_mark(start);
-    input_.drain();
+    drain();
     return std::nullopt;
   }
   if (!succeeded(result)) throw failure();
@@ -224,6 +224,14 @@ std::optional<TarMember> TarReader::next() {
   add_global_records(headers);
   if (!global_records_.empty()) entry = read_again_with_global_records(headers);
   return to_member(entry, headers);
+}
+
+void TarReader::drain() {
+  try {
+    input_.drain();
+  } catch (const Error& error) {
+    throw error.with_path(name_);
+  }
 }
 
 // libarchive reads global headers and ignores them.

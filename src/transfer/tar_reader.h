@@ -15,7 +15,7 @@
 
 #include "posix/acl.h"
 #include "posix/linux_metadata.h"
-#include "transfer/decompressed_input.h"
+#include "transfer/input_window.h"
 #include "transfer/progress.h"
 #include "transfer/ustar.h"
 
@@ -35,10 +35,10 @@ struct TarMember {
   std::map<std::string, std::string, std::less<>> records;
 };
 
-// Reads an archive from start to end, in any format of GNU tar, star, bsdtar and POSIX and with any
-// compression that libarchive knows. Global headers count, as in GNU tar.
+// Reads an archive from start to end, in any format of GNU tar, star, bsdtar and POSIX. Global
+// headers count, as in GNU tar.
 //
-//   TarReader reader(fd, "app.tar", progress);
+//   TarReader reader(input, "app.tar", progress);
 //   while (const auto member = reader.next())
 //     while (const auto block = reader.read()) ...
 //
@@ -53,15 +53,15 @@ class TarReader {
     ByteView data;  // valid until the next call to the reader
   };
 
-  // Reads from `fd`, which must stay open and need not be seekable. `name` names the archive.
-  // `progress` gets the warnings and must outlive the reader.
-  TarReader(int fd, std::string name, Progress& progress);
+  // Reads `input`, the bytes of the archive without compression. `name` names the archive.
+  // `progress` gets the warnings. `input` and `progress` must outlive the reader.
+  TarReader(Input& input, std::string name, Progress& progress);
   TarReader(const TarReader&) = delete;
   TarReader& operator=(const TarReader&) = delete;
   ~TarReader();
 
-  // Moves on to the next member. Returns nothing after the last; the input has then been read to
-  // its end, so that a program writing it does not see a closed pipe.
+  // Moves on to the next member. Returns nothing after the last; the input has then been
+  // drained.
   std::optional<TarMember> next();
 
   // The next part of the member's data, in order; nothing after the last.
@@ -76,6 +76,7 @@ class TarReader {
   using Archive = std::unique_ptr<archive, CloseArchive>;
 
   std::string_view next_input();
+  void drain();
   void add_global_records(const MemberHeaders& headers);
   archive_entry* read_again_with_global_records(const MemberHeaders& headers);
   std::map<std::string, std::string, std::less<>> records_of(const MemberHeaders& headers) const;
@@ -93,7 +94,7 @@ class TarReader {
 
   const std::string name_;
   Progress& progress_;
-  DecompressedInput input_;
+  InputWindow input_;
   bool in_headers_ = false;  // whose bytes must be kept
   Archive archive_;
 

@@ -20,9 +20,9 @@
 #include "image/file_descriptor.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
-#include "transfer/entry_sink.h"
+#include "transfer/decompressed_input.h"
 #include "transfer/import.h"
-#include "transfer/layer_source.h"
+#include "transfer/layer_import.h"
 #include "transfer/pax_writer.h"
 #include "tree.h"
 
@@ -32,6 +32,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 constexpr time_t some_time = 1600000000;
 
@@ -116,18 +117,13 @@ class Layer : public testing::Test {
   // Imports the layer as `name`, on top of the image `parent`.
   void import(const std::string& name, const std::string& parent = {}) {
     const FileDescriptor archive(open(path("layer.tar").c_str(), O_RDONLY | O_CLOEXEC));
-    std::optional<Image> base;
-    ImportOptions options;
-    if (!parent.empty()) options.base = &base.emplace(path(parent));
-    LayerSource source(archive.get(), "layer.tar", options, progress_);
-    Writer::Options writer_options = new_image(directory_.string(), name);
-    if (base) writer_options.existing = parent;
-    options.case_insensitive = source.system() == LayerSource::System::windows;
-    writer_options.case_insensitive = options.case_insensitive;
-    Writer writer(writer_options);
-    store_entries(source, writer, options, progress_);
-    incomplete_ = source.incomplete();
-    writer.commit();
+    FileInput file(archive.get());
+    DecompressedInput layer(file);
+    Writer::Options image = new_image(directory_.string(), name);
+    if (!parent.empty()) image.existing = parent;
+    LayerImport import(image, layer, "layer.tar", system_, progress_);
+    incomplete_ = import.incomplete();
+    import.commit();
   }
 
   std::string failure(const std::string& parent = {}) {
@@ -150,6 +146,7 @@ class Layer : public testing::Test {
   test::TemporaryDirectory directory_;
   RecordingProgress progress_;
   std::uint64_t incomplete_ = 0;
+  std::optional<LayerSource::System> system_;  // as the caller knows it
 
  private:
   static void collect(const Image& image, const std::u16string& directory,
@@ -214,6 +211,13 @@ TEST_F(LinuxLayer, OpaqueDirectoriesKeepOnlyWhatTheLayerHas) {
   make_base();
   layer().file("d/new").file("d/.wh..wh..opq").file("d/e/later").finish();
   EXPECT_THAT(under_layer(), ElementsAre("a", "d/e/later", "d/new"));
+}
+
+TEST_F(LinuxLayer, IsNotTakenForOneOfWindowsIfTheCallerKnowsBetter) {
+  system_ = LayerSource::System::linux;
+  layer().directory("Files").file("Files/x", "x").finish();
+  import("base.cim");
+  EXPECT_THAT(files("base.cim"), SizeIs(2));
 }
 
 TEST_F(LinuxLayer, AnOpaqueRootKeepsOnlyTheLayer) {
@@ -424,6 +428,14 @@ TEST_F(WindowsLayer, LinksOfLaterLayersReachIntoTheBase) {
   const Image image(path("top.cim"));
   EXPECT_EQ(test::content(image, u"Files\\g"), "text");
   EXPECT_FALSE(image.resolve(u"Files\\f"));
+}
+
+TEST_F(WindowsLayer, AnEmptyLayerIsOfWindowsOnOneOfWindows) {
+  layer().base_of_windows().finish();
+  import("base.cim");
+  layer().finish();
+  import("top.cim", "base.cim");
+  EXPECT_EQ(files("top.cim"), files("base.cim"));
 }
 
 TEST_F(WindowsLayer, LeavesOutWhatWindowsDoesNotHave) {
