@@ -6,7 +6,6 @@
 #include <cim/writer.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/image_name.h"
@@ -14,7 +13,6 @@
 #include "cli/new_image.h"
 #include "cli/progress_report.h"
 #include "cli/source_options.h"
-#include "image/region.h"
 #include "posix/linux_metadata.h"
 #include "transfer/directory_source.h"
 #include "transfer/image_files.h"

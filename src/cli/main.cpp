@@ -70,6 +70,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_check_command(command, exit);
   cim::cli::add_copy_commands(command);
   cim::cli::add_collect_command(command);
+  cim::cli::add_import_command(command);
   cim::cli::add_layer_commands(command);
   cim::cli::add_extract_command(command);
   cim::cli::add_export_command(command);

@@ -19,6 +19,7 @@
 #include "image/file_descriptor.h"
 #include "image/file_io.h"
 #include "image/region.h"
+#include "writer/directory.h"
 
 namespace cim::cli {
 namespace {
@@ -104,6 +105,10 @@ void check_arguments_of_create(const std::string& image, const std::optional<std
   refuse_archive_as_image(image, source);
   if (source) refuse_archive_as_source(image, *source);
   refuse_existing_file(image, replace);
+}
+
+void refuse_mounted(const std::string& path) {
+  if (type_at(path) != 0) lock_image(AT_FDCWD, path, path);
 }
 
 Writer::Options new_image_options(const std::string& image, const std::optional<std::string>& base,

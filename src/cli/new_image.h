@@ -14,6 +14,10 @@ namespace cim::cli {
 void check_arguments_of_create(const std::string& image, const std::optional<std::string>& source,
                                bool replace);
 
+// Throws Error if the image `path`, which is to be replaced, is mounted now: better than after the
+// source has been read.
+void refuse_mounted(const std::string& path);
+
 // How a Writer makes `image`, on `base` if there is one, which the option `base_option` named.
 // Throws UsageError if they are not in one directory, Error if the base cannot be found.
 Writer::Options new_image_options(const std::string& image, const std::optional<std::string>& base,

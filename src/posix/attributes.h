@@ -33,8 +33,8 @@ struct stat attributes(const Image& image, const File& file, const MountDefaults
 timespec birth_time(const File& file) noexcept;
 
 // The target of the symbolic link `file`. In a Windows link `\` becomes `/`, and an absolute target
-// (`\??\C:\x`) becomes relative to the link, within the image. C:\ is the image's root; in the image
-// of a layer for containers, it is the directory Files for what is in there. Throws Error:
+// (`\??\C:\x`) becomes relative to the link, within the image. C:\ is the image's root; in the
+// image of a layer for containers, it is the directory Files for what is in there. Throws Error:
 // invalid_argument if `file` is not a symbolic link, corrupt.
 std::string symlink_target(const Image& image, const File& file);
 
