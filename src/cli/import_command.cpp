@@ -80,12 +80,12 @@ void import(const ImportOptions& options) {
 
 void add_import_command(Command app) {
   const Command command =
-      app.add_subcommand("import", "Make images of an image of containers, one for each layer");
+      app.add_subcommand("import", "Make an image of each layer of a container image");
   const auto options = std::make_shared<ImportOptions>();
   add_image_argument(command, options->image);
   command
       .add_option("SOURCE", options->source,
-                  "The image of containers: an OCI image layout, in a\n"
+                  "The container image: an OCI image layout, in a\n"
                   "directory or an archive, or what 'docker save' has\n"
                   "written; '-': standard input; oci:PATH[:TAG]: the\n"
                   "one of several that has this tag")

@@ -43,14 +43,14 @@ void import_layer(const ImportLayerOptions& options) {
 }  // namespace
 
 void add_layer_commands(Command app) {
-  const Command command = app.add_subcommand(
-      "import-layer", "Make an image of a layer of a container, for Windows or Linux");
+  const Command command =
+      app.add_subcommand("import-layer", "Make an image of a layer of a container image");
   const auto options = std::make_shared<ImportLayerOptions>();
   add_image_argument(command, options->image);
   command
       .add_option("LAYER", options->layer,
-                  "The layer: a tar archive, compressed or not;\n"
-                  "'-': standard input")
+                  "The layer, for Windows or Linux: a tar archive,\n"
+                  "compressed or not; '-': standard input")
       .required();
   command
       .add_option("--parent", options->parent,

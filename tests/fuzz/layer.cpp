@@ -1,8 +1,5 @@
 // A layer of a container, imported by itself and on top of a small one; both images are thrown
 // away.
-#include <optional>
-
-#include <cim/image.h>
 #include <cim/writer.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,8 +7,8 @@
 #include "image/file_descriptor.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
-#include "transfer/entry_sink.h"
-#include "transfer/layer_source.h"
+#include "transfer/input.h"
+#include "transfer/layer_import.h"
 
 namespace {
 
@@ -21,26 +18,23 @@ class Quiet : public cim::transfer::Progress {
   void warn(const std::string&) override {}
 };
 
-std::string make_base(const std::string& directory) {
+void make_base(const std::string& directory) {
   cim::Writer writer({.directory = directory, .existing = {}, .name = "base.cim"});
   writer.create_directory(u"Files", {});
   writer.create_directory(u"Files\\d", {});
   cim::test::put(writer, u"Files\\d\\f", "text");
   writer.commit();
-  return directory + "/base.cim";
 }
 
-void import(int archive, const std::string& directory, const cim::Image* base) {
+void import(int archive, const std::string& directory, bool has_base) {
   Quiet progress;
-  cim::transfer::ImportOptions options;
-  options.base = base;
+  cim::Writer::Options options;
+  options.directory = directory;
+  options.name = "layer.cim";
+  if (has_base) options.existing = "base.cim";
   try {
-    cim::transfer::LayerSource source(archive, "layer.tar", options, progress);
-    cim::Writer::Options writer_options = {
-        .directory = directory, .existing = {}, .name = "layer.cim"};
-    if (base != nullptr) writer_options.existing = "base.cim";
-    cim::Writer writer(writer_options);
-    cim::transfer::store_entries(source, writer, options, progress);
+    cim::transfer::FileInput layer(archive);
+    const cim::transfer::LayerImport imported(options, layer, "layer.tar", {}, progress);
   } catch (const cim::Error&) {
   }
 }
@@ -49,12 +43,12 @@ void import(int archive, const std::string& directory, const cim::Image* base) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const cim::test::TemporaryDirectory directory;
-  static const cim::Image base(make_base(directory.string()));
+  static const bool has_base = (make_base(directory.string()), true);
   const cim::FileDescriptor archive(memfd_create("layer", MFD_CLOEXEC));
   if (write(archive.get(), data, size) < 0) abort();
-  for (const cim::Image* const below : {static_cast<const cim::Image*>(nullptr), &base}) {
+  for (const bool on_base : {false, has_base}) {
     if (lseek(archive.get(), 0, SEEK_SET) < 0) abort();
-    import(archive.get(), directory.string(), below);
+    import(archive.get(), directory.string(), on_base);
   }
   return 0;
 }
