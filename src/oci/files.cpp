@@ -144,15 +144,12 @@ class ArchiveFiles : public Files {
     }
   }
 
-  // Nothing for what is neither a file nor a link.
+  // Nothing for what is neither a file nor a link to something in here.
   std::optional<Member> to_member(archive_entry* entry, const std::string& path,
                                   std::uint64_t position) const {
-    if (const char* const link = archive_entry_hardlink(entry)) {
-      return Member{.target = normal_path(link)};
-    }
+    if (const char* const link = archive_entry_hardlink(entry)) return link_to(link);
     if (const char* const link = archive_entry_symlink(entry)) {
-      const std::string directory = path.substr(0, path.rfind('/') + 1);  // npos + 1 is 0
-      return Member{.target = normal_path(directory + link)};
+      return link_to(path.substr(0, path.rfind('/') + 1) + link);  // npos + 1 is 0
     }
     if (archive_entry_filetype(entry) != AE_IFREG) return std::nullopt;
     if (archive_entry_sparse_count(entry) != 0) {
@@ -163,6 +160,12 @@ class ArchiveFiles : public Files {
       throw Error(Errc::corrupt, "is cut short").with_path(name_).with_object(path);
     }
     return Member{.position = position, .size = size, .target = {}};
+  }
+
+  static std::optional<Member> link_to(const std::string& path) {
+    auto target = normal_path(path);
+    if (!target) return std::nullopt;
+    return Member{.target = std::move(target)};
   }
 
   StoredFile stored_file(const Member& member) const {
