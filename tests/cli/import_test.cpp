@@ -91,7 +91,7 @@ TEST_F(Import, NeedsNoImageOfALayerAfterwards) {
   for (const std::string& name : files()) {
     if (name.starts_with("sha256-")) fs::remove(path(name));
   }
-  EXPECT_EQ(succeed({"gc", "."}), "");
+  EXPECT_EQ(cim({"gc", "."}).status, 0);
   EXPECT_EQ(succeed({"cat", "app.cim", "file"}), "text");
   EXPECT_EQ(cim({"check", "--data", "app.cim"}).status, 0);
 }
@@ -104,7 +104,7 @@ TEST_F(Import, NamesALayerThatIsThereButDamaged) {
     if (name.starts_with("sha256-")) layer = name;
   }
   write(layer, "no image");
-  EXPECT_EQ(fail({"import", "other.cim", "app.tar"}).find("cim: other.cim: " + layer + ": "), 0U);
+  EXPECT_EQ(fail({"import", "other.cim", "app.tar"}).find("cim: " + layer + ": "), 0U);
 }
 
 TEST_F(Import, LeavesNothingOfWhatFails) {
