@@ -96,6 +96,7 @@ ImageWalk::Step ImageWalk::next() {
     return visit({{}, image_.root(), &selection_});
   }
   if (levels_.empty()) return Step::end;
+  if (!listed_) list();
   Level& level = levels_.back();
   path_.resize(level.path_length);
   if (level.next < level.entries.size()) {
@@ -136,12 +137,20 @@ void ImageWalk::enter(const SelectionTree* selection) {
   if (!visited_directories_.insert(file_.id).second) {
     throw error(Errc::corrupt, path_, "a directory has more than one name");
   }
-  std::vector<Entry> entries = selection == nullptr ? all_entries() : selected_entries(*selection);
+  levels_.push_back({{}, 0, path_.size()});
+  entered_ = selection;
+  listed_ = false;
+}
+
+// Reads the entries of the directory just entered.
+void ImageWalk::list() {
+  std::vector<Entry> entries = entered_ == nullptr ? all_entries() : selected_entries(*entered_);
   if (!exclude_.empty()) {
     std::erase_if(entries, [this](const Entry& entry) { return is_left_out(entry); });
   }
   if (order_ == EntryOrder::bytes) std::ranges::sort(entries, {}, &Entry::name);
-  levels_.push_back({std::move(entries), 0, path_.size()});
+  levels_.back().entries = std::move(entries);
+  listed_ = true;
 }
 
 // For an entry of the directory at path_.

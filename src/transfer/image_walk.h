@@ -51,8 +51,12 @@ class ImageWalk {
   // can hold.
   Step next();
 
-  // Skips the contents of the directory just entered, and the step that leaves it.
-  void skip_directory() { levels_.pop_back(); }
+  // Skips the contents of the directory just entered, and the step that leaves it. They are not even
+  // read.
+  void skip_directory() {
+    levels_.pop_back();
+    listed_ = true;
+  }
 
   const Image& image() const noexcept { return image_; }
 
@@ -91,6 +95,7 @@ class ImageWalk {
   Error error(Errc code, std::string_view path, const std::string& reason) const;
   Step visit(const Entry& entry);
   void enter(const SelectionTree* selection);
+  void list();
   bool is_left_out(const Entry& entry) const;
   std::vector<Entry> all_entries();
   std::vector<Entry> selected_entries(const SelectionTree& selection) const;
@@ -102,6 +107,8 @@ class ImageWalk {
   SelectionTree selection_;
   bool started_ = false;
   std::vector<Level> levels_;
+  bool listed_ = true;  // whether the innermost directory's entries have been read
+  const SelectionTree* entered_ = nullptr;  // what is selected of it, as in Entry
   std::unordered_set<FileId> visited_directories_;
   File file_;
   std::string name_;

@@ -2,14 +2,11 @@
 #include "transfer/tree_comparison.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
-#include <cim/error.h>
 #include <sys/stat.h>
 
 #include "format/filetime.h"
-#include "format/layout.h"
 #include "posix/attributes.h"
 #include "transfer/image_tree_view.h"
 
@@ -29,40 +26,9 @@ int compare_in_walk_order(std::string_view a, std::string_view b) {
   return rank(a, in_a) - rank(b, in_b);
 }
 
-// The region files of `image`, in order.
-std::vector<std::pair<dev_t, ino_t>> region_files(const Image& image) {
-  std::vector<std::pair<dev_t, ino_t>> files;
-  for (const RegionSetInfo& set : image.region_sets()) {
-    for (const RegionInfo& region : set.regions) {
-      struct stat status;
-      if (stat(region.path.c_str(), &status) != 0) throw system_error(errno, region.path);
-      files.emplace_back(status.st_dev, status.st_ino);
-    }
-  }
-  return files;
-}
-
-std::size_t count_shared_regions(const Image& a, const Image& b) {
-  const auto a_files = region_files(a);
-  const auto b_files = region_files(b);
-  return static_cast<std::size_t>(std::ranges::mismatch(a_files, b_files).in1 - a_files.begin());
-}
-
-// Whether two offsets, one in each image, mean the same object.
-bool same_object(std::uint64_t a, std::uint64_t b, std::size_t shared_regions) {
-  return a == b && (a == 0 || format::region_index(a) < shared_regions);
-}
-
-// Only for plain data: other objects in a shared region can refer to a region that is not shared.
-bool same_stream(const Stream& a, const Stream& b, std::size_t shared_regions) {
-  if (a.type != StreamType::data || b.type != StreamType::data) return false;
-  if (a.length != b.length || a.sparse != b.sparse) return false;
-  return a.sparse || a.length == 0 || same_object(a.region_offset, b.region_offset, shared_regions);
-}
-
 // Whether two records agree in everything compared except links. If not, the files may still be
 // equal.
-bool same_record(const File& a, const File& b, std::size_t shared_regions) {
+bool same_record(const File& a, const File& b, const SharedRegions& shared) {
   // The target of a Windows link depends on the link's path.
   if (posix::is_symlink(a) || posix::is_symlink(b)) return false;
   if (a.stream_table_offset != 0 || b.stream_table_offset != 0) return false;
@@ -71,11 +37,11 @@ bool same_record(const File& a, const File& b, std::size_t shared_regions) {
       a.extended_attributes_length != b.extended_attributes_length) {
     return false;
   }
-  if (!same_object(a.extended_attributes_offset, b.extended_attributes_offset, shared_regions)) {
+  if (!shared.same_object(a.extended_attributes_offset, b.extended_attributes_offset)) {
     return false;
   }
   if (a.is_directory() && b.is_directory()) return true;
-  return same_stream(a.stream, b.stream, shared_regions);
+  return shared.same_stream(a.stream, b.stream);
 }
 
 bool is_device(mode_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
@@ -96,7 +62,7 @@ TreeComparison::TreeComparison(TreeView& old_tree, TreeView& new_tree, Progress*
       old_buffer_(buffer_size),
       new_buffer_(buffer_size) {
   if (old_.image == nullptr || new_.image == nullptr) return;
-  shared_regions_ = count_shared_regions(old_.image->image(), new_.image->image());
+  shared_ = SharedRegions(old_.image->image(), new_.image->image());
 }
 
 void TreeComparison::Side::advance() {
@@ -148,8 +114,8 @@ std::vector<Aspect> TreeComparison::changed_aspects() {
 }
 
 bool TreeComparison::shares_record() const {
-  if (shared_regions_ == 0) return false;
-  return same_record(old_.image->file(), new_.image->file(), shared_regions_);
+  if (shared_.none()) return false;
+  return same_record(old_.image->file(), new_.image->file(), shared_);
 }
 
 // All aspects but links.
@@ -193,8 +159,8 @@ void TreeComparison::advance(const Amount& step) const {
 }
 
 bool TreeComparison::shares_data() const {
-  if (shared_regions_ == 0) return false;
-  return same_stream(old_.image->file().stream, new_.image->file().stream, shared_regions_);
+  if (shared_.none()) return false;
+  return shared_.same_stream(old_.image->file().stream, new_.image->file().stream);
 }
 
 }  // namespace cim::transfer

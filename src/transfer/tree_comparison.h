@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "transfer/progress.h"
+#include "transfer/shared_regions.h"
 #include "transfer/tree_view.h"
 
 namespace cim::transfer {
@@ -80,9 +81,7 @@ class TreeComparison {
   std::vector<std::byte> old_buffer_;
   std::vector<std::byte> new_buffer_;
 
-  // The number of region files that both trees, if they are images, have in common at their start.
-  // Offsets in these mean the same bytes in both.
-  std::size_t shared_regions_ = 0;
+  SharedRegions shared_;  // of the trees, if they are images
 };
 
 }  // namespace cim::transfer
