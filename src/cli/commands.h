@@ -29,7 +29,7 @@ void add_diff_command(Command app, ExitStatus& exit);
 void add_check_command(Command app, ExitStatus& exit);
 void add_collect_command(Command app);  // gc
 void add_copy_commands(Command app);    // cp, mv
-void add_layer_commands(Command app);   // import-layer
+void add_layer_commands(Command app);   // import-layer, export-layer
 void add_import_command(Command app);
 void add_extract_command(Command app);
 void add_export_command(Command app);

@@ -133,7 +133,7 @@ void write_page(const UsageOptions& options) {
     if (step == Step::leave_directory) page.leave();
   }
   const std::string html = page.html(options.image);
-  OutputFile output(options.html, options.image);
+  OutputFile output(options.html, {options.image});
   if (!write_all(output.fd(), html.data(), html.size())) throw system_error(errno, output.name());
   output.keep();
 }

@@ -27,7 +27,7 @@ void export_image(const ExportOptions& options) {
                                          .exclude = exclude_patterns(options.exclude)};
   const transfer::Amount total =
       ProgressReport::shows_bar() ? transfer::measure_image(image, selection) : transfer::Amount();
-  OutputFile output(options.tar, options.image);
+  OutputFile output(options.tar, {options.image});
   ProgressReport report(options.image, total);
   const std::uint64_t incomplete =
       transfer::export_tar(image, output.fd(), output.name(), report, selection);

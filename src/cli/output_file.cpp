@@ -21,12 +21,12 @@ void refuse_part_of_image(const std::string& file, const std::string& image) {
 
 }  // namespace
 
-OutputFile::OutputFile(const std::string& file, const std::string& image)
+OutputFile::OutputFile(const std::string& file, const std::vector<std::string>& images)
     : name_(file == "-" ? "standard output" : file) {
   if (file == "-") {
     fd_ = FileDescriptor(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
   } else {
-    refuse_part_of_image(file, image);
+    for (const std::string& image : images) refuse_part_of_image(file, image);
     fd_ = FileDescriptor(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   }
   if (!fd_) throw system_error(errno, name_);

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "image/file_descriptor.h"
 #include "program/interruption.h"
@@ -13,9 +14,9 @@ namespace cim::cli {
 // check_interruption(), so that this is done.
 class OutputFile {
  public:
-  // Creates or overwrites `file`; "-" means standard output. `image` names the image that is read,
-  // whose files are refused. Throws Error, also if it is a terminal.
-  OutputFile(const std::string& file, const std::string& image);
+  // Creates or overwrites `file`; "-" means standard output. `images` names the images that are
+  // read, whose files are refused. Throws Error, also if it is a terminal.
+  OutputFile(const std::string& file, const std::vector<std::string>& images);
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   ~OutputFile();

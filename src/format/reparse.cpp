@@ -27,6 +27,21 @@ std::u16string utf8_to_utf16(std::string_view text) {
   return units;
 }
 
+std::string utf16_to_utf8(std::u16string_view units) {
+  std::string text;
+  while (!units.empty()) {
+    const char32_t character = first_character(units);
+    if (is_surrogate(character)) throw Error(Errc::corrupt, "the target is not UTF-16");
+    std::array<char, max_utf8_length> encoded;
+    text.append(encoded.data(), encode_utf8(character, encoded.data()));
+    units.remove_prefix(units_of(character));
+  }
+  return text;
+}
+
+// What absolute names start with in the kernel of Windows.
+constexpr std::u16string_view kernel_prefix = u"\\??\\";
+
 constexpr std::size_t max_reparse_length = 65535;  // its byte count in an image is a u16
 
 // What the payload of LX_SYMLINK starts with; the target follows.
@@ -48,7 +63,6 @@ static_assert(sizeof(LinkNames) == 8);
 
 // The name by which the kernel of Windows knows `target`; itself if it is relative.
 std::u16string substitute_name(std::u16string_view target) {
-  constexpr std::u16string_view kernel_prefix = u"\\??\\";
   std::u16string name;
   if (target.starts_with(u"\\\\?\\")) {
     name = kernel_prefix;
@@ -69,6 +83,46 @@ std::u16string substitute_name(std::u16string_view target) {
 std::uint32_t reparse_tag(ByteView buffer) {
   return load<ReparseDataBuffer>(buffer, 0, "reparse data").tag;
 }
+
+// The parts of the buffer of a Windows symbolic link or junction.
+class LinkBuffer {
+ public:
+  explicit LinkBuffer(ByteView buffer) {
+    const bool is_symlink = reparse_tag(buffer) == tag_symlink;
+    const ByteView payload = reparse_payload(buffer, is_symlink ? tag_symlink : tag_mount_point);
+    names_ = load<LinkNames>(payload, 0, "names of a Windows link");
+    strings_ = payload.subspan(sizeof(names_));
+    if (!is_symlink) return;
+    const auto flags = load<std::uint32_t>(payload, sizeof(names_), "flags of a Windows link");
+    relative = (flags & symlink_flag_relative) != 0;
+    strings_ = strings_.subspan(sizeof(flags));
+  }
+
+  std::u16string substitute_name() const {
+    return name(names_.substitute_offset, names_.substitute_length);
+  }
+  std::u16string print_name() const { return name(names_.print_offset, names_.print_length); }
+
+  bool relative = false;
+
+ private:
+  std::u16string name(std::uint16_t offset, std::uint16_t length) const {
+    const ByteView bytes = slice(strings_, offset, length, "target of a Windows link");
+    if (bytes.size() % sizeof(char16_t) != 0) {
+      throw Error(Errc::corrupt,
+                  fmt::format("target of a Windows link has {} bytes", bytes.size()));
+    }
+    std::u16string units(bytes.size() / sizeof(char16_t), u'\0');
+    if (!bytes.empty()) std::memcpy(units.data(), bytes.data(), bytes.size());
+    if (units.find(u'\0') != std::u16string::npos) {
+      throw Error(Errc::corrupt, "target of a Windows link has a NUL");
+    }
+    return units;
+  }
+
+  LinkNames names_ = {};
+  ByteView strings_;
+};
 
 }  // namespace
 
@@ -143,27 +197,19 @@ std::vector<std::byte> make_windows_link(std::uint32_t tag, std::string_view tar
 }
 
 WindowsLink windows_link(ByteView buffer) {
-  const bool is_symlink = reparse_tag(buffer) == tag_symlink;
-  const ByteView payload = reparse_payload(buffer, is_symlink ? tag_symlink : tag_mount_point);
-  const auto names = load<LinkNames>(payload, 0, "names of a Windows link");
-  std::uint64_t buffer_offset = sizeof(names);
-  WindowsLink link;
-  if (is_symlink) {
-    const auto flags = load<std::uint32_t>(payload, sizeof(names), "flags of a Windows link");
-    link.relative = (flags & symlink_flag_relative) != 0;
-    buffer_offset += sizeof(flags);
-  }
-  const ByteView target = slice(payload, buffer_offset + names.substitute_offset,
-                                names.substitute_length, "target of a Windows link");
-  if (target.empty() || target.size() % sizeof(char16_t) != 0) {
-    throw Error(Errc::corrupt, fmt::format("target of a Windows link has {} bytes", target.size()));
-  }
-  link.target.resize(target.size() / sizeof(char16_t));
-  std::memcpy(link.target.data(), target.data(), target.size());
-  if (link.target.find(u'\0') != std::u16string::npos) {
-    throw Error(Errc::corrupt, "target of a Windows link has a NUL");
-  }
+  const LinkBuffer names(buffer);
+  WindowsLink link = {.target = names.substitute_name(), .relative = names.relative};
+  if (link.target.empty()) throw Error(Errc::corrupt, "target of a Windows link is empty");
   return link;
+}
+
+std::string windows_link_target(ByteView buffer) {
+  const LinkBuffer names(buffer);
+  std::u16string target = names.print_name();
+  if (target.empty()) target = names.substitute_name();
+  if (target.starts_with(kernel_prefix)) target.replace(0, kernel_prefix.size(), u"\\\\?\\");
+  std::ranges::replace(target, u'\\', u'/');
+  return utf16_to_utf8(target);
 }
 
 }  // namespace cim::format

@@ -47,4 +47,8 @@ std::vector<std::byte> make_windows_link(std::uint32_t tag, std::string_view tar
 // Decodes the symlink or mount point `buffer`. Throws Error (corrupt).
 WindowsLink windows_link(ByteView buffer);
 
+// The target of the symlink or mount point `buffer` as make_windows_link() takes it, with `/`
+// between names: its print name, or else the substitute name. Throws Error (corrupt).
+std::string windows_link_target(ByteView buffer);
+
 }  // namespace cim::format

@@ -164,7 +164,8 @@ void ImageChanges::enter(const std::optional<File>& before) {
     const auto entry = level.entries.find(image_to_linux_name(name));
     if (entry == level.entries.end()) return;
     // A link to a directory, as Windows has them, would keep the contents of a directory.
-    const bool hides_contents = posix::is_symlink(after_.file(id)) && after_.file(id).is_directory() &&
+    const bool hides_contents = posix::is_symlink(after_.file(id)) &&
+                                after_.file(id).is_directory() &&
                                 is_real_directory(before_->file(entry->second));
     if (hides_contents) {
       level.entries.erase(entry);
@@ -180,7 +181,8 @@ void ImageChanges::enter(const std::optional<File>& before) {
 // Whether `after`, which is not a directory, shares its data with other names than `before` did,
 // which is an empty File if there was none.
 bool ImageChanges::has_new_names(const File& before, const File& after) {
-  const bool had_others = before.id != 0 && !before.is_directory() && before_->link_count(before) > 1;
+  const bool had_others =
+      before.id != 0 && !before.is_directory() && before_->link_count(before) > 1;
   if (!had_others && after_.link_count(after) < 2) return false;
   if (is_structural_) return before.id != after.id;
   const FileId older = older_ids_.try_emplace(after.id, before.id).first->second;

@@ -51,8 +51,8 @@ class ImageWalk {
   // can hold.
   Step next();
 
-  // Skips the contents of the directory just entered, and the step that leaves it. They are not even
-  // read.
+  // Skips the contents of the directory just entered, and the step that leaves it. They are not
+  // even read.
   void skip_directory() {
     levels_.pop_back();
     listed_ = true;

@@ -10,8 +10,8 @@
 
 #include <sys/stat.h>
 
-#include "format/upcase.h"
 #include "transfer/layer_metadata.h"
+#include "transfer/layer_names.h"
 
 namespace cim::transfer {
 namespace {
@@ -21,10 +21,6 @@ constexpr std::u16string_view opaque_name = u".wh..wh..opq";
 constexpr std::u16string_view aufs_prefix = u".wh..wh.";  // what AUFS keeps for itself
 
 constexpr std::string_view layout = "vhd-with-hives\n";
-
-bool equal_on_windows(std::u16string_view a, std::u16string_view b) {
-  return format::compare_names(a, b, format::windows_upcase_table()) == 0;
-}
 
 std::u16string_view first_name(std::u16string_view path) {
   return path.substr(0, path.find(u'\\'));

@@ -66,19 +66,6 @@ void add_name(std::string& records, std::string_view key, std::string_view name,
   if (!fits || (!is_ascii(name) && format::is_utf8(name))) add_pax_record(records, key, name);
 }
 
-// Seconds, with a fraction if there is one. Before 1970 a timespec counts nanoseconds upwards,
-// decimal notation downwards.
-std::string decimal(const timespec& time) {
-  constexpr long nanoseconds_per_second = 1'000'000'000;
-  const bool complement = time.tv_sec < 0 && time.tv_nsec > 0;
-  const long fraction = complement ? nanoseconds_per_second - time.tv_nsec : time.tv_nsec;
-  const std::int64_t seconds = complement ? time.tv_sec + 1 : time.tv_sec;
-  std::string text = fmt::format("{}{}", complement && seconds == 0 ? "-" : "", seconds);
-  if (fraction == 0) return text;
-  text += fmt::format(".{:09}", fraction);
-  return text.substr(0, text.find_last_not_of('0') + 1);
-}
-
 std::string base_name(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   return std::string(path.substr(path.rfind('/') + 1));  // npos + 1 is 0
@@ -92,6 +79,18 @@ std::string sparse_map(const std::vector<DataRange>& ranges) {
 }
 
 }  // namespace
+
+// Before 1970 a timespec counts nanoseconds upwards, decimal notation downwards.
+std::string pax_time(const timespec& time) {
+  constexpr long nanoseconds_per_second = 1'000'000'000;
+  const bool complement = time.tv_sec < 0 && time.tv_nsec > 0;
+  const long fraction = complement ? nanoseconds_per_second - time.tv_nsec : time.tv_nsec;
+  const std::int64_t seconds = complement ? time.tv_sec + 1 : time.tv_sec;
+  std::string text = fmt::format("{}{}", complement && seconds == 0 ? "-" : "", seconds);
+  if (fraction == 0) return text;
+  text += fmt::format(".{:09}", fraction);
+  return text.substr(0, text.find_last_not_of('0') + 1);
+}
 
 PaxWriter::PaxWriter(int fd, std::string name) : fd_(fd), name_(std::move(name)) {
   buffer_.reserve(buffer_size);
@@ -157,7 +156,7 @@ void PaxWriter::write_headers(const PaxMember& member, const std::string& header
     add_number(header.device_minor, "SCHILY.devminor", minor(status.st_rdev));
   }
   if (!set_number(header.mtime, status.st_mtim.tv_sec) || status.st_mtim.tv_nsec != 0) {
-    add_pax_record(records, "mtime", decimal(status.st_mtim));
+    add_pax_record(records, "mtime", pax_time(status.st_mtim));
   }
   add_name(records, "path", header_name, set_path(header, header_name));
   add_name(records, "linkpath", member.link_target, set_text(header.link_name, member.link_target));

@@ -27,6 +27,9 @@ struct DataRange {
   std::uint64_t length = 0;
 };
 
+// The value of a record for `time`: seconds, with a fraction if there is one.
+std::string pax_time(const timespec& time);
+
 // Writes an archive, member by member:
 //
 //   PaxWriter archive(fd, "app.tar");

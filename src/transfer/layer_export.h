@@ -1,0 +1,34 @@
+// An image -> a layer of a container. May be called from many threads at once, with a Progress
+// each.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <cim/image.h>
+
+#include "transfer/progress.h"
+
+namespace cim::transfer {
+
+// Writes what has changed from `parent` to `image`, or all of `image` if that is null, as a layer
+// to `fd`, which `name` names in errors and which need not be seekable: a tar archive that
+// LayerSource reads, for Windows if the image ignores case, else for Linux. Equal images give equal
+// layers, byte for byte.
+//
+// Members are sorted by the bytes of their names, each directory, its whiteouts, then its contents.
+// Directories on the way to a change are there, too. A new name of a file that the parent has is a
+// hard link to a name that both images have. A layer of Windows has Files, UtilityVM and, unless it
+// is a base, the changes of the registry that are new in Hives; what the import adds is left out.
+// See ImageChanges for the time that it takes.
+//
+// Leaves out, with a warning, what a layer cannot hold: names that start with `.wh.`; for Linux,
+// the same as export_tar(); for Windows, other reparse points than symbolic links and junctions,
+// and other directories. Returns the number of these warnings.
+//
+// Throws Error: invalid_argument, naming the parent, if only one image ignores case;
+// path_not_found if an image for Windows has no Files; and as export_tar() does.
+std::uint64_t export_layer(const Image& image, const Image* parent, int fd, const std::string& name,
+                           Progress& progress);
+
+}  // namespace cim::transfer
