@@ -73,9 +73,9 @@ void ImageChanges::mark_changed(FileId id) {
     const FileId touched = pending.back();
     pending.pop_back();
     if (!touched_.insert(touched).second) continue;
-    const File file = after_.file(touched);
-    const std::vector<FileName> names = internals.names(file);
-    if (names.empty() && touched != after_.root()) {
+    if (touched == after_.root()) continue;
+    const std::vector<FileName> names = internals.names(after_.file(touched));
+    if (names.empty()) {
       is_structural_ = false;
       return;
     }

@@ -34,6 +34,8 @@ const std::vector<Arguments> readers = {
     {"check", "IMAGE"},
     {"extract", "IMAGE", "out"},
     {"export", "IMAGE", "--tar", "out.tar"},
+    {"export-layer", "IMAGE", "--tar", "out.tar"},
+    {"export-layer", "sound.cim", "--parent", "IMAGE", "--tar", "out.tar"},
     {"mount", "IMAGE", "mnt"},
     {"mount", "-f", "IMAGE", "mnt"},
     {"create", "fork.cim", "--from", "IMAGE"},
