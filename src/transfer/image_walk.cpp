@@ -140,6 +140,7 @@ void ImageWalk::enter(const SelectionTree* selection) {
   levels_.push_back({{}, 0, path_.size()});
   entered_ = selection;
   listed_ = false;
+  if (levels_.size() == 1) list();  // a fault in the root shows before anything is done
 }
 
 // Reads the entries of the directory just entered.

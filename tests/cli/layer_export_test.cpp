@@ -42,8 +42,9 @@ TEST_F(LayerExportCommand, ExportOverwritesNeitherImage) {
 
 TEST_F(LayerExportCommand, ExportNamesAParentThatTreatsCaseDifferently) {
   succeed({"create", "windows.cim", "base", "--case-insensitive"});
-  EXPECT_EQ(fail({"export-layer", "top.cim", "--parent", "windows.cim", "--tar", "top.tar"}),
-            "cim: windows.cim: is no layer below an image that treats the case of names differently");
+  EXPECT_EQ(
+      fail({"export-layer", "top.cim", "--parent", "windows.cim", "--tar", "top.tar"}),
+      "cim: windows.cim: is no layer below an image that treats the case of names differently");
   EXPECT_EQ(fail({"export-layer", "windows.cim", "--tar", "top.tar"}),
             "cim: windows.cim: has no directory Files, as a layer of Windows has");
   EXPECT_FALSE(files().contains("top.tar"));
