@@ -20,11 +20,10 @@ namespace {
 
 constexpr std::string_view whiteout_prefix = ".wh.";
 
-std::string_view last_name(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+// Whether `path`, or that of a directory on the way to it, would be read as a whiteout.
+bool has_whiteout_name(const std::string& path) {
+  return ('/' + path).find('/' + std::string(whiteout_prefix)) != std::string::npos;
 }
-
-bool is_whiteout_name(std::string_view name) { return name.starts_with(whiteout_prefix); }
 
 // Whether `path` is below the directory `directory`.
 bool is_below(std::string_view path, std::string_view directory) {
@@ -70,10 +69,9 @@ class LayerExport {
   bool has_place(const Change& change) {
     if (is_windows_ && !has_place_on_windows(change)) return false;
     if (!left_out_.empty() && is_below(change.path, left_out_)) return false;
-    if (!is_whiteout_name(last_name(change.path))) return true;
-    if (change.kind != Change::Kind::same_directory) {
-      archive_->warn(change.path + ": a layer cannot hold such a name; left out");
-    }
+    if (!has_whiteout_name(change.path)) return true;
+    if (change.kind == Change::Kind::same_directory) return false;
+    archive_->warn(change.path + ": a layer cannot hold such a name; left out");
     left_out_ = change.path;
     return false;
   }
@@ -144,7 +142,7 @@ class LayerExport {
   const std::unique_ptr<MemberWriter> archive_;
   std::vector<Change> pending_;  // directories on the way that are not in the archive yet
   std::string last_path_;        // of the last member, unless that is a whiteout
-  std::string left_out_;         // the last directory or file without a place
+  std::string left_out_;         // the last path without a place
   bool is_empty_ = true;
 };
 

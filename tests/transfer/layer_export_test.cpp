@@ -223,6 +223,17 @@ TEST_F(LinuxLayerExport, LeavesOutNamesOfWhiteouts) {
                                               ".wh.d: a layer cannot hold such a name; left out"));
 }
 
+TEST_F(LinuxLayerExport, SaysWhatChangesBelowANameOfAWhiteout) {
+  fork("middle.cim", "base.cim", [](Writer& writer) { writer.create_directory(u".wh.d", {}); });
+  fork("top.cim", "middle.cim", [](Writer& writer) {
+    test::put(writer, u".wh.d\\new", "text");
+    writer.remove(u"a");
+  });
+  EXPECT_THAT(export_image("top.cim", "middle.cim"), ElementsAre("./", ".wh.a"));
+  EXPECT_THAT(progress_.warnings,
+              ElementsAre(".wh.d/new: a layer cannot hold such a name; left out"));
+}
+
 TEST_F(LinuxLayerExport, RefusesAParentOfTheOtherSystem) {
   Writer::Options options = new_image(directory_.string(), "windows.cim");
   options.case_insensitive = true;
