@@ -1106,12 +1106,13 @@ TEST_F(WriterTest, AnImageInUseIsNotReplaced) {
   Writer(fresh()).commit();
   const std::size_t before = files().size();
   const int fd = ::open((directory_ / "a.cim").c_str(), O_RDONLY | O_CLOEXEC);
-  ASSERT_EQ(0, flock(fd, LOCK_SH));  // as the daemon does for what it has mounted
   {
     Writer writer(extending());
     put(writer, u"file", "x");
+    ASSERT_EQ(0, flock(fd, LOCK_SH));  // as the daemon does for what it has mounted
     EXPECT_EQ(Errc::sharing_violation, error_of([&] { writer.commit(); }));
   }
+  EXPECT_EQ(Errc::sharing_violation, error_of([&] { const Writer refused(extending()); }));
   EXPECT_EQ(before, files().size());
   EXPECT_THAT(list(open(), u""), IsEmpty());
   EXPECT_EQ(std::nullopt, error_of([&] { Writer(forking("a.cim", "b.cim")).commit(); }));
