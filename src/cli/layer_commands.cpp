@@ -89,7 +89,7 @@ void add_import_layer_command(Command app) {
 
 void add_export_layer_command(Command app) {
   const Command command =
-      app.add_subcommand("export-layer", "Write what an image changes as a layer of a container");
+      app.add_subcommand("export-layer", "Write what an image changes as a layer");
   const auto options = std::make_shared<ExportLayerOptions>();
   add_image_argument(command, options->image);
   command
