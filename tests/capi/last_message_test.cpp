@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "support/environment.h"
 
 namespace cim::capi_test {
 namespace {
@@ -56,6 +57,7 @@ TEST_F(LastMessage, IsThatOfTheLastFailure) {
 }
 
 TEST_F(LastMessage, IsLeftByEveryCallThatFails) {
+  const test::Environment mount_root("CIMFS_MOUNT_ROOT", "/nowhere");
   const auto no_directory = directory16() + u"/missing";
   const auto metadata = file_metadata(0);
   auto negative = file_metadata(-1);

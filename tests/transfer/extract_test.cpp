@@ -379,7 +379,7 @@ TEST_F(Extract, KeepsOutTheAccessControlListThatTheDestinationHandsDown) {
   write_file(source("d/file"), "x");
   write_file(source("file"), "x");
   fs::create_directory(destination());
-  const std::string acl = posix::encode_acl({{.tag = ACL_USER_OBJ, .permissions = ACL_READ},
+  const std::string acl = posix::encode_acl({{.tag = ACL_USER_OBJ, .permissions = 7},
                                              {.tag = ACL_USER, .id = 12345, .permissions = 7},
                                              {.tag = ACL_GROUP_OBJ, .permissions = 0},
                                              {.tag = ACL_MASK, .permissions = 7},
