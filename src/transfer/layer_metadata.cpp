@@ -8,9 +8,9 @@
 #include <system_error>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 
+#include "format/base64.h"
 #include "format/extended_attributes.h"
 #include "format/filetime.h"
 #include "format/reparse.h"
@@ -34,19 +34,11 @@ const std::string* find_record(const TarMember& member, std::string_view key) {
 }
 
 std::vector<std::byte> decode_base64(std::string_view key, std::string_view text) {
-  if (text.size() % 4 != 0 || text.size() > std::size_t{1} << 30) {
-    throw malformed(key, "is not base64");
+  try {
+    return format::decode_base64(text);
+  } catch (const Error& error) {
+    throw malformed(key, error.reason());
   }
-  std::vector<std::byte> bytes(text.size() / 4 * 3);
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-  if (length < 0) throw malformed(key, "is not base64");
-  // What `=` stands for counts as zeros.
-  const auto padding = text.size() - (text.find_last_not_of('=') + 1);  // npos + 1 is 0
-  if (padding > 2) throw malformed(key, "is not base64");
-  bytes.resize(static_cast<std::size_t>(length) - padding);
-  return bytes;
 }
 
 std::uint32_t attributes_of(const TarMember& member) {
