@@ -6,6 +6,7 @@
 #include "transfer/directory_source.h"
 #include "transfer/entry_sink.h"
 #include "transfer/input.h"
+#include "transfer/msix_source.h"
 
 namespace cim::transfer {
 
@@ -23,6 +24,15 @@ std::uint64_t import_archive(Writer& writer, int fd, const std::string& name,
   ArchiveSource entries(input, name, options, progress);
   store_entries(entries, writer, options, progress);
   return entries.incomplete();
+}
+
+void import_msix(Writer& writer, int fd, const std::string& name, const std::u16string& root,
+                 Progress& progress) {
+  ImportOptions options;
+  options.case_insensitive = true;
+  options.literal_whiteouts = true;  // such names mean nothing in a package
+  MsixSource entries(fd, name, root, progress);
+  store_entries(entries, writer, options, progress);
 }
 
 }  // namespace cim::transfer

@@ -36,4 +36,13 @@ std::uint64_t import_tree(Writer& writer, const std::string& source, std::u16str
 std::uint64_t import_archive(Writer& writer, int fd, const std::string& name,
                              const ImportOptions& options, Progress& progress);
 
+// Puts the files of the MSIX package open at `fd`, a regular file, into the directory of its full
+// name in `root`, a path of the image that `writer` builds, which must be case-insensitive and
+// should expand executables. `name` names the package in messages. See MsixSource.
+//
+// Throws Error as MsixSource and store_entries() do. The writer should then be destroyed without
+// commit().
+void import_msix(Writer& writer, int fd, const std::string& name, const std::u16string& root,
+                 Progress& progress);
+
 }  // namespace cim::transfer
