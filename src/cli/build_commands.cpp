@@ -24,7 +24,9 @@ namespace {
 struct CreateOptions {
   std::string image;
   std::optional<std::string> source;
-  std::optional<std::string> tar;  // instead of a source directory
+  std::optional<std::string> tar;   // instead of a source directory
+  std::optional<std::string> msix;  // the same
+  std::optional<std::string> root;  // of the package
   std::optional<std::string> base;
   SourceOptions files;
   bool case_insensitive = false;
@@ -91,8 +93,8 @@ void create_missing_parents(Writer& writer, const std::u16string& path,
 
 Writer::Options writer_options(const CreateOptions& options) {
   Writer::Options result = new_image_options(options.image, options.base, "--from");
-  result.case_insensitive = options.case_insensitive;
-  result.expand_executables = options.files.expand_executables;
+  result.case_insensitive = options.case_insensitive || options.msix;
+  result.expand_executables = options.files.expand_executables || options.msix;
   result.replace = options.force;
   return result;
 }
@@ -115,6 +117,26 @@ std::uint64_t import_archive(Writer& writer, const CreateOptions& options,
   return transfer::import_archive(writer, archive.fd(), archive.name(), import_options, report);
 }
 
+// Where a package goes that is put in `root`: by default, where the examples of Microsoft put it.
+std::u16string package_root(const std::optional<std::string>& root) {
+  try {
+    return linux_to_image_path(root.value_or("apps"));
+  } catch (const Error& error) {
+    throw UsageError(std::string("--root: ") + error.what());
+  }
+}
+
+void import_package(Writer& writer, const CreateOptions& options) {
+  const InputArchive package(*options.msix);
+  ProgressReport report(options.image, {});
+  transfer::import_msix(writer, package.fd(), package.name(), package_root(options.root), report);
+}
+
+void check_package_options(const CreateOptions& options) {
+  if (options.msix) return refuse_changes_of_source(options.files, "--msix");
+  if (options.root) throw UsageError("'--root' is only for '--msix'");
+}
+
 // Call this once the image is made.
 void report_incomplete(std::uint64_t files) {
   if (files == 0) return;
@@ -123,6 +145,7 @@ void report_incomplete(std::uint64_t files) {
 }
 
 void create(const CreateOptions& options) {
+  check_package_options(options);
   check_arguments_of_create(options.image, options.source, options.force);
   transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
@@ -135,6 +158,8 @@ void create(const CreateOptions& options) {
     incomplete = import_source(writer, options, files);
   } else if (options.tar) {
     left_out = import_archive(writer, options, files);
+  } else if (options.msix) {
+    import_package(writer, options);
   } else if (!options.base) {
     create_plain_directory(writer, u"", files.overrides);
   }
@@ -209,18 +234,29 @@ void add_create(Command app) {
   const Option source = command.add_option("SOURCE_DIR", options->source,
                                            "Copy the contents of this directory to the image;\n"
                                            "without it, the image is empty");
-  command
-      .add_option("--tar", options->tar,
-                  "Copy the members of this tar archive, compressed\n"
-                  "or not, to the image; '-': standard input")
-      .type_name("FILE")
-      .excludes(source);
+  const Option tar = command
+                         .add_option("--tar", options->tar,
+                                     "Copy the members of this tar archive, compressed\n"
+                                     "or not, to the image; '-': standard input")
+                         .type_name("FILE")
+                         .excludes(source);
+  const Option msix = command
+                          .add_option("--msix", options->msix,
+                                      "Copy the files of this MSIX package, as Windows\n"
+                                      "unpacks it, to DIR/FULL_NAME_OF_PACKAGE in the\n"
+                                      "image, which is one for Windows")
+                          .type_name("FILE")
+                          .excludes(source)
+                          .excludes(tar);
+  command.add_option("--root", options->root, "The directory for that; default: apps")
+      .type_name("DIR");
   const Option base = command
                           .add_option("--from", options->base,
                                       "Fork this image in the same directory: start\n"
                                       "with its contents and share its files;\n"
                                       "SOURCE_DIR or FILE is added on top")
-                          .type_name("BASE");
+                          .type_name("BASE")
+                          .excludes(msix);
   add_source_options(command, options->files);
   command
       .add_flag("--case-insensitive", options->case_insensitive,

@@ -36,6 +36,12 @@ bool is_archive_name(std::string_view path) {
          std::ranges::any_of(suffixes, [path](const char* end) { return path.ends_with(end); });
 }
 
+// The option of cim create that reads files with such a name; null if it is the name of another.
+const char* option_for(std::string_view path) {
+  if (is_archive_name(path)) return "--tar";
+  return path.ends_with(".msix") || path.ends_with(".appx") ? "--msix" : nullptr;
+}
+
 // Whether the regular file at `path` is an image, sound or not, or at least nobody's data.
 bool is_replaceable(const std::string& path) {
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -71,9 +77,11 @@ void refuse_archive_as_image(const std::string& image, const std::optional<std::
 }
 
 void refuse_archive_as_source(const std::string& image, const std::string& source) {
-  if (type_at(source) != S_IFREG || !is_archive_name(source)) return;
-  throw Error(Errc::not_a_directory,
-              fmt::format("is no directory; did you mean 'cim create {} --tar {}'?", image, source))
+  const char* const option = option_for(source);
+  if (type_at(source) != S_IFREG || option == nullptr) return;
+  throw Error(
+      Errc::not_a_directory,
+      fmt::format("is no directory; did you mean 'cim create {} {} {}'?", image, option, source))
       .with_path(source);
 }
 

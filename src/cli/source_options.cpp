@@ -2,8 +2,10 @@
 #include "cli/source_options.h"
 
 #include <cstdlib>
+#include <utility>
 
 #include <cim/error.h>
+#include <fmt/format.h>
 
 #include "posix/accounts.h"
 #include "posix/timestamp.h"
@@ -71,6 +73,21 @@ transfer::ImportOptions to_import_options(const SourceOptions& options) {
   result.literal_whiteouts = options.literal_whiteouts;
   result.overrides = metadata_overrides(options);
   return result;
+}
+
+void refuse_changes_of_source(const SourceOptions& options, const std::string& other) {
+  const std::pair<const char*, bool> given[] = {
+      {"--exclude", !options.exclude.exclude.empty()},
+      {"--exclude-from", !options.exclude.exclude_from.empty()},
+      {"--one-file-system", options.one_file_system},
+      {"--owner", options.owner.has_value()},
+      {"--group", options.group.has_value()},
+      {"--mtime", options.mtime.has_value()},
+      {"--literal-whiteouts", options.literal_whiteouts},
+  };
+  for (const auto& [option, is_given] : given) {
+    if (is_given) throw UsageError(fmt::format("'{}' and '{}' exclude each other", other, option));
+  }
 }
 
 }  // namespace cim::cli

@@ -30,4 +30,8 @@ void add_source_options(Command command, SourceOptions& options);
 // UsageError for invalid values, Error for a file of patterns that cannot be read.
 transfer::ImportOptions to_import_options(const SourceOptions& options);
 
+// Throws UsageError if `options` has one that says which files of a source are copied, or changes
+// their metadata: the source that the option `other` names is copied as it is.
+void refuse_changes_of_source(const SourceOptions& options, const std::string& other);
+
 }  // namespace cim::cli
