@@ -19,6 +19,7 @@
 #include "layer.h"
 #include "transfer/image_changes.h"
 #include "transfer/image_walk.h"
+#include "transfer/input.h"
 #include "transfer/layer_metadata.h"
 #include "transfer/tar_reader.h"
 
@@ -82,7 +83,8 @@ class LayerExport : public Layer {
           export_layer(image, base ? &*base : nullptr, archive.get(), "layer.tar", progress_);
     }
     const FileDescriptor archive(open(path("layer.tar").c_str(), O_RDONLY | O_CLOEXEC));
-    TarReader reader(archive.get(), "layer.tar", progress_);
+    FileInput layer(archive.get());
+    TarReader reader(layer, "layer.tar", progress_);
     std::vector<std::string> names;
     while (const auto member = reader.next()) {
       names.push_back(member->name);
