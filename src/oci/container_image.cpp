@@ -1,4 +1,4 @@
-// Images of containers: which layers they have.
+// Container images: which layers they have.
 #include "oci/container_image.h"
 
 #include <algorithm>
@@ -352,7 +352,7 @@ ContainerImage find_image(const Files& files, const Choice& choice) {
   if (files.find("oci-layout")) return LayoutReader(files, choice).read();
   if (files.find("manifest.json")) return DockerReader(files, choice).read();
   throw failure(Errc::file_not_found, files,
-                "is no image of containers: it has neither oci-layout nor manifest.json");
+                "is no container image: it has neither oci-layout nor manifest.json");
 }
 
 }  // namespace cim::oci

@@ -1,4 +1,4 @@
-// Images of containers: which layers they have.
+// Container images: which layers they have.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The digests of images of containers.
+// The digests of container images.
 #include "oci/digest.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The digests of images of containers: "sha256:" and 64 hexadecimal digits.
+// The digests of container images: "sha256:" and 64 hexadecimal digits.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The files that an image of containers consists of.
+// The files that a container image consists of.
 #include "oci/files.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@
 namespace cim::oci {
 namespace {
 
-// Of a sane archive. Longer names are none that an image of containers has.
+// Of a sane archive. Longer names are none that a container image has.
 constexpr std::size_t max_members = 100'000;
 constexpr std::size_t max_name_size = 255;
 constexpr int max_links = 16;
@@ -139,7 +139,7 @@ class ArchiveFiles : public Files {
     if (!member) return;
     members_.insert_or_assign(*path, *std::move(member));
     if (members_.size() > max_members) {
-      throw Error(Errc::limit_exceeded, "has too many members for an image of containers")
+      throw Error(Errc::limit_exceeded, "has too many members for a container image")
           .with_path(name_);
     }
   }

@@ -1,4 +1,4 @@
-// The files that an image of containers consists of.
+// The files that a container image consists of.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// An image of containers -> images.
+// A container image -> images.
 #include "oci/image_import.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// An image of containers -> images.
+// A container image -> images.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The JSON files of an image of containers.
+// The JSON files of a container image.
 #include "oci/json.h"
 
 #include <cim/error.h>

@@ -1,4 +1,4 @@
-// The JSON files of an image of containers, which are not to be trusted.
+// The JSON files of a container image, which are not to be trusted.
 #pragma once
 
 #include <cstdint>

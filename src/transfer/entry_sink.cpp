@@ -180,8 +180,8 @@ class EntrySink {
     const std::string sign = whiteout_sign(entry);
     if (sign.empty()) return;
     throw failure(Errc::unsupported,
-                  "is for changing a lower layer, as " + sign +
-                      " says; 'cim import-layer' does so, --literal-whiteouts stores it");
+                  "changes a lower layer, as " + sign +
+                      " says; 'cim import-layer' applies that, --literal-whiteouts stores it");
   }
 
   void create_missing_parents(const Entry& entry) {

@@ -103,7 +103,7 @@ TEST_F(LayerCommands, OtherCommandsRefuseWhiteouts) {
   make_layers();
   succeed({"import-layer", "base.cim", "linux.tar"});
   const std::string reason =
-      ".wh.old: is for changing a lower layer, as its name says; 'cim import-layer' does so, "
+      ".wh.old: changes a lower layer, as its name says; 'cim import-layer' applies that, "
       "--literal-whiteouts stores it";
   EXPECT_EQ(fail({"create", "x.cim", "--tar", "top.tar"}), "cim: x.cim: top.tar: " + reason);
   EXPECT_EQ(fail({"create", "x.cim", "--from", "base.cim", "top"}), "cim: x.cim: top/" + reason);

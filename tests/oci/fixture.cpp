@@ -1,4 +1,4 @@
-// Imports images of containers into a directory.
+// Imports container images into a directory.
 #include "fixture.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Images of containers that are damaged, or made to do harm.
+// Container images that are damaged, or made to do harm.
 #include <gmock/gmock.h>
 
 #include "fixture.h"

@@ -1,4 +1,4 @@
-// What is made of an image of containers.
+// What is made of a container image.
 #include <cim/image.h>
 #include <gmock/gmock.h>
 

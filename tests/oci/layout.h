@@ -1,4 +1,4 @@
-// Images of containers, made for tests.
+// Container images, made for tests.
 #pragma once
 
 #include <map>

@@ -339,9 +339,9 @@ class Whiteouts : public Layer {
 
 TEST_F(Whiteouts, AreNotTakenForFiles) {
   layer().file("d/.wh.x").finish();
-  EXPECT_THAT(refusal(), HasSubstr("layer.tar: d/.wh.x: is for changing a lower layer"));
+  EXPECT_THAT(refusal(), HasSubstr("layer.tar: d/.wh.x: changes a lower layer"));
   layer().device("x", makedev(0, 0)).finish();
-  EXPECT_THAT(refusal(), HasSubstr("layer.tar: x: is for changing a lower layer"));
+  EXPECT_THAT(refusal(), HasSubstr("layer.tar: x: changes a lower layer"));
   layer().directory("d", {{"SCHILY.xattr.trusted.overlay.opaque", "y"}}).finish();
   EXPECT_THAT(refusal(), HasSubstr("the attribute trusted.overlay.opaque"));
   layer().directory("d", {{"SCHILY.xattr.user.overlay.redirect", "x"}}).finish();
