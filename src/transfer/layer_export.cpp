@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -99,7 +100,7 @@ class LayerExport {
   void add(const Change& change) {
     while (!pending_.empty() && !is_below(change.path, pending_.back().path)) pending_.pop_back();
     if (change.kind == Change::Kind::same_directory) return pending_.push_back(change);
-    for (const Change& directory : pending_) archive_->add(directory.file, directory.path);
+    for (const Change& directory : pending_) add_directory(directory.file, directory.path);
     pending_.clear();
     is_empty_ = false;
     if (change.kind == Change::Kind::removed) return add_whiteout(change.path);
@@ -124,15 +125,39 @@ class LayerExport {
   }
 
   void add_file(const Change& change) {
-    if (change.file.is_directory() || is_base_ || image_.link_count(change.file) < 2) {
+    if (change.file.is_directory()) return add_directory(change.file, change.path);
+    if (is_base_ || image_.link_count(change.file) < 2) {
       return archive_->add(change.file, change.path);
     }
+    if (is_windows_) return add_file_of_windows(change);
+    // Docker and Podman unpack a layer by itself, so a link cannot lead to a name in one below.
+    archive_->add(change.file, change.path);
+    if (!files_with_links_.insert(change.file.id).second) return;
+    for (const std::string& name : changes_.kept_names(change.file)) {
+      add_directories_above(name);
+      archive_->add(change.file, name);
+    }
+  }
+
+  void add_file_of_windows(const Change& change) {
     const auto names = changes_.kept_names(change.file);
-    const auto target = std::ranges::find_if(names, [&](const std::string& name) {
-      return !is_windows_ || !is_base_hive(linux_to_image_path(name));
-    });
+    const auto target = std::ranges::find_if(
+        names, [&](const std::string& name) { return !is_base_hive(linux_to_image_path(name)); });
     if (target == names.end()) return archive_->add(change.file, change.path);
     archive_->add_link(change.file, change.path, *target);
+  }
+
+  void add_directory(const File& directory, const std::string& path) {
+    if (directories_.insert(path).second) archive_->add(directory, path);
+  }
+
+  void add_directories_above(const std::string& path) {
+    for (std::size_t end = path.find('/'); end != std::string::npos;
+         end = path.find('/', end + 1)) {
+      const std::string directory = path.substr(0, end);
+      const auto id = image_.resolve(linux_to_image_path(directory));
+      if (id) add_directory(image_.file(*id), directory);
+    }
   }
 
   const Image& image_;
@@ -141,8 +166,10 @@ class LayerExport {
   ImageChanges changes_;
   const std::unique_ptr<MemberWriter> archive_;
   std::vector<Change> pending_;  // directories on the way that are not in the archive yet
-  std::string last_path_;        // of the last member, unless that is a whiteout
-  std::string left_out_;         // the last path without a place
+  std::unordered_set<std::string> directories_;  // that are in the archive
+  std::unordered_set<FileId> files_with_links_;  // with all their names in the archive
+  std::string last_path_;                        // of the last member, unless that is a whiteout
+  std::string left_out_;                         // the last path without a place
   bool is_empty_ = true;
 };
 

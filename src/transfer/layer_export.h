@@ -17,10 +17,11 @@ namespace cim::transfer {
 // layers, byte for byte.
 //
 // Members are sorted by the bytes of their names, each directory, its whiteouts, then its contents.
-// Directories on the way to a change are there, too. A new name of a file that the parent has is a
-// hard link to a name that both images have. A layer of Windows has Files, UtilityVM and, unless it
-// is a base, the changes of the registry that are new in Hives; what the import adds is left out.
-// See ImageChanges for the time that it takes.
+// Directories on the way to a change are there, too. With a new name of a file come, for Linux, its
+// other names, as hard links to the first: those who unpack a layer by itself have no other. For
+// Windows, it is a hard link to a name that both images have. A layer of Windows has Files,
+// UtilityVM and, unless it is a base, the changes of the registry that are new in Hives; what the
+// import adds is left out. See ImageChanges for the time that it takes.
 //
 // Leaves out, with a warning, what a layer cannot hold: names that start with `.wh.`; for Linux,
 // the same as export_tar(); for Windows, other reparse points than symbolic links and junctions,

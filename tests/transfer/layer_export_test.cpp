@@ -183,10 +183,11 @@ TEST_F(LinuxLayerExport, OtherTypesReplaceBothWays) {
   EXPECT_THAT(layer_of_top(), ElementsAre("./", "a/", "a/b", "d", "l"));
 }
 
-TEST_F(LinuxLayerExport, NewNameIsALinkToANameThatStays) {
+TEST_F(LinuxLayerExport, NewNameComesWithTheNamesThatStay) {
   layer().hard_link("d/link", "a").hard_link("k", "l").file(".wh.l").finish();
   import("top.cim", "base.cim");
-  EXPECT_THAT(layer_of_top(), ElementsAre("./", ".wh.l", "d/", "d/link -> a", "k -> l2"));
+  EXPECT_THAT(layer_of_top(),
+              ElementsAre("./", ".wh.l", "d/", "d/link", "a -> d/link", "k", "l2 -> k"));
 }
 
 TEST_F(LinuxLayerExport, RenamedFileHasItsDataOnce) {
