@@ -2,7 +2,8 @@
 #include "oci/digest.h"
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <span>
 
 #include <cim/error.h>
 #include <fmt/format.h>
@@ -13,36 +14,18 @@ namespace {
 constexpr std::string_view prefix = "sha256:";
 constexpr std::size_t hex_size = 64;
 
-void check(int result) {
-  if (result != 1) throw Error(Errc::io_error, "OpenSSL cannot compute SHA-256");
-}
-
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+
+std::string to_text(const transfer::Sha256& digest) {
+  std::string text(prefix);
+  for (const std::byte byte : digest) text += fmt::format("{:02x}", byte);
+  return text;
+}
 
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  if (!context_) throw Error(Errc::out_of_memory, "out of memory");
-  check(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
-}
-
-void Sha256::update(std::string_view bytes) {
-  check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
-}
-
-std::string Sha256::finish() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
-  unsigned size = 0;
-  check(EVP_DigestFinal_ex(context_.get(), bytes.data(), &size));
-  std::string digest(prefix);
-  for (unsigned index = 0; index < size; ++index) digest += fmt::format("{:02x}", bytes[index]);
-  return digest;
-}
-
 std::string sha256(std::string_view bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.finish();
+  return to_text(transfer::sha256(std::as_bytes(std::span(bytes))));
 }
 
 void check_digest(std::string_view digest) {
@@ -61,14 +44,14 @@ bool is_hex_of_sha256(std::string_view text) {
 
 std::string_view DigestedInput::next() {
   const std::string_view bytes = input_.next();
-  sha256_.update(bytes);
+  hasher_.update(std::as_bytes(std::span(bytes)));
   return bytes;
 }
 
 const std::string& DigestedInput::finish() {
   if (!digest_.empty()) return digest_;
   drain();
-  return digest_ = sha256_.finish();
+  return digest_ = to_text(hasher_.finish());
 }
 
 }  // namespace cim::oci

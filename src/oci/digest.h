@@ -1,33 +1,15 @@
 // The digests of container images: "sha256:" and 64 hexadecimal digits.
 #pragma once
 
-#include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include <openssl/evp.h>
-
 #include "transfer/input.h"
+#include "transfer/sha256.h"
 
 namespace cim::oci {
 
-// Computes the digest of a sequence of bytes. For one thread at a time.
-class Sha256 {
- public:
-  Sha256();
-  void update(std::string_view bytes);
-
-  // The digest of all bytes. Nothing may be called next.
-  std::string finish();
-
- private:
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-  };
-  std::unique_ptr<EVP_MD_CTX, Free> context_;
-};
-
+// The digest of `bytes`.
 std::string sha256(std::string_view bytes);
 
 // Throws Error with only a reason: corrupt if `digest` is malformed, unsupported if it is of
@@ -52,7 +34,7 @@ class DigestedInput : public transfer::Input {
 
  private:
   transfer::Input& input_;
-  Sha256 sha256_;
+  transfer::Sha256Hasher hasher_;
   std::string digest_;  // once it has been finished
 };
 
