@@ -30,12 +30,21 @@ std::u16string_view last_name(std::u16string_view path) {
   return path.substr(path.rfind(u'\\') + 1);  // npos + 1 is 0
 }
 
-LayerSource::System system_of(const Entry& entry, const TarMember& member) {
+// Whether only a layer of Windows has the directory `name` at its top. Case does not matter on a
+// layer of Windows; elsewhere a directory `files` may be one of Linux.
+bool is_windows_directory(std::u16string_view name, const Image* base) {
+  const bool ignores_case = base != nullptr && !base->case_sensitive();
+  constexpr std::array<std::u16string_view, 3> directories = {u"Files", u"Hives", u"UtilityVM"};
+  return std::ranges::any_of(directories, [&](std::u16string_view directory) {
+    return name == directory || (ignores_case && equal_on_windows(name, directory));
+  });
+}
+
+LayerSource::System system_of(const Entry& entry, const TarMember& member, const Image* base) {
   const auto record = member.records.lower_bound(windows_record_prefix);
   const bool has_records =
       record != member.records.end() && record->first.starts_with(windows_record_prefix);
-  const std::u16string_view top = first_name(entry.path);
-  const bool is_windows = has_records || top == u"Files" || top == u"Hives" || top == u"UtilityVM";
+  const bool is_windows = has_records || is_windows_directory(first_name(entry.path), base);
   return is_windows ? LayerSource::System::windows : LayerSource::System::linux;
 }
 
@@ -51,7 +60,7 @@ LayerSource::LayerSource(Input& input, const std::string& name, std::optional<Sy
   if (system) {
     system_ = *system;
   } else if (first_ != nullptr) {
-    system_ = system_of(*first_, archive_.member());
+    system_ = system_of(*first_, archive_.member(), options.base);
   } else if (options.base != nullptr) {
     system_ = system_of(*options.base);
   }

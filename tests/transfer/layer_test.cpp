@@ -305,6 +305,13 @@ TEST_F(WindowsLayer, AnEmptyLayerIsOfWindowsOnOneOfWindows) {
   EXPECT_EQ(files("top.cim"), files("base.cim"));
 }
 
+TEST_F(WindowsLayer, IsRecognisedOnAnotherWhateverItsCase) {
+  base_with({});
+  layer().file("FILES/.wh.f").finish();
+  import("top.cim", "base.cim");
+  EXPECT_FALSE(Image(path("top.cim")).resolve(u"Files\\f"));
+}
+
 TEST_F(WindowsLayer, LeavesOutWhatWindowsDoesNotHave) {
   layer().base_of_windows().device("Files/null", makedev(1, 3)).finish();
   import("base.cim");
