@@ -66,7 +66,7 @@ class EntrySource {
   virtual void copy_data(WriteStream& stream) = 0;
 
   // What a directory gets that is on the way to the current entry but not in the source; nothing if
-  // all directories come before what is in them.
+  // all directories come before what is in them, which holds for all entries of a source or none.
   virtual std::optional<EntryMetadata> missing_parent() const = 0;
 
   // Names the current entry, and the source that it is in, for messages.

@@ -86,6 +86,7 @@ class EntrySink {
       : source_(source),
         writer_(writer),
         options_(options),
+        lacks_parents_(source.missing_parent().has_value()),
         has_root_(options.base != nullptr),
         progress_(progress) {
     const auto upcase = upcase_of(options);
@@ -186,7 +187,7 @@ class EntrySink {
 
   void create_missing_parents(const Entry& entry) {
     if (!entry.path.empty()) create_missing_root();
-    if (!source_.missing_parent()) return;
+    if (!lacks_parents_) return;
     for (std::size_t end = entry.path.find(u'\\'); end != std::u16string::npos;
          end = entry.path.find(u'\\', end + 1)) {
       const std::u16string parent = entry.path.substr(0, end);
@@ -239,6 +240,7 @@ class EntrySink {
   EntrySource& source_;
   Writer& writer_;
   const ImportOptions& options_;
+  const bool lacks_parents_;  // the source may have files without the directories above them
   bool has_root_;
   Progress& progress_;
   InexactTimes inexact_times_;
