@@ -20,6 +20,7 @@
 #include "cli/commands.h"
 #include "cli/file_info.h"
 #include "cli/help.h"
+#include "posix/attributes.h"
 #include "program/standard_streams.h"
 
 namespace cim::cli {
@@ -146,7 +147,7 @@ void offer_paths(const std::string& image_path, const std::string& typed) {
   const std::string directory = typed.substr(0, name_start);
   const Image image(image_path);
   const auto id = image.resolve(linux_to_image_path(directory));
-  if (!id || !is_directory(image.file(*id))) return;
+  if (!id || !posix::is_directory(image.file(*id))) return;
   const Directory entries = image.entries(image.file(*id));
   EntryName name;
   for (std::uint32_t index = 0; index < entries.size(); ++index) {
@@ -154,7 +155,7 @@ void offer_paths(const std::string& image_path, const std::string& typed) {
     const std::string path = directory + image_to_linux_name(name.view());
     // One path is one line.
     if (!path.starts_with(typed) || path.find('\n') != std::string::npos) continue;
-    print(path + (is_directory(file) ? "/\n" : "\n"));
+    print(path + (posix::is_directory(file) ? "/\n" : "\n"));
   }
 }
 

@@ -83,8 +83,6 @@ Stream find_stream(const Image& image, const std::string& path) {
                   file_exists ? "no such alternate stream" : "no such file or directory");
 }
 
-bool is_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }
-
 std::string path_below(const std::string& start, std::string_view relative) {
   std::string path = start.empty() ? "." : start;
   if (relative.empty()) return path;

@@ -26,9 +26,6 @@ File find_file(const Image& image, const std::string& path);
 // is_a_directory, or invalid_argument for a file of another type, if it has no data.
 Stream find_stream(const Image& image, const std::string& path);
 
-// Whether `file` is a directory to Linux: Windows' links to directories are not.
-bool is_directory(const File& file);
-
 // The path to show for a file, from the path the user gave, `start`, and the file's path relative
 // to it, with or without a leading `/`; "" for `start` itself.
 std::string path_below(const std::string& start, std::string_view relative);

@@ -15,6 +15,7 @@
 #include "cli/image_directory_listing.h"
 #include "cli/long_listing.h"
 #include "cli/windows_listing.h"
+#include "posix/attributes.h"
 #include "program/standard_streams.h"
 #include "transfer/image_walk.h"
 
@@ -129,7 +130,7 @@ void list_lines(const Image& image, const ListOptions& options) {
   std::vector<FileInfo> directories;
   for (const std::string& path : paths) {
     const File file = find_file(image, path);
-    const bool is_listed = is_directory(file) && !options.directories_as_files;
+    const bool is_listed = posix::is_directory(file) && !options.directories_as_files;
     (is_listed ? directories : files).push_back(file_info(image, file, path));
   }
   sort(files, options);
@@ -140,7 +141,9 @@ void list_lines(const Image& image, const ListOptions& options) {
   for (const FileInfo& start : directories) {
     if (options.recursive) {
       for_each_below(image, start.path, [&](const File& file, const std::string& path) {
-        if (is_directory(file)) listing.print_with_heading(file, path_below(start.path, path));
+        if (posix::is_directory(file)) {
+          listing.print_with_heading(file, path_below(start.path, path));
+        }
       });
     } else if (paths.size() > 1) {
       listing.print_with_heading(start.file, start.path);
@@ -165,7 +168,7 @@ void list_json(const Image& image, const ListOptions& options) {
     const auto shown = [&](const std::string& path) {
       return paths.size() > 1 ? path_below(start, path) : path;
     };
-    if (!is_directory(file) || options.directories_as_files) {
+    if (!posix::is_directory(file) || options.directories_as_files) {
       array.add(entry_json(file_info(image, file, start)));
     } else if (options.recursive) {
       for_each_below(image, start, [&](const File& found, const std::string& path) {

@@ -74,7 +74,7 @@ class Drawing {
   }
 
  private:
-  void count(const File& file) { ++(is_directory(file) ? directories_ : files_); }
+  void count(const File& file) { ++(posix::is_directory(file) ? directories_ : files_); }
 
   std::string label(const std::string& name, const File& file) const {
     std::string text = escape_for_terminal(name);

@@ -344,6 +344,8 @@ struct stat attributes(const Image& image, const File& file, const MountDefaults
 
 timespec birth_time(const File& file) noexcept { return format::to_timespec(file.creation_time); }
 
+bool is_directory(const File& file) noexcept { return file.is_directory() && !is_symlink(file); }
+
 bool is_symlink(const File& file) noexcept {
   return file.reparse_tag == format::tag_lx_symlink || file.reparse_tag == format::tag_symlink ||
          file.reparse_tag == format::tag_mount_point;

@@ -38,6 +38,9 @@ timespec birth_time(const File& file) noexcept;
 // invalid_argument if `file` is not a symbolic link, corrupt.
 std::string symlink_target(const Image& image, const File& file);
 
+// Whether attributes() shows `file` as a directory, which a junction is not.
+bool is_directory(const File& file) noexcept;
+
 // Whether attributes() shows `file` as a symbolic link.
 bool is_symlink(const File& file) noexcept;
 

@@ -14,20 +14,7 @@ namespace {
 
 constexpr std::size_t buffer_size = 1 << 20;
 
-bool is_real_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }
-
 bool equal(ByteView a, ByteView b) { return std::ranges::equal(a, b); }
-
-// Calls visit(name, id) for each entry of `directory`, under its Linux name.
-template <typename Visit>
-void for_each_entry(const Image& image, const File& directory, Visit visit) {
-  const Directory entries = image.entries(directory);
-  EntryName name;
-  for (std::uint32_t index = 0; index < entries.size(); ++index) {
-    const FileId id = image.entry(entries, index, name);
-    visit(name.view(), id);
-  }
-}
 
 // The record at `slot`; empty if the table has no such.
 ByteView record_at(const FileTable& table, std::size_t slot) {
@@ -148,7 +135,7 @@ std::optional<Change> ImageChanges::visit(bool is_directory) {
 // Lists what the directory that the walk has entered had.
 void ImageChanges::enter(const std::optional<File>& before) {
   Level& level = levels_.emplace_back();
-  if (!before || !is_real_directory(*before)) return;
+  if (!before || !posix::is_directory(*before)) return;
   const File& after = walk_.file();
   level.same_entries =
       is_structural_ && before->stream.length == after.stream.length &&
@@ -157,21 +144,23 @@ void ImageChanges::enter(const std::optional<File>& before) {
   for_each_entry(*before_, *before, [&](std::u16string_view name, FileId id) {
     tally_->add_entry(name);
     level.entries.emplace(image_to_linux_name(name), id);
+    return true;
   });
   std::set<std::string> removed;
   for (const auto& [name, id] : level.entries) removed.insert(name);
   for_each_entry(after_, after, [&](std::u16string_view name, FileId id) {
     const auto entry = level.entries.find(image_to_linux_name(name));
-    if (entry == level.entries.end()) return;
+    if (entry == level.entries.end()) return true;
     // A link to a directory, as Windows has them, would keep the contents of a directory.
     const bool hides_contents = posix::is_symlink(after_.file(id)) &&
                                 after_.file(id).is_directory() &&
-                                is_real_directory(before_->file(entry->second));
+                                posix::is_directory(before_->file(entry->second));
     if (hides_contents) {
       level.entries.erase(entry);
     } else {
       removed.erase(entry->first);
     }
+    return true;
   });
   const std::string prefix = walk_.path().empty() ? "" : walk_.path() + '/';
   for (const std::string& name : removed) removed_.push_back(prefix + name);
@@ -267,7 +256,8 @@ std::optional<std::string> ImageChanges::kept_directory(FileId id) const {
     const File file = after_.file(id);
     const auto names = ImageInternals(after_).names(file);
     const auto old_names = ImageInternals(*before_).names(before_->file(id));
-    if (names.size() != 1 || old_names.size() != 1 || !is_real_directory(file)) return std::nullopt;
+    if (names.size() != 1 || old_names.size() != 1 || !posix::is_directory(file))
+      return std::nullopt;
     if (names[0].name != old_names[0].name || names[0].directory != old_names[0].directory) {
       return std::nullopt;
     }

@@ -14,17 +14,6 @@
 namespace cim::transfer {
 namespace {
 
-// Calls visit(name, id) for each entry of `directory` until it returns false.
-template <typename Visit>
-void for_each_entry(const Image& image, const File& directory, Visit visit) {
-  const Directory entries = image.entries(directory);
-  EntryName name;
-  for (std::uint32_t index = 0; index < entries.size(); ++index) {
-    const FileId id = image.entry(entries, index, name);
-    if (!visit(name.view(), id)) return;
-  }
-}
-
 // The entry of `directory` that `name` means; its own name can differ where case is ignored.
 std::optional<std::pair<std::u16string, FileId>> find_entry(const Image& image,
                                                             const File& directory,
@@ -64,8 +53,6 @@ bool is_safe_name(std::string_view name) {
 constexpr std::size_t max_path_bytes = 3 * max_path_units;
 constexpr std::size_t max_depth = max_path_units / 2 + 1;
 
-bool is_directory(const File& file) { return file.is_directory() && !posix::is_symlink(file); }
-
 }  // namespace
 
 ImageWalk::ImageWalk(const Image& image, const Selection& selection, EntryOrder order)
@@ -79,7 +66,8 @@ void ImageWalk::select(const std::u16string& path) {
   SelectionTree* node = &selection_;
   File file = image_.file(image_.root());
   for_each_component(path, [&](std::u16string_view component) {
-    const auto entry = is_directory(file) ? find_entry(image_, file, component) : std::nullopt;
+    const auto entry =
+        posix::is_directory(file) ? find_entry(image_, file, component) : std::nullopt;
     if (!entry) {
       throw error(Errc::file_not_found, image_to_linux_path(path), "no such file or directory");
     }
@@ -128,7 +116,7 @@ ImageWalk::Step ImageWalk::visit(const Entry& entry) {
   file_ = image_.file(entry.id);
   tally_.add_part_of_file(ImageInternals(image_).stream_table_size(file_));
   selected_ = entry.selection == nullptr || entry.selection->whole;
-  if (!is_directory(file_)) return Step::file;
+  if (!posix::is_directory(file_)) return Step::file;
   enter(selected_ ? nullptr : entry.selection);
   return Step::enter_directory;
 }

@@ -12,6 +12,17 @@
 
 namespace cim::transfer {
 
+// Calls visit(name, id) for each entry of `directory` until it returns false.
+template <typename Visit>
+void for_each_entry(const Image& image, const File& directory, Visit visit) {
+  const Directory entries = image.entries(directory);
+  EntryName name;
+  for (std::uint32_t index = 0; index < entries.size(); ++index) {
+    const FileId id = image.entry(entries, index, name);
+    if (!visit(name.view(), id)) return;
+  }
+}
+
 // A selection of an image's files.
 struct Selection {
   // Those at these paths (see cim/name.h) and everything below them; all files if there are none.
