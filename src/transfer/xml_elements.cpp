@@ -1,6 +1,7 @@
 // The elements of an XML document.
 #include "transfer/xml_elements.h"
 
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <new>
@@ -15,6 +16,14 @@ namespace cim::transfer {
 namespace {
 
 constexpr char namespace_separator = '\n';  // in no name
+
+std::uint64_t current_line(XML_Parser parser) {
+#if XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION < 9
+  return XML_GetCurrentLineNumber(parser);
+#else
+  return XML_GetCurrentLineNumber64(parser);  // deprecates the other
+#endif
+}
 
 class Parser {
  public:
@@ -77,7 +86,7 @@ class Parser {
 
   Error malformed(std::string_view reason) const {
     return {Errc::corrupt, fmt::format("is not well-formed XML at line {}: {}",
-                                       XML_GetCurrentLineNumber(parser_.get()), reason)};
+                                       current_line(parser_.get()), reason)};
   }
 
   std::unique_ptr<std::remove_pointer_t<XML_Parser>, Free> parser_;
