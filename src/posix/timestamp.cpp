@@ -1,11 +1,13 @@
 // Times as people and build systems write them.
 #include "posix/timestamp.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <regex>
+#include <string_view>
 #include <system_error>
 
 #include <cim/error.h>
@@ -17,44 +19,106 @@ namespace {
 
 constexpr long nanoseconds_per_second = 1000000000;
 
-// The value of `digits`; nothing if it does not fit.
-std::optional<std::int64_t> to_number(const std::string& digits) {
-  std::int64_t number = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return number;
-}
+// Takes a text apart from left to right. What returns whether it found something takes that only
+// then.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view rest) : rest_(rest) {}
 
-// The digits after the point, at most nine, as nanoseconds.
-long to_nanoseconds(std::string digits) {
-  digits.resize(9, '0');
-  return static_cast<long>(*to_number(digits));
+  bool at_end() const { return rest_.empty(); }
+
+  bool skip(char character) {
+    if (!rest_.starts_with(character)) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  // An integer, maybe with a minus sign, that fits.
+  bool integer(std::int64_t& value) {
+    const char* const begin = rest_.data();
+    const auto [stop, error] = std::from_chars(begin, begin + rest_.size(), value);
+    if (error != std::errc()) return false;
+    rest_.remove_prefix(static_cast<std::size_t>(stop - begin));
+    return true;
+  }
+
+  // Exactly `count` digits.
+  bool digits(std::size_t count, int& value) {
+    if (count_digits(count) < count) return false;
+    std::from_chars(rest_.data(), rest_.data() + count, value);
+    rest_.remove_prefix(count);
+    return true;
+  }
+
+  // One to nine digits after the point.
+  bool fraction(long& nanoseconds) {
+    const std::size_t count = count_digits(9);
+    if (count == 0) return false;
+    std::string digits(rest_.substr(0, count));
+    digits.resize(9, '0');
+    std::from_chars(digits.data(), digits.data() + digits.size(), nanoseconds);
+    rest_.remove_prefix(count);
+    return true;
+  }
+
+ private:
+  std::size_t count_digits(std::size_t max) const {
+    return std::min(rest_.find_first_not_of("0123456789"), std::min(rest_.size(), max));
+  }
+
+  std::string_view rest_;
+};
+
+bool fits_an_image(const timespec& time) {
+  return format::to_timespec(format::to_filetime(time)).tv_sec == time.tv_sec;
 }
 
 std::optional<timespec> parse_seconds(const std::string& text) {
-  static const std::regex form(R"(@(-?\d+)(?:\.(\d{1,9}))?)");
-  std::smatch parts;
-  if (!std::regex_match(text, parts, form)) return std::nullopt;
-  const auto seconds = to_number(parts[1]);
-  if (!seconds) return std::nullopt;
-  timespec time = {*seconds, to_nanoseconds(parts[2])};
+  Scanner scanner(text);
+  std::int64_t seconds = 0;
+  long nanoseconds = 0;
+  if (!scanner.skip('@') || !scanner.integer(seconds)) return std::nullopt;
+  if (scanner.skip('.') && !scanner.fraction(nanoseconds)) return std::nullopt;
+  if (!scanner.at_end() || !fits_an_image({seconds, nanoseconds})) return std::nullopt;
   // The fraction of a negative number leads away from 1970, but tv_nsec counts forward.
-  if (text[1] == '-' && time.tv_nsec > 0) {
-    --time.tv_sec;
-    time.tv_nsec = nanoseconds_per_second - time.tv_nsec;
+  if (text[1] == '-' && nanoseconds > 0) {
+    --seconds;
+    nanoseconds = nanoseconds_per_second - nanoseconds;
   }
-  return time;
+  return timespec{seconds, nanoseconds};
 }
 
-// How many seconds `zone`, such as +01:30, is ahead of UTC.
-std::optional<long> parse_offset(const std::string& zone) {
-  if (zone == "Z") return 0;
-  const int hours = std::stoi(zone.substr(1, 2));
-  const int minutes = zone.size() > 3 ? std::stoi(zone.substr(zone.size() - 2)) : 0;
+bool parse_date(Scanner& scanner, std::tm& time) {
+  const bool is_date = scanner.digits(4, time.tm_year) && scanner.skip('-') &&
+                       scanner.digits(2, time.tm_mon) && scanner.skip('-') &&
+                       scanner.digits(2, time.tm_mday);
+  time.tm_year -= 1900;
+  time.tm_mon -= 1;
+  return is_date;
+}
+
+bool parse_time_of_day(Scanner& scanner, std::tm& time, long& nanoseconds) {
+  if (!scanner.skip('T') && !scanner.skip(' ')) return false;
+  if (!scanner.digits(2, time.tm_hour) || !scanner.skip(':')) return false;
+  if (!scanner.digits(2, time.tm_min)) return false;
+  if (!scanner.skip(':')) return true;
+  if (!scanner.digits(2, time.tm_sec)) return false;
+  return !scanner.skip('.') || scanner.fraction(nanoseconds);
+}
+
+// How many seconds the zone that comes next, such as +01:30, is ahead of UTC.
+std::optional<long> parse_offset(Scanner& scanner) {
+  if (scanner.skip('Z')) return 0;
+  const bool is_behind = scanner.skip('-');
+  if (!is_behind && !scanner.skip('+')) return std::nullopt;
+  int hours = 0;
+  int minutes = 0;
+  if (!scanner.digits(2, hours)) return std::nullopt;
+  const bool has_minutes = scanner.skip(':') || !scanner.at_end();
+  if (has_minutes && !scanner.digits(2, minutes)) return std::nullopt;
   if (hours > 23 || minutes > 59) return std::nullopt;
   const long offset = (hours * 60L + minutes) * 60;
-  return zone[0] == '-' ? -offset : offset;
+  return is_behind ? -offset : offset;
 }
 
 bool is_valid(const std::tm& time) {
@@ -65,32 +129,22 @@ bool is_valid(const std::tm& time) {
 }
 
 std::optional<timespec> parse_calendar(const std::string& text) {
-  static const std::regex form(R"((\d{4})-(\d\d)-(\d\d))"
-                               R"((?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)"
-                               R"( ?(Z|[+-]\d\d(?::?\d\d)?)?)?)");
-  std::smatch parts;
-  if (!std::regex_match(text, parts, form)) return std::nullopt;
-  const auto field = [&parts](std::size_t index) {
-    return parts[index].matched ? std::stoi(parts[index]) : 0;
-  };
+  Scanner scanner(text);
   std::tm time = {};
-  time.tm_year = field(1) - 1900;
-  time.tm_mon = field(2) - 1;
-  time.tm_mday = field(3);
-  time.tm_hour = field(4);
-  time.tm_min = field(5);
-  time.tm_sec = field(6);
-  time.tm_isdst = -1;  // mktime() finds it out
+  long nanoseconds = 0;
+  if (!parse_date(scanner, time)) return std::nullopt;
+  if (!scanner.at_end()) {
+    if (!parse_time_of_day(scanner, time, nanoseconds)) return std::nullopt;
+    scanner.skip(' ');
+  }
   if (!is_valid(time)) return std::nullopt;
-  const long nanoseconds = to_nanoseconds(parts[7]);
-  if (!parts[8].matched) return timespec{mktime(&time), nanoseconds};
-  const auto offset = parse_offset(parts[8]);
-  if (!offset) return std::nullopt;
+  if (scanner.at_end()) {
+    time.tm_isdst = -1;  // mktime() finds it out
+    return timespec{mktime(&time), nanoseconds};
+  }
+  const auto offset = parse_offset(scanner);
+  if (!offset || !scanner.at_end()) return std::nullopt;
   return timespec{timegm(&time) - *offset, nanoseconds};
-}
-
-bool fits_an_image(const timespec& time) {
-  return format::to_timespec(format::to_filetime(time)).tv_sec == time.tv_sec;
 }
 
 }  // namespace
@@ -105,11 +159,12 @@ timespec parse_time(const std::string& text) {
 }
 
 timespec parse_source_date_epoch(const std::string& text) {
-  const auto seconds = to_number(text);
-  if (!seconds || !fits_an_image({*seconds, 0})) {
+  Scanner scanner(text);
+  std::int64_t seconds = 0;
+  if (!scanner.integer(seconds) || !scanner.at_end() || !fits_an_image({seconds, 0})) {
     throw Error(Errc::invalid_argument, "'" + text + "' is not a number of seconds since 1970");
   }
-  return {*seconds, 0};
+  return {seconds, 0};
 }
 
 }  // namespace cim::posix

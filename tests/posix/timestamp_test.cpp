@@ -108,6 +108,14 @@ TEST(ParseTime, RefusesAnythingElse) {
   }
 }
 
+TEST(ParseTime, RefusesNumbersOfAnyLength) {
+  const std::string digits(1 << 20, '9');
+  EXPECT_EQ(std::nullopt, parsed("@" + digits));
+  EXPECT_EQ(std::nullopt, parsed("@-9223372036854775808.5"));
+  EXPECT_EQ(std::nullopt, parsed("@1." + digits));
+  EXPECT_EQ(std::nullopt, parsed("2026-01-02T03:04:05." + digits));
+}
+
 TEST(ParseSourceDateEpoch, TakesSecondsOnly) {
   EXPECT_EQ(1767323045, parse_source_date_epoch("1767323045").tv_sec);
   EXPECT_EQ(-1, parse_source_date_epoch("-1").tv_sec);
