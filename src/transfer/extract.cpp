@@ -49,6 +49,19 @@ Names list_names(int directory, const std::string& path) {
   return names;
 }
 
+// Opens a directory that was made just now, in which its owner may do all.
+FileDescriptor open_new_directory(int parent, const char* name) {
+  FileDescriptor fd(openat(parent, name, directory_flags));
+  if (!fd && errno == EACCES) {
+    const FileDescriptor closed(openat(parent, name, directory_flags | O_PATH));
+    if (!closed) return {};
+    let_owner_in(closed.get(), S_IRWXU);
+    fd = FileDescriptor(openat(parent, name, directory_flags));
+  }
+  if (fd) let_owner_in(fd.get(), S_IRWXU);
+  return fd;
+}
+
 // The entry of `names`, those in `directory`, that its file system takes for `name` because it
 // ignores case, or how letters are composed; `name` if there is none.
 std::string twin_of(const std::string& name, const Names& names, int directory) {
@@ -177,7 +190,9 @@ class Extraction {
   OpenedDirectory open_destination() {
     const bool created = mkdir(destination_.c_str(), S_IRWXU) == 0;
     if (!created && errno != EEXIST) throw system_error(errno, destination_);
-    FileDescriptor fd(open(destination_.c_str(), directory_flags & ~O_NOFOLLOW));
+    FileDescriptor fd =
+        created ? open_new_directory(AT_FDCWD, destination_.c_str())
+                : FileDescriptor(open(destination_.c_str(), directory_flags & ~O_NOFOLLOW));
     if (!fd) throw system_error(errno, destination_);
     root_ = FileDescriptor(openat(fd.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root_) throw system_error(errno, destination_);
@@ -191,11 +206,12 @@ class Extraction {
     bool created = make();
     if (!created && errno != EEXIST) throw_unstorable(errno, path);
     if (!created) take_place(name, path);
-    FileDescriptor fd(openat(parent, name.c_str(), directory_flags));
+    FileDescriptor fd = created ? open_new_directory(parent, name.c_str())
+                                : FileDescriptor(openat(parent, name.c_str(), directory_flags));
     if (!fd && !created && (errno == ENOTDIR || errno == ELOOP)) {
       replace(name, path, make);
       created = true;
-      fd = FileDescriptor(openat(parent, name.c_str(), directory_flags));
+      fd = open_new_directory(parent, name.c_str());
     }
     if (!fd) throw_unstorable(errno, path);
     Names names = created ? Names() : list_names(fd.get(), path);

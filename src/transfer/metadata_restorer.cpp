@@ -50,6 +50,12 @@ void drop_access_control_lists(int fd, mode_t mode) {
 
 }  // namespace
 
+void let_owner_in(int fd, mode_t rights) {
+  struct stat now;
+  if (fstat(fd, &now) != 0 || (now.st_mode & rights) == rights) return;
+  change_mode(fd, (now.st_mode & permission_bits) | rights);
+}
+
 // A failure matters to nobody: the directory gets all its metadata later.
 void MetadataRestorer::let_readers_in(int fd, const File& directory) const {
   constexpr mode_t others = S_IROTH | S_IXOTH;
@@ -80,6 +86,7 @@ std::vector<RefusedStream> MetadataRestorer::apply(int fd, const File& file,
                                                    const std::string& path) {
   const bool owned = set_owner(fd, status, path);
   drop_access_control_lists(fd, status.st_mode);
+  if (!S_ISLNK(status.st_mode)) let_owner_in(fd, S_IWUSR);
   set_stored_xattrs(fd, file, path);
   std::vector<RefusedStream> refused = set_stream_xattrs(fd, file);
   set_mode_and_times(fd, status, owned, path);

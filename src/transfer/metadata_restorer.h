@@ -20,6 +20,11 @@ struct RefusedStream {
   std::string reason;  // names what it is about
 };
 
+// Gives the owner of a new file or directory `rights`, which the umask, or a list that it inherited
+// from its directory, may have withheld. `fd` may be open in any mode or with O_PATH. A failure
+// shows when the rights are used.
+void let_owner_in(int fd, mode_t rights);
+
 // Gives files on disk the metadata of an image's files. Warns of anything that a file cannot get.
 // For one thread at a time.
 class MetadataRestorer {

@@ -5,14 +5,17 @@
 #include <boost/filesystem.hpp>
 #include <cim/writer.h>
 #include <gmock/gmock.h>
+#include <linux/posix_acl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cli_test.h"
 #include "faults.h"
 #include "mount/program.h"
+#include "posix/acl.h"
 
 namespace cim::cli {
 namespace {
@@ -140,6 +143,69 @@ TEST_F(ExtractCommand, KeepsTheGroupThatTheDestinationHandsDown) {
   struct stat status = {};
   ASSERT_EQ(stat(path("shared/out/d/file").c_str(), &status), 0);
   EXPECT_EQ(status.st_gid, group);
+}
+
+// src and the empty directory out belong to an ordinary user, who extracts an image of src there.
+class ExtractWithoutRights : public ExtractCommand {
+ protected:
+  ExtractWithoutRights() {
+    write("src/d/below/file", "x");
+    write("src/file", "x");
+    fs::create_directory(path("out"));
+    for (const char* name : {"src/d", "src/file"}) {  // where there are such attributes
+      setxattr(path(name).c_str(), "user.note", "x", 1, 0);
+    }
+    constexpr std::uint16_t look_into = 5;
+    set_list("src/d", posix::access_acl_xattr,
+             {{.tag = ACL_USER_OBJ, .permissions = 7},
+              {.tag = ACL_USER, .id = 12345, .permissions = look_into},
+              {.tag = ACL_GROUP_OBJ, .permissions = look_into},
+              {.tag = ACL_MASK, .permissions = look_into},
+              {.tag = ACL_OTHER, .permissions = look_into}});
+    for (const char* name :
+         {"src", "src/d", "src/d/below", "src/d/below/file", "src/file", "out"}) {
+      if (geteuid() != 0) break;
+      EXPECT_EQ(chown(path(name).c_str(), nobody, nobody), 0);
+    }
+    succeed({"create", "app.cim", "src"});
+  }
+
+  bool set_list(const std::string& name, std::string_view xattr,
+                const std::vector<posix::AclEntry>& list) const {
+    const std::string value = posix::encode_acl(list);
+    return setxattr(path(name).c_str(), xattr.data(), value.data(), value.size(), 0) == 0;
+  }
+
+  void expect_extracts(const std::string& destination) const {
+    const Result result = cim_as_nobody({"extract", "app.cim", destination});
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.err, "");
+    EXPECT_EQ(succeed({"diff", "app.cim", destination}), "");
+  }
+
+ private:
+  static constexpr uid_t nobody = 65534;
+};
+
+TEST_F(ExtractWithoutRights, FillsWhatAUmaskLeavesItsOwnerNoRightsTo) {
+  for (const mode_t mask : {0777, 0500, 0200}) {
+    const std::string destination = "out/" + std::to_string(mask);
+    const mode_t before = umask(mask);
+    expect_extracts(destination);
+    umask(before);
+  }
+}
+
+TEST_F(ExtractWithoutRights, FillsWhatAnAccessControlListLeavesItsOwnerNoRightsTo) {
+  for (const int rights : {0, 2, 5}) {
+    if (!set_list("out", posix::default_acl_xattr,
+                  {{.tag = ACL_USER_OBJ, .permissions = static_cast<std::uint16_t>(rights)},
+                   {.tag = ACL_GROUP_OBJ, .permissions = 0},
+                   {.tag = ACL_OTHER, .permissions = 0}})) {
+      GTEST_SKIP() << "no access control lists in " << path("out");
+    }
+    expect_extracts("out/" + std::to_string(rights));
+  }
 }
 
 // A file system in the file `disk`, mounted on `directory`.
