@@ -1,5 +1,7 @@
 // cim extract.
+#include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <utility>
 
 #include <boost/filesystem.hpp>
@@ -16,6 +18,7 @@
 #include "faults.h"
 #include "mount/program.h"
 #include "posix/acl.h"
+#include "support/preload.h"
 
 namespace cim::cli {
 namespace {
@@ -393,8 +396,8 @@ TEST_P(ExtractFaults, NothingIsHalfMadeAndTheNextRunCompletesIt) {
     expect_whole_files();
     {
       const Environment no_tmpfile("FILE_FAULTS_NO_TMPFILE", "1");
-      const Environment preload("LD_PRELOAD",
-                                GetParam().has_tmpfile ? "" : std::getenv("FILE_FAULTS"));
+      std::optional<test::Preload> preload;
+      if (!GetParam().has_tmpfile) preload.emplace(std::getenv("FILE_FAULTS"));
       succeed({"extract", "app.cim", "out"});
     }
     EXPECT_EQ(cim({"diff", "app.cim", "out"}).out, "");
