@@ -143,13 +143,28 @@ class CIM_API Writer {
   // Throws Error: path_not_found, is_a_directory (either is a directory).
   void create_hard_link(std::u16string_view new_path, std::u16string_view existing_path);
 
+  // Makes what is at `from`, a directory with everything below it, be at `to` instead, without
+  // looking at what is below it. What was at `to` is replaced with everything below it, as by
+  // create_file(); unlike with rename(2), whatever it was and whatever is moved. Does nothing if
+  // both are names of one file, which then keeps both, as with rename(2); unless `to` spells the
+  // very name `from` in another case, which it then gets. Throws Error: path_not_found (nothing is
+  // at `from`, or `to` has no parent directory), invalid_argument (either is the root directory, or
+  // `to` is below the directory `from`).
+  void rename(std::u16string_view from, std::u16string_view to);
+
+  // Gives the file or directory at `path` other metadata; it keeps its data, its alternate data
+  // streams, its names and, as a directory, its contents. Without a security descriptor it keeps
+  // its own if Options::complete_descriptors is set, and has none otherwise. The empty path is the
+  // root directory. Throws Error: path_not_found, invalid_argument (malformed metadata).
+  void set_metadata(std::u16string_view path, const Metadata& metadata);
+
   // Removes the name `path`; a directory goes with everything below it. Throws Error:
   // path_not_found, invalid_argument (the root directory).
   void remove(std::u16string_view path);
 
   // Removes what the image that this one builds on has at `path`, but nothing that this Writer has
-  // created there or below: what a whiteout in a layer of a container means. Does nothing if there
-  // is nothing. Throws Error (invalid_argument) for the root directory.
+  // created there or below, or moved there: what a whiteout in a layer of a container means. Does
+  // nothing if there is nothing. Throws Error (invalid_argument) for the root directory.
   void remove_inherited(std::u16string_view path);
 
   // The same for everything in the directory at `path`, the root included, but not the directory

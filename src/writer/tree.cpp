@@ -99,11 +99,22 @@ void Tree::attach(Node& directory, std::u16string_view name, Node& node) {
     ++directory.links;
   } else {
     ++node.links;
-    if (node.in_base) node.names_changed = node.changed = true;
   }
+  if (node.in_base) node.names_changed = node.changed = true;
 }
 
-void Tree::detach(Node& directory, std::u16string_view name) {
+void Tree::detach(Node& directory, std::u16string_view name) { release(unlink(directory, name)); }
+
+void Tree::move(Node& directory, std::u16string_view name, Node& new_directory,
+                std::u16string_view new_name) {
+  Node& node = unlink(directory, name);
+  if (child(new_directory, new_name) != nullptr) detach(new_directory, new_name);
+  attach(new_directory, new_name, node);
+  if (!node.is_directory()) --node.links;  // only now: other names may just have been detached
+}
+
+// Removes `name`, which must be there, from `directory`, but counts a file's links as before.
+Node& Tree::unlink(Node& directory, std::u16string_view name) {
   Node& node = *child(directory, name);
   EntryChanges& entries = changes_of(directory);
   const auto change = entries.find(name);
@@ -114,7 +125,17 @@ void Tree::detach(Node& directory, std::u16string_view name) {
   }
   directory.changed = true;
   if (node.is_directory()) --directory.links;
-  release(node);
+  return node;
+}
+
+Node* Tree::find_inherited(std::span<const std::u16string_view> names) {
+  Node* node = root_;
+  for (const std::u16string_view name : names) {
+    if (!node->is_directory() || is_attached(*node, name)) return nullptr;
+    node = child(*node, name);
+    if (node == nullptr) return nullptr;
+  }
+  return node->is_directory() ? node : nullptr;
 }
 
 void Tree::detach_inherited(Node& directory, std::u16string_view name) {
@@ -247,10 +268,13 @@ FileNames Tree::find_names(const std::unordered_set<const Node*>& files) {
     for_each_entry(directory, [&](const TreeEntry& entry) {
       if (entry.node == nullptr) {
         if (base_->file(entry.id).is_directory()) unknown.push_back(entry.id);
-      } else if (entry.node->is_directory()) {
-        if (seen.insert(entry.node).second) pending.push_back(entry.node);
-      } else if (files.contains(entry.node)) {
+        return;
+      }
+      if (files.contains(entry.node)) {
         names[entry.node].push_back({std::u16string(entry.name), directory.id});
+      }
+      if (entry.node->is_directory() && seen.insert(entry.node).second) {
+        pending.push_back(entry.node);
       }
     });
     for (const FileId id : unknown) {

@@ -91,8 +91,17 @@ class Tree {
   // dead.
   void detach(Node& directory, std::u16string_view name);
 
-  // Removes `name` from `directory` if it leads to what the base image has there, but nothing that
-  // has been attached or created below it.
+  // Makes `new_name` in `new_directory` lead to what `name`, which must be there, led to in
+  // `directory`, with all below it; detaches what is at `new_name`. A directory must not get into
+  // itself.
+  void move(Node& directory, std::u16string_view name, Node& new_directory,
+            std::u16string_view new_name);
+
+  // The same as find() if the base image has that directory at that path; null otherwise.
+  Node* find_inherited(std::span<const std::u16string_view> names);
+
+  // Removes `name` from `directory`, one of find_inherited(), if it leads to what the base image
+  // has there, but nothing that has been attached or created below it.
   void detach_inherited(Node& directory, std::u16string_view name);
 
   // The same for all entries of `directory`.
@@ -120,6 +129,7 @@ class Tree {
   EntryChanges& changes_of(Node& directory);
   bool keeps(const FileName& name) const;
   std::optional<FileId> find_in_base(const Node& directory, std::u16string_view name) const;
+  Node& unlink(Node& directory, std::u16string_view name);
   static bool is_attached(const Node& directory, std::u16string_view name);
   std::vector<Node*> directories_with_additions(Node& top) const;
   void release(Node& node);

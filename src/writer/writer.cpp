@@ -94,6 +94,8 @@ struct Writer::Impl {
   std::vector<std::u16string_view> checked_path(std::u16string_view path) const;
   Node& parent_of(std::u16string_view path, const std::vector<std::u16string_view>& names);
   Node& existing(std::u16string_view path, const std::vector<std::u16string_view>& names);
+  void rename(std::u16string_view from, std::u16string_view to);
+  bool leads_through(const std::vector<std::u16string_view>& names, const Node& directory);
   void remove_existing(Node& directory, std::u16string_view name);
   void replace(Node& directory, std::u16string_view name, Node& node);
 
@@ -277,6 +279,37 @@ Node& Writer::Impl::existing(std::u16string_view path,
     throw error(Errc::path_not_found, path, "no such file or directory");
   }
   return *node;
+}
+
+void Writer::Impl::rename(std::u16string_view from, std::u16string_view to) {
+  const auto from_names = checked_path(from);
+  const auto to_names = checked_path(to);
+  Node& parent = parent_of(from, from_names);
+  Node& node = existing(from, from_names);
+  Node& new_parent = parent_of(to, to_names);
+  if (node.is_directory() && leads_through(to_names, node)) {
+    throw error(Errc::invalid_argument, to, "a directory cannot be moved into itself");
+  }
+  const std::u16string_view old_name = from_names.back();
+  const std::u16string_view new_name = to_names.back();
+  const bool is_respelled = &parent == &new_parent && old_name != new_name &&
+                            format::compare_names(old_name, new_name, tree.order().upcase) == 0;
+  guarded([&] {
+    if (tree.child(new_parent, new_name) == &node && !is_respelled) return;
+    cached_parent = nullptr;
+    tree.move(parent, old_name, new_parent, new_name);
+  });
+}
+
+// Whether `directory` is on the way to the last of `names`.
+bool Writer::Impl::leads_through(const std::vector<std::u16string_view>& names,
+                                 const Node& directory) {
+  Node* above = &tree.root();
+  for (const std::u16string_view name : std::span(names).first(names.size() - 1)) {
+    above = tree.child(*above, name);
+    if (above == &directory) return true;
+  }
+  return false;
 }
 
 // A broken base image may fail halfway, so a failure is remembered.
@@ -533,6 +566,14 @@ void Writer::create_hard_link(std::u16string_view new_path, std::u16string_view 
   impl_->replace(parent, new_names.back(), node);
 }
 
+void Writer::rename(std::u16string_view from, std::u16string_view to) { impl_->rename(from, to); }
+
+void Writer::set_metadata(std::u16string_view path, const Metadata& metadata) {
+  Node& node = impl_->existing(path, impl_->checked_path(path));
+  check_metadata(metadata);
+  impl_->set_metadata(node, metadata, &node);
+}
+
 void Writer::remove(std::u16string_view path) {
   const auto names = impl_->checked_path(path);
   Node& parent = impl_->parent_of(path, names);
@@ -546,19 +587,14 @@ void Writer::remove_inherited(std::u16string_view path) {
     throw Error(Errc::invalid_argument, "the root directory cannot be replaced or removed");
   }
   impl_->cached_parent = nullptr;
-  const std::span parents(names.data(), names.size() - 1);
-  Node* parent = impl_->tree.find(parents);
-  if (parent != nullptr && parent->is_directory()) {
-    impl_->tree.detach_inherited(*parent, names.back());
-  }
+  Node* const parent = impl_->tree.find_inherited(std::span(names).first(names.size() - 1));
+  if (parent != nullptr) impl_->tree.detach_inherited(*parent, names.back());
 }
 
 void Writer::remove_inherited_contents(std::u16string_view path) {
-  Node* directory = impl_->tree.find(impl_->checked_path(path));
+  Node* const directory = impl_->tree.find_inherited(impl_->checked_path(path));
   impl_->cached_parent = nullptr;
-  if (directory != nullptr && directory->is_directory()) {
-    impl_->tree.detach_inherited_entries(*directory);
-  }
+  if (directory != nullptr) impl_->tree.detach_inherited_entries(*directory);
 }
 
 void Writer::remove_named_stream(std::u16string_view path, std::u16string_view name) {
