@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <cim/error.h>
+#include <cim/image.h>
 #include <cim/metadata.h>
 #include <cim/name.h>
 
@@ -129,6 +130,18 @@ class CIM_API Writer {
   // is at `path`, with everything below it. Throws Error: path_not_found (no parent directory),
   // invalid_argument (malformed metadata).
   WriteStream create_file(std::u16string_view path, const Metadata& metadata, std::uint64_t size);
+
+  // Creates a file with the data that the file `source` of the image that this one builds on has
+  // there, which both then share; nothing is read. Its alternate data streams stay behind. Replaces
+  // as create_file() does. Throws as that does; also invalid_argument if there is no such image or
+  // `source` is a directory in it, and corrupt if it has no such file.
+  void create_copy(std::u16string_view path, const Metadata& metadata, FileId source);
+
+  // Gives the file at `path` other metadata and `size` bytes of other data, and opens that for
+  // writing. Unlike with create_file() it is the same file: so is what its other names lead to. Its
+  // alternate data streams go. Throws Error: path_not_found, is_a_directory, and as create_file()
+  // does.
+  WriteStream rewrite_file(std::u16string_view path, const Metadata& metadata, std::uint64_t size);
 
   // Creates a directory. Replaces a file at `path`; a directory there keeps its contents and gets
   // the new metadata. The empty path is the root directory. Throws as create_file() does.

@@ -92,6 +92,11 @@ format::PePart ExecutableExpander::place_of(std::uint64_t offset, std::uint64_t 
   return format::find_pe_part(std::as_bytes(std::span(layout_->mappings)), offset, length);
 }
 
+void ExecutableExpander::forget(const format::Stream& target) {
+  std::erase_if(executables_,
+                [&](const Executable& executable) { return executable.record == &target; });
+}
+
 void ExecutableExpander::write_objects(MetadataStore& store) {
   for (const Executable& executable : executables_) {
     const format::PeLayout& layout = executable.layout;

@@ -34,6 +34,9 @@ class ExecutableExpander {
   bool share(int fd);
   void end(format::Stream& target);
 
+  // Call this before another stream than the one that ended with `target` ends with it.
+  void forget(const format::Stream& target);
+
   // Writes, in stream order, the objects that tell a reader where the parts of the executables are,
   // and points their records to them. Call it once the queue has stored everything. Throws Error.
   void write_objects(MetadataStore& store);

@@ -94,8 +94,10 @@ struct Writer::Impl {
   std::vector<std::u16string_view> checked_path(std::u16string_view path) const;
   Node& parent_of(std::u16string_view path, const std::vector<std::u16string_view>& names);
   Node& existing(std::u16string_view path, const std::vector<std::u16string_view>& names);
+  Node& create_file(std::u16string_view path, const Metadata& metadata, const Stream& content);
+  void check_size(std::u16string_view path, std::uint64_t size) const;
   void rename(std::u16string_view from, std::u16string_view to);
-  bool leads_through(const std::vector<std::u16string_view>& names, const Node& directory);
+  bool leads_through(const std::vector<std::u16string_view>& names, const Node& node);
   void remove_existing(Node& directory, std::u16string_view name);
   void replace(Node& directory, std::u16string_view name, Node& node);
 
@@ -281,6 +283,25 @@ Node& Writer::Impl::existing(std::u16string_view path,
   return *node;
 }
 
+// Makes a file whose data is `content`.
+Node& Writer::Impl::create_file(std::u16string_view path, const Metadata& metadata,
+                                const Stream& content) {
+  const auto names = checked_path(path);
+  Node& parent = parent_of(path, names);
+  check_metadata(metadata);
+  Node& node = tree.create(false);
+  node.record.default_stream = encode_stream(content);
+  set_metadata(node, metadata, tree.child(parent, names.back()));
+  replace(parent, names.back(), node);
+  return node;
+}
+
+void Writer::Impl::check_size(std::u16string_view path, std::uint64_t size) const {
+  if (size > format::max_stream_length) {
+    throw error(Errc::invalid_argument, path, "is too large");
+  }
+}
+
 void Writer::Impl::rename(std::u16string_view from, std::u16string_view to) {
   const auto from_names = checked_path(from);
   const auto to_names = checked_path(to);
@@ -301,13 +322,12 @@ void Writer::Impl::rename(std::u16string_view from, std::u16string_view to) {
   });
 }
 
-// Whether `directory` is on the way to the last of `names`.
-bool Writer::Impl::leads_through(const std::vector<std::u16string_view>& names,
-                                 const Node& directory) {
+// Whether `node` is on the way to the last of `names`.
+bool Writer::Impl::leads_through(const std::vector<std::u16string_view>& names, const Node& node) {
   Node* above = &tree.root();
-  for (const std::u16string_view name : std::span(names).first(names.size() - 1)) {
-    above = tree.child(*above, name);
-    if (above == &directory) return true;
+  for (const std::u16string_view step : std::span(names).first(names.size() - 1)) {
+    above = tree.child(*above, step);
+    if (above == &node) return true;
   }
   return false;
 }
@@ -502,15 +522,29 @@ Writer::~Writer() = default;
 
 WriteStream Writer::create_file(std::u16string_view path, const Metadata& metadata,
                                 std::uint64_t size) {
-  const auto names = impl_->checked_path(path);
-  Node& parent = impl_->parent_of(path, names);
+  impl_->check_size(path, size);
+  Node& node = impl_->create_file(path, metadata, {});
+  impl_->open_stream({.size = size, .node = &node});
+  return WriteStream(this);
+}
+
+void Writer::create_copy(std::u16string_view path, const Metadata& metadata, FileId source) {
+  impl_->check_usable();
+  if (!impl_->base) throw Error(Errc::invalid_argument, "there is no image to copy from");
+  const File file = impl_->base->file(source);
+  if (file.is_directory()) throw Error(Errc::invalid_argument, "a directory cannot be copied");
+  impl_->create_file(path, metadata, file.stream);
+}
+
+WriteStream Writer::rewrite_file(std::u16string_view path, const Metadata& metadata,
+                                 std::uint64_t size) {
+  Node& node = impl_->existing(path, impl_->checked_path(path));
+  if (node.is_directory()) throw impl_->error(Errc::is_a_directory, path, "is a directory");
   check_metadata(metadata);
-  if (size > format::max_stream_length) {
-    throw impl_->error(Errc::invalid_argument, path, "is too large");
-  }
-  Node& node = impl_->tree.create(false);
-  impl_->set_metadata(node, metadata, impl_->tree.child(parent, names.back()));
-  impl_->replace(parent, names.back(), node);
+  impl_->check_size(path, size);
+  impl_->expander.forget(node.record.default_stream);
+  impl_->set_metadata(node, metadata, &node);
+  impl_->tree.named_streams(node).clear();
   impl_->open_stream({.size = size, .node = &node});
   return WriteStream(this);
 }

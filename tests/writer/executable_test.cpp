@@ -188,6 +188,17 @@ TEST_F(ExecutableTest, OnlyFilesAreExpandedAndOnlyIfAsked) {
   EXPECT_EQ(StreamType::data, file_at(open("b.cim"), u"f").stream.type);
 }
 
+TEST_F(ExecutableTest, OneThatIsRewrittenIsForgotten) {
+  const std::string text = large_executable(8192).bytes();
+  Writer writer(options());
+  put(writer, u"f", text);
+  WriteStream stream = writer.rewrite_file(u"f", {}, 3);
+  stream.write(bytes("new"));
+  stream.close();
+  writer.commit();
+  EXPECT_EQ("new", content(open(), u"f"));
+}
+
 TEST_F(ExecutableTest, EqualOnesAreOneAlsoInAFork) {
   const std::string text = large_executable(0x1600).bytes();
   {

@@ -1,4 +1,4 @@
-// Writer::rename() and Writer::set_metadata(), tested through the images they make.
+// What Writer changes of files that are there, tested through the images they make.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -322,6 +322,55 @@ TEST_F(RenameTest, ADescriptorIsKeptWhereFilesMustHaveOne) {
   EXPECT_NE(0u, file_at(open(), u"").security_descriptor_offset);
 }
 
+TEST_F(RenameTest, ACopySharesTheDataOfTheBase) {
+  make_base();
+  {
+    Writer writer(extending());
+    const Image base = open();
+    writer.remove(u"file");
+    writer.create_copy(u"d\\e", {.last_write_time = 8}, file_at(base, u"file").id);
+    EXPECT_EQ(Errc::invalid_argument,
+              error_of([&] { writer.create_copy(u"x", {}, file_at(base, u"f").id); }));
+    EXPECT_EQ(Errc::corrupt, error_of([&] { writer.create_copy(u"x", {}, 1000); }));
+    EXPECT_EQ(Errc::path_not_found,
+              error_of([&] { writer.create_copy(u"x\\y", {}, file_at(base, u"file").id); }));
+    writer.commit();
+  }
+  check();
+  EXPECT_EQ("file", content(open(), u"d\\e"));
+  EXPECT_EQ(8, file_at(open(), u"d\\e").last_write_time);
+  Writer::Options options = fresh();
+  options.name = "b.cim";
+  Writer writer(options);
+  EXPECT_EQ(Errc::invalid_argument, error_of([&] { writer.create_copy(u"x", {}, 1); }));
+}
+
+TEST_F(RenameTest, AllNamesOfAFileLeadToItsNewData) {
+  make_base();
+  {
+    Writer writer(extending());
+    WriteStream stream = writer.create_named_stream(u"link", u"stream", 0);
+    stream.close();
+    writer.commit();
+  }
+  {
+    Writer writer(extending());
+    WriteStream stream = writer.rewrite_file(u"link", {.last_write_time = 8}, 3);
+    stream.write(test::bytes("new"));
+    stream.close();
+    EXPECT_EQ(Errc::is_a_directory, error_of([&] { writer.rewrite_file(u"d", {}, 0); }));
+    EXPECT_EQ(Errc::path_not_found, error_of([&] { writer.rewrite_file(u"x", {}, 0); }));
+    writer.commit();
+  }
+  check();
+  const Image image = open();
+  const File file = file_at(image, u"d\\e\\old");
+  EXPECT_EQ("new", content(image, file.stream));
+  EXPECT_EQ(8, file.last_write_time);
+  EXPECT_EQ(file.id, file_at(image, u"link").id);
+  EXPECT_THAT(image.named_streams(file), IsEmpty());
+}
+
 // What a tree holds: directories have no file.
 using Model = std::map<std::u16string, std::optional<int>>;
 
@@ -364,8 +413,7 @@ class RandomChanges {
       ASSERT_EQ(!file, image.file(*id).is_directory()) << name;
       if (!file) {
         const auto children = [&](const auto& entry) { return parent_of(entry.first) == path; };
-        ASSERT_EQ(std::ranges::count_if(model_, children),
-                  image.entries(image.file(*id)).size())
+        ASSERT_EQ(std::ranges::count_if(model_, children), image.entries(image.file(*id)).size())
             << name;
         continue;
       }
