@@ -1,6 +1,8 @@
 // cim create, add, rm and ln
+#include <array>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <cim/image.h>
 #include <cim/writer.h>
@@ -13,10 +15,12 @@
 #include "cli/new_image.h"
 #include "cli/progress_report.h"
 #include "cli/source_options.h"
+#include "mount/overlays.h"
 #include "posix/linux_metadata.h"
 #include "transfer/directory_source.h"
 #include "transfer/image_files.h"
 #include "transfer/import.h"
+#include "transfer/upper_import.h"
 
 namespace cim::cli {
 namespace {
@@ -28,6 +32,9 @@ struct CreateOptions {
   std::optional<std::string> msix;  // the same
   std::optional<std::string> root;  // of the package
   std::optional<std::string> base;
+  std::optional<std::string> upper;         // of an overlay on the base
+  std::optional<std::string> work;          // of the same
+  std::optional<std::string> upper_format;  // one of upper_formats
   SourceOptions files;
   bool case_insensitive = false;
   bool force = false;
@@ -132,6 +139,40 @@ void import_package(Writer& writer, const CreateOptions& options) {
   transfer::import_msix(writer, package.fd(), package.name(), package_root(options.root), report);
 }
 
+constexpr std::array<std::pair<const char*, transfer::UpperFormat>, 3> upper_formats = {
+    {{"overlay", transfer::UpperFormat::overlay},
+     {"userxattr", transfer::UpperFormat::userxattr},
+     {"fuse-overlayfs", transfer::UpperFormat::fuse_overlayfs}}};
+
+// Throws Error for the upper directory of an overlay that is mounted.
+void refuse_mounted_overlay(const std::string& upper) {
+  const std::optional<std::string> mount = overlay_mounted_on(upper);
+  if (!mount) return;
+  throw Error(Errc::sharing_violation,
+              fmt::format("an overlay on it is mounted at {}; --force takes it as it is", *mount))
+      .with_path(upper);
+}
+
+// Returns the same as import().
+std::uint64_t import_overlay(Writer& writer, const Image& base, const CreateOptions& options) {
+  if (!options.force) refuse_mounted_overlay(*options.upper);
+  transfer::UpperDirectory upper = {.path = *options.upper, .work = options.work};
+  for (const auto& [name, format] : upper_formats) {
+    if (options.upper_format == name) upper.format = format;
+  }
+  ProgressReport report(options.image, {}, options.files.verbose);
+  return transfer::import_upper(writer, base, upper, report);
+}
+
+void check_upper_options(const CreateOptions& options) {
+  if (options.upper) {
+    if (!options.base) throw UsageError("'--upper' is only for a fork; '--from' names the base");
+    return refuse_changes_of_source(options.files, "--upper");
+  }
+  if (options.work) throw UsageError("'--work' is only for '--upper'");
+  if (options.upper_format) throw UsageError("'--upper-format' is only for '--upper'");
+}
+
 void check_package_options(const CreateOptions& options) {
   if (options.msix) return refuse_changes_of_source(options.files, "--msix");
   if (options.root) throw UsageError("'--root' is only for '--msix'");
@@ -146,6 +187,7 @@ void report_incomplete(std::uint64_t files) {
 
 void create(const CreateOptions& options) {
   check_package_options(options);
+  check_upper_options(options);
   check_arguments_of_create(options.image, options.source, options.force);
   transfer::ImportOptions files = to_import_options(options.files);
   Writer writer(writer_options(options));
@@ -160,6 +202,8 @@ void create(const CreateOptions& options) {
     left_out = import_archive(writer, options, files);
   } else if (options.msix) {
     import_package(writer, options);
+  } else if (options.upper) {
+    incomplete = import_overlay(writer, *base, options);
   } else if (!options.base) {
     create_plain_directory(writer, u"", files.overrides);
   }
@@ -226,6 +270,12 @@ void link(const LinkOptions& options) {
   writer.commit();
 }
 
+std::vector<std::string> names_of_upper_formats() {
+  std::vector<std::string> names;
+  for (const auto& [name, format] : upper_formats) names.emplace_back(name);
+  return names;
+}
+
 void add_create(Command app) {
   const Command command =
       app.add_subcommand("create", "Make an image of a directory or archive, or a fork");
@@ -257,13 +307,36 @@ void add_create(Command app) {
                                       "SOURCE_DIR or FILE is added on top")
                           .type_name("BASE")
                           .excludes(msix);
+  command
+      .add_option("--upper", options->upper,
+                  "Add the changes that an overlay has put into this\n"
+                  "upper directory, with a mount of BASE as its lower\n"
+                  "directory: the image is what the overlay shows")
+      .type_name("UPPER_DIR")
+      .excludes(source)
+      .excludes(tar)
+      .excludes(msix);
+  command
+      .add_option("--work", options->work,
+                  "The workdir of the overlay; it is needed if that\n"
+                  "had the option index=on")
+      .type_name("WORK_DIR");
+  command
+      .add_option("--upper-format", options->upper_format,
+                  "What has written UPPER_DIR: the kernel's overlay,\n"
+                  "the same with the option userxattr, or\n"
+                  "fuse-overlayfs; default: told by UPPER_DIR")
+      .type_name("FORMAT")
+      .one_of(names_of_upper_formats());
   add_source_options(command, options->files);
   command
       .add_flag("--case-insensitive", options->case_insensitive,
                 "Treat names that differ only in case as one name,\n"
                 "as Windows does")
       .excludes(base);
-  command.add_flag("-f,--force", options->force, "Replace the image if it exists");
+  command.add_flag("-f,--force", options->force,
+                   "Replace the image if it exists; take UPPER_DIR as\n"
+                   "it is though its overlay is mounted");
   set_action(command, options->image, [options] { create(*options); });
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include <cim/image.h>
 #include <cim/metadata.h>
 #include <cim/writer.h>
 
@@ -33,12 +34,18 @@ using EntryMetadata = std::variant<posix::LinuxMetadata, WindowsMetadata>;
 // One file of a source, apart from its data.
 struct Entry {
   enum class Kind {
-    file,          // anything but a directory: a device, a symbolic link, …
-    directory,     // merges with one that is there
-    hard_link,     // one more name of the file at `target`
-    named_stream,  // the alternate data stream `target` of the file at `path`
-    whiteout,      // removes what the image that is built on has at `path`
-    opaque,        // the same for everything below `path`, but not `path` itself
+    file,            // anything but a directory: a device, a symbolic link, …
+    directory,       // merges with one that is there
+    hard_link,       // one more name of the file at `target`
+    named_stream,    // the alternate data stream `target` of the file at `path`
+    whiteout,        // removes what the image that is built on has at `path`
+    opaque,          // the same for everything below `path`, but not `path` itself
+    removal,         // removes what is at `path`, whoever has made it, if anything is
+    stream_removal,  // removes the alternate data stream `target` of the file at `path`
+    move,            // moves what is at `target` to `path`
+    copy,            // a file with the data of the file `source` of the image that is built on
+    rewritten,       // the file at `path`, under all its names, has become this
+    metadata,        // the same, but its data has not changed
   };
 
   Kind kind = Kind::file;
@@ -46,6 +53,7 @@ struct Entry {
   EntryMetadata metadata;  // of a file or directory
   std::uint64_t size = 0;  // bytes of data, holes included
   std::u16string target;
+  FileId source = 0;
 };
 
 // A tree on its way into an image: a directory, an archive. For one thread at a time.

@@ -117,6 +117,18 @@ class EntrySink {
         return writer_.remove_inherited(entry.path);
       case Entry::Kind::opaque:
         return writer_.remove_inherited_contents(entry.path);
+      case Entry::Kind::removal:
+        return remove(entry);
+      case Entry::Kind::stream_removal:
+        return writer_.remove_named_stream(entry.path, entry.target);
+      case Entry::Kind::move:
+        return writer_.rename(entry.target, entry.path);
+      case Entry::Kind::copy:
+        return add_copy(entry);
+      case Entry::Kind::rewritten:
+        return rewrite(entry);
+      case Entry::Kind::metadata:
+        return writer_.set_metadata(entry.path, encode(entry));
     }
   }
 
@@ -126,6 +138,22 @@ class EntrySink {
     WriteStream stream = writer_.create_file(entry.path, encode(entry), entry.size);
     source_.copy_data(stream);
     stream.close();
+  }
+
+  void add_copy(const Entry& entry) {
+    prepare(entry);
+    writer_.create_copy(entry.path, encode(entry), entry.source);
+    progress_.advance({.bytes = entry.size});
+  }
+
+  void rewrite(const Entry& entry) {
+    WriteStream stream = writer_.rewrite_file(entry.path, encode(entry), entry.size);
+    source_.copy_data(stream);
+    stream.close();
+  }
+
+  void remove(const Entry& entry) {
+    if (writer_.find(entry.path) != Writer::Kind::none) writer_.remove(entry.path);
   }
 
   void add_directory(const Entry& entry) {
