@@ -15,7 +15,7 @@
 #include "cli/new_image.h"
 #include "cli/progress_report.h"
 #include "cli/source_options.h"
-#include "mount/overlays.h"
+#include "mount/overlay.h"
 #include "posix/linux_metadata.h"
 #include "transfer/directory_source.h"
 #include "transfer/image_files.h"

@@ -1,13 +1,10 @@
-// Starts the cimfs daemon and reads the kernel's mount table.
+// Starts the cimfs daemon, and finds its mounts.
 #include "mount/mount.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <thread>
 
@@ -21,6 +18,7 @@
 #include "image/canonical_path.h"
 #include "image/file_descriptor.h"
 #include "mount/exit_status.h"
+#include "mount/mount_table.h"
 #include "mount/program.h"
 
 namespace cim {
@@ -30,56 +28,10 @@ constexpr const char* daemon_name = "cimfs";
 constexpr const char* installed_daemon = CIMFS_BINDIR "/cimfs";
 constexpr std::string_view file_system_type = "fuse.cimfs";
 
-bool is_octal(char c) { return c >= '0' && c <= '7'; }
-
-bool is_octal_escape(std::string_view text) {
-  return text.size() >= 4 && text[0] == '\\' && is_octal(text[1]) && is_octal(text[2]) &&
-         is_octal(text[3]);
-}
-
-// Decodes the \ooo that the kernel writes for blanks, newlines and backslashes.
-std::string decode_octal(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    if (is_octal_escape(text)) {
-      result += static_cast<char>((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-      text.remove_prefix(4);
-    } else {
-      result += text.front();
-      text.remove_prefix(1);
-    }
-  }
-  return result;
-}
-
-// The user in the options of a FUSE mount, which the kernel always shows.
-uid_t user_in(const std::string& options) {
-  constexpr std::string_view name = "user_id=";
-  const std::size_t start = options.find(name);
-  return start == options.npos
-             ? 0
-             : static_cast<uid_t>(std::strtoul(options.c_str() + start + name.size(), nullptr, 10));
-}
-
-// The mount that a line of mountinfo describes; nothing if it is not of an image.
-//
-//   36 35 0:42 / /mnt ro,nosuid shared:1 - fuse.cimfs /images/app.cim ro,user_id=0
-// ^ the 1st ^ the 3rd  ^ the 5th          ^ after any number of fields
-std::optional<MountedImage> parse_mount(const std::string& line) {
-  std::istringstream fields(line);
-  fields.exceptions(std::ios::badbit);
-  std::string field;
-  int id = 0;
-  std::string device;
-  std::string mount_point;
-  fields >> id >> field >> device >> field >> mount_point;
-  while (fields >> field && field != "-") continue;
-  std::string type;
-  std::string source;
-  std::string options;
-  if (!(fields >> type >> source >> options) || type != file_system_type) return std::nullopt;
-  return MountedImage{decode_octal(source), decode_octal(mount_point), device, id,
-                      user_in(options)};
+// The image that `mount` is of; nothing if it is of something else.
+std::optional<MountedImage> as_image(const Mount& mount) {
+  if (mount.type != file_system_type) return std::nullopt;
+  return MountedImage{mount, mount.source};
 }
 
 std::string join(const std::vector<std::string>& parts) {
@@ -119,12 +71,12 @@ void unmount_as_root(const std::string& mount_point, bool lazy) {
   if (umount2(mount_point.c_str(), flags) != 0) throw system_error(errno);
 }
 
-bool is_still_there(const MountedImage& mount) {
-  const std::optional<MountedImage> now = mounted_image_at(mount.mount_point);
-  return now && now->id == mount.id;
+bool is_still_there(const Mount& mount) {
+  const std::vector<Mount> mounts = mount_table();
+  return std::ranges::any_of(mounts, [&](const Mount& other) { return other.id == mount.id; });
 }
 
-void unmount_as_user(const MountedImage& mount, bool lazy) {
+void unmount_as_user(const Mount& mount, bool lazy) {
   if (mount.user != geteuid()) {
     throw Error(Errc::access_denied, "another user has mounted it, who can unmount it, or root");
   }
@@ -156,13 +108,9 @@ void wait_until_released(const std::string& image) {
 }  // namespace
 
 std::vector<MountedImage> mounted_images() {
-  const char* const table = "/proc/self/mountinfo";
-  std::ifstream mounts(table);
-  if (!mounts) throw system_error(errno, table);
-  mounts.exceptions(std::ios::badbit);  // or a lack of memory would look like the end
   std::vector<MountedImage> images;
-  for (std::string line; std::getline(mounts, line);) {
-    if (auto image = parse_mount(line)) images.push_back(*std::move(image));
+  for (const Mount& mount : mount_table()) {
+    if (auto image = as_image(mount)) images.push_back(*std::move(image));
   }
   return images;
 }
@@ -189,7 +137,7 @@ std::optional<MountedImage> mounted_image_at(const std::string& mount_point) {
   return *found;
 }
 
-void unmount(const MountedImage& mount, bool lazy) {
+void unmount(const Mount& mount, bool lazy) {
   geteuid() == 0 ? unmount_as_root(mount.mount_point, lazy) : unmount_as_user(mount, lazy);
 }
 

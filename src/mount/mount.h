@@ -6,16 +6,12 @@
 #include <string>
 #include <vector>
 
-#include <sys/types.h>
+#include "mount/mount_table.h"
 
 namespace cim {
 
-struct MountedImage {
-  std::string image;        // absolute path of the filesystem file
-  std::string mount_point;  // absolute path
-  std::string device;       // MAJOR:MINOR, as in /sys/class/bdi
-  int id;                   // of the mount, as in the kernel's other tables
-  uid_t user;               // who mounted it
+struct MountedImage : Mount {
+  std::string image;  // absolute path of the filesystem file
 };
 
 // The cimfs mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
@@ -35,7 +31,7 @@ void mount_image(const std::string& image, const std::string& mount_point,
 // Unmounts `mount`: umount2(2) as root, fusermount3 otherwise. If `lazy`, it may be busy: it
 // disappears at once, and ends when it is no longer in use. Throws Error: sharing_violation if the
 // mount is busy, access_denied if another user has mounted it.
-void unmount(const MountedImage& mount, bool lazy = false);
+void unmount(const Mount& mount, bool lazy = false);
 
 // Unmounts what is mounted at `mount_point`, and waits until the image can be changed unless
 // `lazy`. Throws Error as unmount() does, and file_not_found if no image is mounted there.
