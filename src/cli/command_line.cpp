@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -33,6 +34,23 @@ void refuse_odd_values(CLI::Option& option) {
         [](const std::string& value) { return std::string(value.empty() ? "is empty" : ""); }, ""));
   }
   if (is_flag(option) && option.get_type_name().empty()) option.disable_flag_override();
+}
+
+// Where the words behind `--` go, of each command that takes a command line.
+std::map<const CLI::App*, std::vector<std::string>*>& command_lines() {
+  static std::map<const CLI::App*, std::vector<std::string>*> lines;
+  return lines;
+}
+
+// Moves the words behind `--` from `words` to where the command takes them.
+void take_command_line(std::vector<std::string>& words) {
+  if (words.empty()) return;
+  const auto dashes = std::ranges::find(words, "--");
+  const auto line = std::ranges::find_if(
+      command_lines(), [&](const auto& entry) { return entry.first->get_name() == words.front(); });
+  if (line == command_lines().end() || dashes == words.end()) return;
+  line->second->assign(dashes + 1, words.end());
+  words.erase(dashes, words.end());
 }
 
 void set_up_options(CLI::App& app) {
@@ -95,6 +113,13 @@ Option Command::add_flag(const char* names, const char* description) const {
   return Option(app_->add_flag(names)->description(description));
 }
 
+Option Command::add_command_line(const char* name, std::vector<std::string>& value,
+                                 const char* description) const {
+  command_lines()[app_] = &value;
+  // Nothing gets here: it is for help.
+  return Option(app_->add_option(name)->description(description));
+}
+
 void Command::reserve_short_h() const { cli::reserve_short_h(*app_); }
 
 void Command::footer(const char* text) const { app_->footer(text); }
@@ -107,9 +132,11 @@ void Command::set_preparation(std::function<void()> prepare) const {
 
 void parse(CLI::App& app, int argc, const char* const* argv) {
   set_up_options(app);
-  std::vector<std::string> arguments;  // CLI11 wants them in reverse
-  for (int index = argc - 1; index > 0; --index) arguments.push_back(protect_brackets(argv[index]));
-  app.parse(std::move(arguments));
+  std::vector<std::string> words(argv + 1, argv + argc);
+  take_command_line(words);
+  std::ranges::transform(words, words.begin(), protect_brackets);
+  std::ranges::reverse(words);  // as CLI11 wants them
+  app.parse(std::move(words));
 }
 
 }  // namespace cim::cli

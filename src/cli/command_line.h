@@ -62,6 +62,11 @@ class Command {
   // A flag without effect.
   Option add_flag(const char* names, const char* description) const;
 
+  // Everything behind `--`: a command with its arguments, none of which are options of this one.
+  // `name` is what stands for it in help.
+  Option add_command_line(const char* name, std::vector<std::string>& value,
+                          const char* description) const;
+
   // Frees the option -h for another meaning than help.
   void reserve_short_h() const;
 

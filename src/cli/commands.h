@@ -33,7 +33,8 @@ void add_layer_commands(Command app);   // import-layer, export-layer
 void add_import_command(Command app);
 void add_extract_command(Command app);
 void add_export_command(Command app);
-void add_mount_commands(Command app);  // mount, umount
+void add_mount_commands(Command app);  // mount, umount, commit
+void add_edit_command(Command app, ExitStatus& exit);
 void add_complete_command(CLI::App& app);
 
 // Adds the argument IMAGE, which most subcommands start with.

@@ -75,6 +75,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_extract_command(command);
   cim::cli::add_export_command(command);
   cim::cli::add_mount_commands(command);
+  cim::cli::add_edit_command(command, exit);
   cim::cli::add_complete_command(app);
   cim::cli::add_help_command(app);
   try {

@@ -1,0 +1,51 @@
+#include "cli/working_tree_report.h"
+
+#include <cim/error.h>
+#include <fmt/format.h>
+
+#include "cli/command_line.h"
+#include "cli/image_name.h"
+#include "cli/progress_report.h"
+#include "image/canonical_path.h"
+#include "program/interruption.h"
+#include "program/standard_streams.h"
+
+namespace cim::cli {
+std::string name_beside(const std::string& image, const std::string& new_image) {
+  const ImageName name(new_image);
+  if (new_image.find('/') == std::string::npos) return name.name;
+  const std::string directory = ImageName(canonical_path(image)).directory;
+  if (canonical_path(name.directory) == directory) return name.name;
+  throw UsageError(fmt::format("NEW must be in the directory of its base: {}", directory));
+}
+
+void commit_unmounted(working::WorkingTree& tree, const std::string& name) {
+  const DeferredInterruption deferred;
+  std::uint64_t incomplete = 0;
+  try {
+    ProgressReport report(tree.image(), {});
+    incomplete = tree.commit(name, report);
+  } catch (...) {
+    say_where_kept(tree);
+    throw;
+  }
+  tree.discard();
+  report_incomplete_commit(incomplete);
+}
+
+void say_where_kept(working::WorkingTree& tree) {
+  write_line({"the changes are kept in ", tree.changes().path()});
+}
+
+void keep_changes(working::WorkingTree& tree) {
+  if (tree.has_changes()) return say_where_kept(tree);
+  tree.discard();
+}
+
+void report_incomplete_commit(std::uint64_t files) {
+  if (files == 0) return;
+  throw Error(Errc::io_error, fmt::format("made, but {} file{} from the tree", files,
+                                          files == 1 ? " differs" : "s differ"));
+}
+
+}  // namespace cim::cli

@@ -1,0 +1,30 @@
+// What the commands that change a mounted image say and do alike.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "working/working_tree.h"
+
+namespace cim::cli {
+
+// The name that a commit makes beside `image`, of what the user calls the new image. Throws
+// UsageError if that is in another directory.
+std::string name_beside(const std::string& image, const std::string& new_image);
+
+// Commits `tree`, which is not mounted, as `name`, and removes its changes. If that fails, says
+// where they are kept.
+void commit_unmounted(working::WorkingTree& tree, const std::string& name);
+
+// Says where the changes of `tree` are kept.
+void say_where_kept(working::WorkingTree& tree);
+
+// Removes the changes of `tree`, which is not mounted, if there are none; otherwise says where they
+// are kept.
+void keep_changes(working::WorkingTree& tree);
+
+// Throws Error (io_error) if `files`, the number of files that differ in an image that was made, is
+// not 0.
+void report_incomplete_commit(std::uint64_t files);
+
+}  // namespace cim::cli

@@ -1,0 +1,80 @@
+// The directory in which what is changed in a mounted image is kept until it is committed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <cim/image.h>
+
+#include "image/file_descriptor.h"
+#include "mount/overlay.h"
+
+namespace cim::working {
+
+// Below the directory are:
+//
+//   image        a copy of the filesystem file of the image that the changes are made to
+//   overlay      the kind of the overlay
+//   lower/       where that image is mounted
+//   upper/       what was changed, see OverlayDirectories
+//   work/        the overlay's own
+//   mount-point  where the tree is mounted, if it is
+//   replace      exists if the changes are to replace the image once the tree is unmounted
+//
+// It is complete when `overlay` is there. Locked while an object stands for it (flock(2)). Only its
+// owner has access. For one thread at a time; move-only.
+class ChangesDirectory {
+ public:
+  // Where the changes to `image` are kept unless the user says otherwise: beside it.
+  static std::string default_path(const std::string& image);
+
+  // The complete one at `path`; nothing if there is none. Throws Error: sharing_violation if
+  // another process works on it, access_denied.
+  static std::optional<ChangesDirectory> find(const std::string& path);
+
+  // A new one at `path`, which may be an empty directory, for changes to `image`, without any.
+  // Throws Error: file_exists if there is something else.
+  static ChangesDirectory create(const std::string& path, const std::string& image,
+                                 OverlayKind kind);
+
+  const std::string& path() const noexcept { return path_; }
+  std::string lower() const { return path_ + "/lower"; }
+  std::string upper() const { return path_ + "/upper"; }
+  std::string work() const { return path_ + "/work"; }
+
+  // A directory for mounting the tree where only this process sees it.
+  std::string private_mount_point() const { return path_ + "/tree"; }
+
+  OverlayKind kind() const noexcept { return kind_; }
+
+  // Throws Error (invalid_argument) if `image` is not as it was when the changes were begun: they
+  // would mean something else.
+  void require_base(const std::string& image) const;
+
+  // Whether anything was changed in the tree. `base` is the image.
+  bool has_changes(const Image& base) const;
+
+  // Where the changes in the directory `path` are mounted, with their image; nothing if they are
+  // not, or it is no such directory.
+  static std::optional<std::string> mount_point_in(const std::string& path);
+  std::optional<std::string> mount_point() const { return mount_point_in(path_); }
+  void set_mount_point(const std::optional<std::string>& mount_point);
+
+  bool replaces_image() const;
+  void set_replaces_image();
+
+  // Removes it with all changes. Throws Error.
+  void remove();
+
+ private:
+  ChangesDirectory(std::string path, FileDescriptor lock) noexcept
+      : path_(std::move(path)), lock_(std::move(lock)) {}
+  void write(const char* name, std::string_view contents) const;
+
+  std::string path_;
+  FileDescriptor lock_;
+  OverlayKind kind_ = OverlayKind::kernel;
+};
+
+}  // namespace cim::working

@@ -1,0 +1,261 @@
+#include "working/working_tree.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <cim/error.h>
+#include <cim/writer.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "image/canonical_path.h"
+#include "mount/mount.h"
+#include "mount/mount_users.h"
+#include "mount/overlay.h"
+#include "transfer/metadata_restorer.h"
+#include "transfer/upper_import.h"
+
+namespace cim::working {
+namespace {
+
+constexpr std::string_view lower_name = "/lower";
+
+transfer::UpperFormat format_of(OverlayKind kind) {
+  switch (kind) {
+    case OverlayKind::kernel:
+      return transfer::UpperFormat::overlay;
+    case OverlayKind::userxattr:
+      return transfer::UpperFormat::userxattr;
+    case OverlayKind::fuse_overlayfs:
+      break;
+  }
+  return transfer::UpperFormat::fuse_overlayfs;
+}
+
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// The mount of the image below `changes`; nothing if there is none.
+std::optional<MountedImage> lower_mount(const ChangesDirectory& changes) {
+  return mounted_image_at(canonical_path(changes.lower()));
+}
+
+std::optional<Mount> overlay_at(const std::string& mount_point) {
+  std::optional<Mount> mount = mount_at(mount_point);
+  if (mount && !is_overlay(*mount)) mount.reset();
+  return mount;
+}
+
+// Gives the directory `path` the metadata of the root of `image`: an overlay shows that of its
+// upper directory.
+void copy_root_metadata(const Image& image, const std::string& path, transfer::Progress& progress) {
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) throw system_error(errno, path);
+  transfer::MetadataRestorer restorer(image, progress);
+  const File root = image.file(image.root());
+  // The root of an image can have named streams, but those that cannot be attributes stay below.
+  static_cast<void>(restorer.apply(fd.get(), root, restorer.attributes(root), path));
+}
+
+// The metadata of the root is no reason for a message: what an overlay cannot keep it does not
+// change either.
+class Silence : public transfer::Progress {
+ public:
+  void advance(const transfer::Amount& /*step*/) override {}
+  void warn(const std::string& /*message*/) override {}
+};
+
+ChangesDirectory new_changes(const std::string& path, const std::string& image) {
+  const Image base(image);
+  ChangesDirectory changes = ChangesDirectory::create(path, image, available_overlay_kind());
+  Silence silence;
+  copy_root_metadata(base, changes.upper(), silence);
+  return changes;
+}
+
+void require_available(const ChangesDirectory& changes) {
+  const OverlayKind available = available_overlay_kind();
+  if (changes.kind() == available) return;
+  throw Error(Errc::unsupported,
+              fmt::format("these changes were made with an overlay of the kind '{}', and here it "
+                          "would be '{}'",
+                          to_string(changes.kind()), to_string(available)))
+      .with_path(changes.path());
+}
+
+// Ends a mount of the image that nobody sees an overlay on any more.
+void end_abandoned_mount(const ChangesDirectory& changes) {
+  const std::optional<MountedImage> lower = lower_mount(changes);
+  if (!lower) return;
+  const std::optional<std::string> mount_point = changes.mount_point();
+  if (mount_point && overlay_at(*mount_point)) {
+    throw Error(Errc::sharing_violation, fmt::format("is mounted on {} already", *mount_point))
+        .with_image(lower->image);
+  }
+  unmount_image(lower->mount_point);
+}
+
+Error busy(const std::string& mount_point, bool only_writers) {
+  std::vector<MountUser> users = find_mount_users(mount_point);
+  if (only_writers) std::erase_if(users, [](const MountUser& user) { return !user.writes; });
+  return Error(Errc::sharing_violation, describe_users(users)).with_path(mount_point);
+}
+
+}  // namespace
+
+WorkingTree WorkingTree::open(const std::string& image, const std::string& changes) {
+  const std::string base = canonical_path(image);
+  std::optional<ChangesDirectory> found = ChangesDirectory::find(changes);
+  if (!found) return {base, new_changes(changes, base)};
+  end_abandoned_mount(*found);
+  found->require_base(base);
+  require_available(*found);
+  return {base, *std::move(found)};
+}
+
+std::optional<WorkingTree> WorkingTree::find(const std::string& mount_point) {
+  if (!overlay_at(mount_point)) return std::nullopt;
+  for (const MountedImage& mount : mounted_images()) {
+    if (mount.user != geteuid() || !mount.mount_point.ends_with(lower_name)) continue;
+    const std::string path = parent_of(mount.mount_point);
+    if (ChangesDirectory::mount_point_in(path) != mount_point) continue;
+    std::optional<ChangesDirectory> changes = ChangesDirectory::find(path);
+    if (changes) return WorkingTree(mount.image, *std::move(changes));
+  }
+  return std::nullopt;
+}
+
+bool WorkingTree::has_changes() const { return changes_.has_changes(Image(image_)); }
+
+Mount WorkingTree::overlay() const {
+  std::optional<Mount> mount = overlay_at(changes_.mount_point().value_or(""));
+  if (!mount) throw Error(Errc::file_not_found, "is not mounted any more").with_image(image_);
+  return *std::move(mount);
+}
+
+void WorkingTree::mount(const std::string& mount_point, const std::vector<std::string>& options) {
+  const std::string target = canonical_path(mount_point);
+  mount_image(image_, changes_.lower(), options);
+  try {
+    changes_.set_mount_point(target);
+    mount_overlay(changes_.kind(), {changes_.lower(), changes_.upper(), changes_.work()}, image_,
+                  target);
+  } catch (...) {
+    changes_.set_mount_point(std::nullopt);
+    unmount_image(changes_.lower());
+    throw;
+  }
+}
+
+void WorkingTree::unmount(bool lazy) {
+  const Mount mount = overlay();
+  try {
+    cim::unmount(mount, lazy);
+  } catch (const Error& error) {
+    if (error.code() == Errc::sharing_violation) throw busy(mount.mount_point, false);
+    throw error.with_path(mount.mount_point);
+  }
+  if (lower_mount(changes_)) unmount_image(changes_.lower(), lazy);
+  changes_.set_mount_point(std::nullopt);
+}
+
+std::uint64_t WorkingTree::commit(const std::string& name, transfer::Progress& progress) {
+  Writer::Options options;
+  options.directory = parent_of(image_);
+  options.existing = name_of(image_);
+  options.name = name;
+  options.complete_descriptors = true;
+  Writer writer(options);
+  const Image base(image_);
+  changes_.require_base(image_);
+  const std::uint64_t incomplete = transfer::import_upper(
+      writer, base,
+      {.path = changes_.upper(), .work = changes_.work(), .format = format_of(changes_.kind())},
+      progress);
+  writer.commit();
+  return incomplete;
+}
+
+void WorkingTree::start_anew(const std::string& name) {
+  const std::string image = parent_of(image_) + "/" + name;
+  const bool beside = changes_.path() == ChangesDirectory::default_path(image_);
+  const std::string path = beside ? ChangesDirectory::default_path(image) : changes_.path();
+  changes_.remove();
+  changes_ = new_changes(path, image);
+  image_ = image;
+}
+
+void WorkingTree::start_anew_mounted(const std::string& name) {
+  const std::string mount_point = overlay().mount_point;
+  unmount(true);
+  start_anew(name);
+  mount(mount_point, {});
+}
+
+namespace {
+
+// Commits without taking `tree` away from those who use it.
+std::uint64_t commit_in_place(WorkingTree& tree, const Mount& overlay, const std::string& name,
+                              transfer::Progress& progress) {
+  try {
+    set_read_only(overlay, true);
+  } catch (const Error& error) {
+    if (error.code() == Errc::sharing_violation) throw busy(overlay.mount_point, true);
+    throw;
+  }
+  std::uint64_t incomplete = 0;
+  try {
+    incomplete = tree.commit(name, progress);
+  } catch (...) {
+    set_read_only(overlay, false);
+    throw;
+  }
+  tree.start_anew_mounted(name);
+  return incomplete;
+}
+
+// Takes `tree` away for a moment, which nobody must use.
+std::uint64_t commit_between_mounts(WorkingTree& tree, const std::string& mount_point,
+                                    const std::string& name, transfer::Progress& progress) {
+  tree.unmount();
+  std::uint64_t incomplete = 0;
+  try {
+    incomplete = tree.commit(name, progress);
+    tree.start_anew(name);
+  } catch (...) {
+    tree.mount(mount_point, {});
+    throw;
+  }
+  tree.mount(mount_point, {});
+  return incomplete;
+}
+
+}  // namespace
+
+Outcome commit_mounted(WorkingTree& tree, const CommitOptions& options,
+                       transfer::Progress& progress, std::uint64_t& incomplete) {
+  const std::string mount_point = tree.changes().mount_point().value_or("");
+  const std::string own_name = name_of(tree.image());
+  const std::string name = options.name.value_or(own_name);
+  if (name != own_name && options.force) {
+    incomplete += tree.commit(name, progress);
+    return Outcome::committed;
+  }
+  if (name != own_name && tree.changes().kind() != OverlayKind::fuse_overlayfs) {
+    const std::optional<Mount> overlay = mount_at(mount_point);
+    incomplete += commit_in_place(tree, overlay.value(), name, progress);
+    return Outcome::committed;
+  }
+  try {
+    incomplete += commit_between_mounts(tree, mount_point, name, progress);
+  } catch (const Error& error) {
+    const bool is_in_use = error.code() == Errc::sharing_violation && error.path() == mount_point;
+    if (!is_in_use || name != own_name) throw;
+    tree.changes().set_replaces_image();
+    return Outcome::postponed;
+  }
+  return Outcome::committed;
+}
+
+}  // namespace cim::working

@@ -1,0 +1,87 @@
+// A tree in which an image can be changed: an overlay on a mount of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mount/mount_table.h"
+#include "transfer/progress.h"
+#include "working/changes_directory.h"
+
+namespace cim::working {
+
+// An image and the changes to it, which may be mounted together. For one thread at a time.
+class WorkingTree {
+ public:
+  // The tree of `image` with the changes in the directory `changes`: those of an earlier time, or
+  // new ones. Throws Error: sharing_violation if it is mounted somewhere, or another process works
+  // on it; unsupported if the changes were made by an overlay of a kind that this process cannot
+  // mount; and the errors of ChangesDirectory and Image.
+  static WorkingTree open(const std::string& image, const std::string& changes);
+
+  // The tree that this user has mounted at the canonical path `mount_point`; nothing if there is
+  // none. Throws Error as open() does.
+  static std::optional<WorkingTree> find(const std::string& mount_point);
+
+  const std::string& image() const noexcept { return image_; }
+  ChangesDirectory& changes() noexcept { return changes_; }
+
+  bool has_changes() const;
+
+  // Mounts it on `mount_point`, the image with these options of cimfs. Throws Error as
+  // mount_image() and mount_overlay() do.
+  void mount(const std::string& mount_point, const std::vector<std::string>& options);
+
+  // Throws Error: sharing_violation, which names the processes that use it. If `lazy`, it
+  // disappears at once, and ends when nobody uses it any more.
+  void unmount(bool lazy = false);
+
+  // The same for a mount that ended otherwise, as when its namespace did.
+  void forget_mount() { changes_.set_mount_point(std::nullopt); }
+
+  // Makes the image `name`, in the directory of image(), of the tree: a fork of image(), or that
+  // itself. Returns the number of files that differ from those in the tree, after a warning each.
+  // Throws Error as Writer and import_upper() do; the changes are then as they were.
+  std::uint64_t commit(const std::string& name, transfer::Progress& progress);
+
+  // Makes the tree one of the image `name`, which has just been made of it, without changes. It
+  // must not be mounted.
+  void start_anew(const std::string& name);
+
+  // The same for a tree that is mounted and cannot be changed any more: see set_read_only().
+  void start_anew_mounted(const std::string& name);
+
+  // Removes all changes, for good. It must not be mounted.
+  void discard() { changes_.remove(); }
+
+ private:
+  WorkingTree(std::string image, ChangesDirectory changes)
+      : image_(std::move(image)), changes_(std::move(changes)) {}
+  Mount overlay() const;
+
+  std::string image_;  // canonical path
+  ChangesDirectory changes_;
+};
+
+enum class Outcome {
+  committed,
+  postponed,  // until the tree is unmounted
+};
+
+struct CommitOptions {
+  // The new image, beside the image of the tree. Nothing: replaces that.
+  std::optional<std::string> name;
+
+  // Even if processes may write to the tree meanwhile. It then stays as it is, with its changes.
+  bool force = false;
+};
+
+// Commits `tree`, which stays mounted, and has no changes afterwards. Throws Error:
+// sharing_violation if processes write to the tree, whose names it gives; and those of
+// WorkingTree::commit(), after which the tree is as it was. Adds to `incomplete` what that returns.
+Outcome commit_mounted(WorkingTree& tree, const CommitOptions& options,
+                       transfer::Progress& progress, std::uint64_t& incomplete);
+
+}  // namespace cim::working
