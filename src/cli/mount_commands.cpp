@@ -152,8 +152,8 @@ void add_mount(Command app) {
       command.add_flag("-f", options->foreground, "Stay in the foreground until it is unmounted");
   command
       .add_flag("--rw", options->writable,
-                "Let it be changed there: cim commit and cim umount\n"
-                "--commit make an image of that")
+                "Let it be changed there; cim commit, or cim umount\n"
+                "with --commit, makes an image of that")
       .excludes(foreground);
   command
       .add_option("--upper", options->upper,
@@ -175,10 +175,10 @@ void add_umount(Command app) {
                                        "when nobody uses it any more");
   const Option commit = command
                             .add_flag("--commit", options->commit,
-                                      "Make an image of what was changed in a mount with\n"
-                                      "--rw; without it the changes are kept for the next")
+                                      "Make an image of what was changed in a mount that\n"
+                                      "can be changed; otherwise the changes are kept")
                             .excludes(lazy);
-  command.add_flag("--discard", options->discard, "Drop what was changed in a mount with --rw")
+  command.add_flag("--discard", options->discard, "Drop what was changed there")
       .excludes(commit)
       .excludes(lazy);
   set_action(command, options->mount_point, [options] { unmount(*options); });
