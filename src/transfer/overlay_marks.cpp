@@ -199,6 +199,9 @@ OverlayMarks take_marks_of_fuse_overlayfs(posix::LinuxMetadata& metadata, StatOv
   if (override != StatOverride::none) apply_stat_override(metadata, name_of(override));
   OverlayMarks marks;
   marks.opaque = has_opaque_mark(metadata.xattrs);
+  if (const std::string* const path = find(metadata.xattrs, fuse_prefix, "origin")) {
+    marks.origin_path = path->c_str();  // it may end with a NUL
+  }
   std::erase_if(metadata.xattrs,
                 [](const auto& attribute) { return is_of_fuse_overlayfs(attribute.first); });
   if (override == StatOverride::containers) unescape_containers(metadata.xattrs);

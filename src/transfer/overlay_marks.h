@@ -24,7 +24,8 @@ struct OverlayMarks {
   bool metacopy = false;                // the data is that of the file below
   bool indexed = false;  // other names of the file below may lead here, see OverlayIndex
   bool has_attributes_lost = false;  // of chattr(1)
-  std::string origin;                // the kernel's handle of the file below; empty: none
+  std::string origin_path;  // of fuse-overlayfs: where the file below is or was; empty: unknown
+  std::string origin;       // the kernel's handle of the file below; empty: none
 };
 
 // Whether a device or another file removes what is below.

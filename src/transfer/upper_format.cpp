@@ -115,13 +115,12 @@ Error uncertain(const std::string& path, const char* reason) {
 
 UpperFormat find_upper_format(const std::string& upper) {
   const Signs signs = SignReader(upper).read();
-  const bool is_of_kernel = signs.trusted.others || signs.user.others;
   if (signs.fuse_overlayfs) {
-    if (!is_of_kernel) return UpperFormat::fuse_overlayfs;
+    // Programs may have written attributes user.overlay.*, which it then hides.
+    if (!signs.trusted.others && !signs.user_in_root) return UpperFormat::fuse_overlayfs;
     throw uncertain(upper, "has attributes of the kernel's overlay and of fuse-overlayfs");
   }
-  const bool may_be_of_kernel =
-      is_of_kernel || signs.trusted.opaque || signs.user.opaque || signs.whiteout_device;
+  const bool may_be_of_kernel = signs.trusted.any() || signs.user.any() || signs.whiteout_device;
   if (!signs.whiteout_name.empty()) {
     if (!may_be_of_kernel) return UpperFormat::fuse_overlayfs;
     throw uncertain(signs.whiteout_name,

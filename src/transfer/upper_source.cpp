@@ -61,8 +61,9 @@ UpperSource::UpperSource(const std::string& upper, const std::optional<std::stri
 const Entry* UpperSource::next() {
   if (!std::exchange(prepared_, true)) prepare();
   while (entries_.empty()) {
+    if (finished_) return nullptr;
     if (take_indexed_file() || take_upper_file()) continue;
-    if (std::exchange(finished_, true)) return nullptr;
+    finished_ = true;
     if (!moves_.empty() || !index_.empty()) add_removal(aside_);
   }
   entry_ = std::move(entries_.front());
@@ -154,6 +155,7 @@ void UpperSource::take_whiteout_name(const Entry& entry, std::u16string_view nam
 
 void UpperSource::take_file(Entry entry, const OverlayMarks& marks) {
   if (entry.kind == Entry::Kind::file) {
+    warn_of_other_names(marks);
     if (marks.metacopy) return take_metacopy(std::move(entry), marks);
     // fuse-overlayfs may have made a device of a file.
     if (!S_ISREG(linux_metadata(entry).status.st_mode)) entry.size = 0;
@@ -235,6 +237,16 @@ void UpperSource::check_index(const Entry& entry, const OverlayMarks& marks) con
 void UpperSource::warn_of_lost_attributes(const OverlayMarks& marks) {
   if (!marks.has_attributes_lost) return;
   progress_.warn(name() + ": an image cannot hold its file attributes, such as 'immutable'");
+}
+
+// fuse-overlayfs may show, or not, what has been changed by one name of a file by the others.
+void UpperSource::warn_of_other_names(const OverlayMarks& marks) {
+  if (marks.origin_path.empty()) return;
+  const auto origin = base_.resolve(linux_to_image_path(marks.origin_path));
+  if (!origin || base_.file(*origin).is_directory()) return;
+  if (base_.link_count(base_.file(*origin)) < 2) return;
+  progress_.warn(
+      fmt::format("{}: the other names of {} keep what they had", name(), marks.origin_path));
 }
 
 void UpperSource::add_removal(const std::u16string& path) {

@@ -62,6 +62,7 @@ class UpperSource : public EntrySource {
   void check_origin(const OverlayMarks& marks) const;
   void check_index(const Entry& entry, const OverlayMarks& marks) const;
   void warn_of_lost_attributes(const OverlayMarks& marks);
+  void warn_of_other_names(const OverlayMarks& marks);
   void add_removal(const std::u16string& path);
   std::u16string unused_name() const;
   std::u16string aside(char16_t kind, std::size_t number) const;
