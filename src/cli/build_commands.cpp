@@ -58,15 +58,6 @@ struct LinkOptions {
   std::string new_path;
 };
 
-Writer::Options extending(const std::string& path) {
-  const ImageName image(path);
-  Writer::Options options;
-  options.directory = image.directory;
-  options.existing = image.name;
-  options.complete_descriptors = true;
-  return options;
-}
-
 // Returns how many files have other contents in the image than in the source.
 std::uint64_t import(Writer& writer, const std::string& image, const std::string& source,
                      const std::u16string& path, const transfer::ImportOptions& options,
@@ -234,7 +225,7 @@ void add(const AddOptions& options) {
   const std::string path = options.path ? *options.path : default_path(options.source);
   const std::u16string image_path = linux_to_image_path(path);
   transfer::ImportOptions import_options = to_import_options(options.files);
-  Writer::Options writer_options = extending(options.image);
+  Writer::Options writer_options = extending_options(options.image);
   writer_options.expand_executables = options.files.expand_executables;
   Writer writer(writer_options);
 
@@ -255,13 +246,13 @@ void add(const AddOptions& options) {
 }
 
 void remove(const RemoveOptions& options) {
-  Writer writer(extending(options.image));
+  Writer writer(extending_options(options.image));
   for (const std::string& path : options.paths) writer.remove(linux_to_image_path(path));
   writer.commit();
 }
 
 void link(const LinkOptions& options) {
-  Writer writer(extending(options.image));
+  Writer writer(extending_options(options.image));
   const std::u16string new_path = linux_to_image_path(options.new_path);
   if (writer.find(new_path) != Writer::Kind::none) {
     throw Error(Errc::file_exists, "exists").with_image(options.image).with_path(options.new_path);

@@ -20,8 +20,9 @@ struct ExitStatus {
 
 // Each adds its subcommands to `app`. A subcommand runs while the command line is parsed; it throws
 // cim::Error if it fails, UsageError for wrong usage.
-void add_build_commands(Command app);  // create, add, rm, ln
-void add_list_command(Command app);    // ls
+void add_build_commands(Command app);   // create, add, rm, ln
+void add_change_commands(Command app);  // chmod, chown, touch, setfattr
+void add_list_command(Command app);     // ls
 void add_tree_command(Command app);
 void add_disk_usage_command(Command app);  // du
 void add_inspect_commands(Command app);    // stat, cat, info

@@ -62,6 +62,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   app.require_subcommand(1);
   const cim::cli::Command command(app);
   cim::cli::add_build_commands(command);
+  cim::cli::add_change_commands(command);
   cim::cli::add_list_command(command);
   cim::cli::add_tree_command(command);
   cim::cli::add_disk_usage_command(command);

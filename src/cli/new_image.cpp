@@ -134,4 +134,13 @@ Writer::Options new_image_options(const std::string& image, const std::optional<
   return options;
 }
 
+Writer::Options extending_options(const std::string& path) {
+  const ImageName image(path);
+  Writer::Options options;
+  options.directory = image.directory;
+  options.existing = image.name;
+  options.complete_descriptors = true;
+  return options;
+}
+
 }  // namespace cim::cli

@@ -23,4 +23,7 @@ void refuse_mounted(const std::string& path);
 Writer::Options new_image_options(const std::string& image, const std::optional<std::string>& base,
                                   const std::string& base_option);
 
+// How a Writer changes the image `path`.
+Writer::Options extending_options(const std::string& path);
+
 }  // namespace cim::cli
