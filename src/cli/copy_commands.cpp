@@ -87,7 +87,7 @@ Command add_copy_command(Command app, const char* name, const char* description,
                   "The path of its new .cim file, or a directory\n"
                   "that it goes to under its own name")
       .required();
-  command.add_flag("-f,--force", options->force, "Replace the image if DEST exists");
+  command.add_flag("-f,--force", options->force, "Replace what is there already");
   command.footer(footer);
   set_action(command, options->image, [transfer, options] {
     options->new_path ? rename(*options) : run(transfer, *options);

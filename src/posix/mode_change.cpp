@@ -74,11 +74,10 @@ ModeChange::ModeChange(const std::string& text, mode_t mask) {
     throw Error(Errc::invalid_argument, fmt::format("'{}' is no mode: too large", text));
   }
   constexpr std::size_t digits_without_set_id = 4;
-  steps_.push_back({.operation = text.size() > digits_without_set_id ? '=' : '#',
+  steps_.push_back({.operation = '=',
                     .who = all_bits,
                     .bits = number,
-                    .if_executable = false,
-                    .copied_shift = -1});
+                    .clears_set_id = text.size() > digits_without_set_id});
 }
 
 // WHO OPERATION PERMISSIONS [OPERATION PERMISSIONS]..., separated by commas.
@@ -91,7 +90,7 @@ void ModeChange::parse(const std::string& text, mode_t mask) {
     if (who == 0) who = all_bits & ~mask;
     if (!starts_with_one_of(rest, "+-=")) throw Error(invalid);
     while (starts_with_one_of(rest, "+-=")) {
-      Step step = {take(rest), who, 0, false, -1};
+      Step step = {.operation = take(rest), .who = who};
       if (starts_with_one_of(rest, "ugo")) {
         step.copied_shift = shift_of_user(take(rest));
       } else {
@@ -123,11 +122,10 @@ mode_t ModeChange::apply(const Step& step, mode_t mode) {
       return mode | bits;
     case '-':
       return mode & ~bits;
-    case '#':
-      return (mode & ~(S_ISDIR(mode) ? all_bits & ~set_id_bits : all_bits)) | bits;
     default:
       // GNU's chmod keeps these bits of directories unless they are named.
-      return (mode & ~(S_ISDIR(mode) ? step.who & ~(set_id_bits & ~bits) : step.who)) | bits;
+      const mode_t kept = S_ISDIR(mode) && !step.clears_set_id ? set_id_bits & ~bits : 0;
+      return (mode & ~(step.who & ~kept)) | bits;
   }
 }
 

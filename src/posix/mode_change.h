@@ -21,11 +21,12 @@ class ModeChange {
 
  private:
   struct Step {
-    char operation;      // + - =
-    mode_t who;          // the bits that it is about
-    mode_t bits;         // of all users, such as 0444 for `r`
-    bool if_executable;  // X
-    int copied_shift;    // of the user whose permissions are taken; -1: none
+    char operation;              // + - =
+    mode_t who;                  // the bits that it is about
+    mode_t bits = 0;             // of all users, such as 0444 for `r`
+    bool if_executable = false;  // X
+    int copied_shift = -1;       // to the bits of the user who is copied; -1: none is
+    bool clears_set_id = false;  // also of directories
   };
 
   void parse(const std::string& text, mode_t mask);

@@ -164,7 +164,7 @@ void Tree::detach_inherited_entries(Node& directory) {
 }
 
 // `top` and those directories below it where something was attached or created, or further below.
-// A tree can be too deep for recursion.
+// A tree can be too deep for recursion, and in a broken base image a directory can hold itself.
 std::vector<Node*> Tree::directories_with_additions(Node& top) const {
   struct Visited {
     Node* directory;
@@ -172,12 +172,14 @@ std::vector<Node*> Tree::directories_with_additions(Node& top) const {
     bool has_additions;
   };
   std::vector<Visited> visited = {{&top, 0, top.created}};
+  std::unordered_set<const Node*> seen = {&top};
   for (std::size_t index = 0; index < visited.size(); ++index) {
     const Node& directory = *visited[index].directory;
     for_each_entry(directory, [&](const TreeEntry& entry) {
       if (is_attached(directory, entry.name)) {
         visited[index].has_additions = true;
-      } else if (entry.node != nullptr && entry.node->is_directory()) {
+      } else if (entry.node != nullptr && entry.node->is_directory() &&
+                 seen.insert(entry.node).second) {
         visited.push_back({entry.node, index, entry.node->created});
       }
     });

@@ -12,6 +12,7 @@
 #include "format/security_descriptor.h"
 #include "image/explorer.h"
 #include "image/foreign_tree.h"
+#include "image/forged_image.h"
 #include "support/error_of.h"
 #include "support/image_content.h"
 #include "support/temporary_directory.h"
@@ -261,6 +262,23 @@ TEST_F(RenameTest, DirectoriesMoveInImagesOfEveryVersion) {
     EXPECT_EQ(3u, image.link_count(file_at(image, u"void")));
     EXPECT_EQ(file_at(image, u"void").id, image.parent(file_at(image, u"void\\moved")));
   }
+}
+
+TEST_F(RenameTest, ADirectoryThatHoldsItselfKeepsNobodyBusy) {
+  test::ForgedImage forged;
+  const FileId root = forged.id(0), d = forged.id(1);
+  format::File records[2] = {};
+  records[0].default_stream = forged.directory({{u"d", d}});
+  records[0].parent = records[1].parent = root;
+  records[1].default_stream = forged.directory({{u"d", d}});
+  forged.write(directory_.string(), {records[0], records[1]});
+  Writer writer(extending("forged.cim"));
+  put(writer, u"d\\d\\d\\new", "");
+  writer.remove_inherited(u"d");
+  writer.rename(u"d\\d", u"moved");
+  writer.remove_inherited_contents(u"");
+  writer.remove(u"moved");
+  writer.commit();
 }
 
 TEST_F(RenameTest, OnlyMetadataChanges) {
