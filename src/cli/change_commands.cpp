@@ -214,7 +214,7 @@ void add_change_commands(Command app) {
       },
       change_owner);
   add_command(
-      app, "touch", "Change the time of files in an image, or make empty ones",
+      app, "touch", "Set the time of files in an image, or make files",
       [](Command command, ChangeOptions& options) {
         command
             .add_option("-d,--date", options.date,
@@ -225,7 +225,7 @@ void add_change_commands(Command app) {
       },
       touch);
   add_command(
-      app, "setfattr", "Set or remove an extended attribute of files in an image",
+      app, "setfattr", "Set or remove extended attributes in an image",
       [](Command command, ChangeOptions& options) {
         command.add_option("-n,--name", options.name, "The attribute to set").type_name("NAME");
         command.add_option("-v,--value", options.xattr, "Its value; default: empty")
