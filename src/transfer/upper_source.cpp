@@ -42,7 +42,7 @@ bool exists(const std::string& path) {
 UpperSource::UpperSource(const std::string& upper, const std::optional<std::string>& work,
                          UpperFormat format, const ImportOptions& options, Progress& progress)
     : upper_(upper),
-      has_work_(work.has_value()),
+      has_index_(work && exists(*work + "/index")),
       format_(format),
       options_(options),
       progress_(progress),
@@ -228,10 +228,13 @@ void UpperSource::check_origin(const OverlayMarks& marks) const {
 
 // The kernel notes an origin of the root only to check the index.
 void UpperSource::check_index(const Entry& entry, const OverlayMarks& marks) const {
-  const bool has_index = marks.indexed || (entry.path.empty() && !marks.origin.empty());
-  if (!has_index || has_work_) return;
-  throw Error(Errc::unsupported,
-              "the overlay had the option index=on; its workdir is needed, too (--work)");
+  if (!marks.indexed && (!entry.path.empty() || marks.origin.empty())) return;
+  if (!has_index_) {
+    throw Error(Errc::unsupported,
+                "the overlay had the option index=on; its workdir is needed, too (--work)");
+  }
+  if (!marks.indexed) return;
+  throw Error(Errc::unsupported, "is not in the index of the workdir, which is of another overlay");
 }
 
 void UpperSource::warn_of_lost_attributes(const OverlayMarks& marks) {

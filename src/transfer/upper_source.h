@@ -68,7 +68,7 @@ class UpperSource : public EntrySource {
   std::u16string aside(char16_t kind, std::size_t number) const;
 
   const std::string upper_;
-  const bool has_work_;
+  const bool has_index_;
   const UpperFormat format_;
   const ImportOptions& options_;
   Progress& progress_;

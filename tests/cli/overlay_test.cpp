@@ -238,6 +238,10 @@ TEST_F(OverlayTest, AnIndexNeedsTheWorkdir) {
   mark("g", "trusted.overlay.nlink", "U+0");
   EXPECT_THAT(refusal(), HasSubstr("its workdir is needed, too (--work)"));
   EXPECT_THAT(refusal({"--work", "upper"}), HasSubstr("upper: is no workdir of an overlay"));
+  EXPECT_THAT(refusal({"--work", "work"}), HasSubstr("its workdir is needed, too (--work)"));
+  fs::create_directories(path("work/index"));
+  EXPECT_THAT(refusal({"--work", "work"}),
+              HasSubstr("upper/g: is not in the index of the workdir"));
   write("work/index/nonsense", "");
   EXPECT_THAT(refusal({"--work", "work"}),
               HasSubstr("work/index/nonsense: is no name of a file in an index"));
