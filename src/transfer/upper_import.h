@@ -30,7 +30,9 @@ struct UpperDirectory {
 // `base`. What the overlay has not changed is not looked at, and data equal to that of `base` is
 // shared. The overlay may be mounted if nobody writes to it.
 //
-// Not kept, with a warning: the file attributes of chattr(1). Returns the number of files that
+// What the overlay does not show is kept where it has not changed anything: attributes in `base`
+// that are called like the overlay's own, devices there that are like whiteouts. Not kept, with a
+// warning: the file attributes of chattr(1). Returns the number of files that
 // DirectorySource has warned of.
 //
 // Throws Error if that cannot be made for sure, with the reason: among others corrupt if an
