@@ -27,11 +27,11 @@ void export_image(const ExportOptions& options) {
                                          .exclude = exclude_patterns(options.exclude)};
   const transfer::Amount total =
       ProgressReport::shows_bar() ? transfer::measure_image(image, selection) : transfer::Amount();
-  OutputFile output(options.tar, {options.image});
+  OutputFile file(options.tar, {options.image});
+  transfer::FileOutput output(file.fd(), file.name());
   ProgressReport report(options.image, total);
-  const std::uint64_t incomplete =
-      transfer::export_tar(image, output.fd(), output.name(), report, selection);
-  output.keep();
+  const std::uint64_t incomplete = transfer::export_tar(image, output, report, selection);
+  file.keep();
   if (incomplete == 0) return;
   throw Error(Errc::unsupported,
               fmt::format("exported with {} warning{}", incomplete, incomplete == 1 ? "" : "s"));

@@ -58,11 +58,12 @@ void export_layer(const ExportLayerOptions& options) {
     parent.emplace(*options.parent);
     images.push_back(*options.parent);
   }
-  OutputFile output(options.tar, images);
+  OutputFile file(options.tar, images);
+  transfer::FileOutput output(file.fd(), file.name());
   ProgressReport report(options.image, {});
-  const std::uint64_t incomplete = transfer::export_layer(image, parent ? &*parent : nullptr,
-                                                          output.fd(), output.name(), report);
-  output.keep();
+  const std::uint64_t incomplete =
+      transfer::export_layer(image, parent ? &*parent : nullptr, output, report);
+  file.keep();
   if (incomplete == 0) return;
   throw Error(Errc::unsupported,
               fmt::format("exported with {} warning{}", incomplete, incomplete == 1 ? "" : "s"));

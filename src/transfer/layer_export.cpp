@@ -32,23 +32,21 @@ bool is_below(std::string_view path, std::string_view directory) {
   return path.starts_with(directory) && path.substr(directory.size()).starts_with('/');
 }
 
-std::unique_ptr<MemberWriter> make_writer(const Image& image, int fd, const std::string& name,
-                                          Progress& progress) {
+std::unique_ptr<MemberWriter> make_writer(const Image& image, Output& output, Progress& progress) {
   if (image.case_sensitive()) {
-    return std::make_unique<LinuxMemberWriter>(image, fd, name, progress);
+    return std::make_unique<LinuxMemberWriter>(image, output, progress);
   }
-  return std::make_unique<WindowsMemberWriter>(image, fd, name, progress);
+  return std::make_unique<WindowsMemberWriter>(image, output, progress);
 }
 
 class LayerExport {
  public:
-  LayerExport(const Image& image, const Image* parent, int fd, const std::string& name,
-              Progress& progress)
+  LayerExport(const Image& image, const Image* parent, Output& output, Progress& progress)
       : image_(image),
         is_windows_(!image.case_sensitive()),
         is_base_(parent == nullptr),
         changes_(parent, image, progress),
-        archive_(make_writer(image, fd, name, progress)) {}
+        archive_(make_writer(image, output, progress)) {}
 
   std::uint64_t run() {
     const auto files = is_windows_ ? image_.resolve(u"Files") : std::nullopt;
@@ -175,14 +173,14 @@ class LayerExport {
 
 }  // namespace
 
-std::uint64_t export_layer(const Image& image, const Image* parent, int fd, const std::string& name,
+std::uint64_t export_layer(const Image& image, const Image* parent, Output& output,
                            Progress& progress) {
   if (parent != nullptr && parent->case_sensitive() != image.case_sensitive()) {
     throw Error(Errc::invalid_argument,
                 "is no layer below an image that treats the case of names differently")
         .with_image(parent->path());
   }
-  return LayerExport(image, parent, fd, name, progress).run();
+  return LayerExport(image, parent, output, progress).run();
 }
 
 }  // namespace cim::transfer

@@ -3,18 +3,17 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include <cim/image.h>
 
+#include "transfer/output.h"
 #include "transfer/progress.h"
 
 namespace cim::transfer {
 
 // Writes what has changed from `parent` to `image`, or all of `image` if that is null, as a layer
-// to `fd`, which `name` names in errors and which need not be seekable: a tar archive that
-// LayerSource reads, for Windows if the image ignores case, else for Linux. Equal images give equal
-// layers, byte for byte.
+// to `output`: a tar archive that LayerSource reads, for Windows if the image ignores case, else
+// for Linux. Equal images give equal layers, byte for byte.
 //
 // Members are sorted by the bytes of their names, each directory, its whiteouts, then its contents.
 // Directories on the way to a change are there, too. With a new name of a file come, for Linux, its
@@ -29,7 +28,7 @@ namespace cim::transfer {
 //
 // Throws Error: invalid_argument, naming the parent, if only one image ignores case;
 // path_not_found if an image for Windows has no Files; and as export_tar() does.
-std::uint64_t export_layer(const Image& image, const Image* parent, int fd, const std::string& name,
+std::uint64_t export_layer(const Image& image, const Image* parent, Output& output,
                            Progress& progress);
 
 }  // namespace cim::transfer

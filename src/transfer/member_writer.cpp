@@ -45,8 +45,8 @@ void add_xattr(const std::string& name, const std::string& value, PaxMember& mem
 
 }  // namespace
 
-MemberWriter::MemberWriter(const Image& image, int fd, const std::string& name, Progress& progress)
-    : image_(image), archive_(fd, name), progress_(progress), buffer_(buffer_size) {}
+MemberWriter::MemberWriter(const Image& image, Output& output, Progress& progress)
+    : image_(image), archive_(output), progress_(progress), buffer_(buffer_size) {}
 
 void MemberWriter::add(const File& file, const std::string& path) {
   try {

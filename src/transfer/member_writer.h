@@ -18,8 +18,8 @@ namespace cim::transfer {
 // Adds one file after the other, in the form of an operating system. For one thread at a time.
 class MemberWriter {
  public:
-  // Writes to `fd`, which `name` names in errors. All must outlive the writer.
-  MemberWriter(const Image& image, int fd, const std::string& name, Progress& progress);
+  // All must outlive the writer.
+  MemberWriter(const Image& image, Output& output, Progress& progress);
   virtual ~MemberWriter() = default;
 
   // Adds `file` under `path`, without a leading or trailing `/`, "" being the root. A file that has

@@ -3,7 +3,6 @@
 #include "transfer/pax_writer.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <span>
 
 #include <cim/error.h>
@@ -11,7 +10,6 @@
 #include <sys/sysmacros.h>
 
 #include "format/utf8.h"
-#include "image/file_io.h"
 #include "transfer/ustar.h"
 
 namespace cim::transfer {
@@ -92,9 +90,7 @@ std::string pax_time(const timespec& time) {
   return text.substr(0, text.find_last_not_of('0') + 1);
 }
 
-PaxWriter::PaxWriter(int fd, std::string name) : fd_(fd), name_(std::move(name)) {
-  buffer_.reserve(buffer_size);
-}
+PaxWriter::PaxWriter(Output& output) : output_(output) { buffer_.reserve(buffer_size); }
 
 void PaxWriter::begin(const PaxMember& member) {
   const auto size = has_data(member) ? static_cast<std::uint64_t>(member.status.st_size) : 0;
@@ -176,7 +172,7 @@ void PaxWriter::put(std::string_view text) { write(std::as_bytes(std::span(text)
 void PaxWriter::pad() { put(padding_after(size_)); }
 
 void PaxWriter::flush() {
-  if (!write_all(fd_, buffer_.data(), buffer_.size())) throw system_error(errno, name_);
+  output_.write(buffer_);
   buffer_.clear();
 }
 

@@ -10,6 +10,8 @@
 #include <cim/metadata.h>
 #include <sys/stat.h>
 
+#include "transfer/output.h"
+
 namespace cim::transfer {
 
 // One member of an archive, apart from its data.
@@ -32,7 +34,7 @@ std::string pax_time(const timespec& time);
 
 // Writes an archive, member by member:
 //
-//   PaxWriter archive(fd, "app.tar");
+//   PaxWriter archive(output);
 //   archive.begin(member);
 //   archive.write(data);  // until all is there
 //   archive.end();
@@ -43,11 +45,11 @@ std::string pax_time(const timespec& time);
 // control lists, extended attributes with names like `user.a b` and times before 1970. Names are
 // written as plain bytes.
 //
-// All functions throw Error, naming the archive, if it cannot be written. Not thread-safe.
+// All functions throw Error if the output cannot be written. Not thread-safe.
 class PaxWriter {
  public:
-  // Writes to `fd`, which must stay open; `name` names the archive in errors.
-  PaxWriter(int fd, std::string name);
+  // `output` must outlive this.
+  explicit PaxWriter(Output& output);
 
   // Starts a regular file, followed by its data in write(), or a member without data.
   void begin(const PaxMember& member);
@@ -73,8 +75,7 @@ class PaxWriter {
   void pad();
   void flush();
 
-  const int fd_;
-  const std::string name_;
+  Output& output_;
   std::uint64_t size_ = 0;  // written so far, buffered or not
   std::vector<std::byte> buffer_;
 };

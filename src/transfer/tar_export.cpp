@@ -6,9 +6,9 @@
 
 namespace cim::transfer {
 
-std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress,
+std::uint64_t export_tar(const Image& image, Output& output, Progress& progress,
                          const Selection& selection) {
-  LinuxMemberWriter archive(image, fd, name, progress);
+  LinuxMemberWriter archive(image, output, progress);
   ImageWalk walk(image, selection);
   using Step = ImageWalk::Step;
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {

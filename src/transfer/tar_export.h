@@ -2,17 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include <cim/image.h>
 
 #include "transfer/image_walk.h"
+#include "transfer/output.h"
 #include "transfer/progress.h"
 
 namespace cim::transfer {
 
 // Writes the files of `image` in `selection`, and the directories on the way to them, as a tar
-// archive in the pax format to `fd`, which `name` names in errors and which need not be seekable.
+// archive in the pax format to `output`.
 //
 // Members are in the image's order, each directory before its contents, `./` first. Equal images
 // with equal holes give equal archives, byte for byte. Owners are numbers only. The later names of
@@ -25,8 +25,8 @@ namespace cim::transfer {
 // Leaves out, with a warning, sockets, which tar cannot hold, and alternate data streams that
 // cannot be extended attributes (see posix::StreamXattr). Returns the number of these warnings.
 //
-// Throws Error: corrupt, naming image and file; the system's error in writing to `fd`.
-std::uint64_t export_tar(const Image& image, int fd, const std::string& name, Progress& progress,
+// Throws Error: corrupt, naming image and file; and those of `output`.
+std::uint64_t export_tar(const Image& image, Output& output, Progress& progress,
                          const Selection& selection = {});
 
 }  // namespace cim::transfer

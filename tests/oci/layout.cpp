@@ -20,7 +20,8 @@ namespace cim::oci {
 
 std::string tar(const std::vector<std::pair<std::string, std::string>>& members) {
   const FileDescriptor file(memfd_create("archive", MFD_CLOEXEC));
-  transfer::PaxWriter writer(file.get(), "archive");
+  transfer::FileOutput output(file.get(), "archive");
+  transfer::PaxWriter writer(output);
   for (const auto& [path, content] : members) {
     transfer::PaxMember member;
     member.path = path;

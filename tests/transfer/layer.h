@@ -32,7 +32,8 @@ class LayerBuilder {
  public:
   explicit LayerBuilder(const std::string& path)
       : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)),
-        writer_(fd_.get(), path) {}
+        output_(fd_.get(), path),
+        writer_(output_) {}
 
   LayerBuilder& file(const std::string& path, const std::string& content = {},
                      const Records& records = {}) {
@@ -94,6 +95,7 @@ class LayerBuilder {
   }
 
   FileDescriptor fd_;
+  FileOutput output_;
   PaxWriter writer_;
 };
 

@@ -79,8 +79,8 @@ class LayerExport : public Layer {
       const Image image(path(name));
       std::optional<Image> base;
       if (!parent.empty()) base.emplace(path(parent));
-      left_out_ =
-          export_layer(image, base ? &*base : nullptr, archive.get(), "layer.tar", progress_);
+      FileOutput output(archive.get(), "layer.tar");
+      left_out_ = export_layer(image, base ? &*base : nullptr, output, progress_);
     }
     const FileDescriptor archive(open(path("layer.tar").c_str(), O_RDONLY | O_CLOEXEC));
     FileInput layer(archive.get());

@@ -83,7 +83,8 @@ class Tar : public testing::Test {
 
   void export_to(const std::string& path, const Image& image) {
     const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    export_tar(image, file.get(), path, progress_);
+    FileOutput output(file.get(), path);
+    export_tar(image, output, progress_);
   }
 
   std::string exported(const Image& image) {
@@ -165,7 +166,8 @@ class ArchiveBuilder {
  public:
   explicit ArchiveBuilder(const std::string& path)
       : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)),
-        writer_(fd_.get(), path) {}
+        output_(fd_.get(), path),
+        writer_(output_) {}
   ~ArchiveBuilder() { writer_.finish(); }
   ArchiveBuilder(const ArchiveBuilder&) = delete;
   ArchiveBuilder& operator=(const ArchiveBuilder&) = delete;
@@ -222,6 +224,7 @@ class ArchiveBuilder {
   }
 
   FileDescriptor fd_;
+  FileOutput output_;
   PaxWriter writer_;
 };
 
@@ -676,7 +679,8 @@ TEST_F(Tar, WarnsOfSocketsItCannotExport) {
   write_file(source("zz"), "text");
   const Image image(make_image(images(), "image.cim", source()));
   const FileDescriptor null(open("/dev/null", O_WRONLY | O_CLOEXEC));
-  EXPECT_EQ(export_tar(image, null.get(), "null", progress_), 1U);
+  FileOutput output(null.get(), "null");
+  EXPECT_EQ(export_tar(image, output, progress_), 1U);
   EXPECT_EQ(progress_.warnings, Names{"socket: a tar archive cannot hold a socket; left out"});
   EXPECT_EQ(progress_.done.files, 3U);
 }
@@ -686,7 +690,8 @@ TEST_F(Tar, WarnsOfStreamsItCannotExport) {
   put_with_streams(writer, u"file", "text");
   writer.commit();
   const FileDescriptor null(open("/dev/null", O_WRONLY | O_CLOEXEC));
-  EXPECT_EQ(export_tar(Image(image_path("image.cim")), null.get(), "null", progress_), 3U);
+  FileOutput output(null.get(), "null");
+  EXPECT_EQ(export_tar(Image(image_path("image.cim")), output, progress_), 3U);
   const std::string stream = "file: alternate stream ";
   std::sort(progress_.warnings.begin(), progress_.warnings.end());
   EXPECT_EQ(
@@ -950,7 +955,8 @@ TEST_F(Tar, ExportNamesTheArchiveThatCannotBeWritten) {
   const Image image(make_image(images(), "image.cim", source()));
   const FileDescriptor full(open("/dev/full", O_WRONLY | O_CLOEXEC));
   try {
-    export_tar(image, full.get(), "out.tar", progress_);
+    FileOutput output(full.get(), "out.tar");
+    export_tar(image, output, progress_);
     FAIL() << "nothing was written, and nothing said";
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "out.tar: No space left on device");
