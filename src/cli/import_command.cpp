@@ -3,17 +3,12 @@
 #include <optional>
 #include <string>
 
-#include <sys/stat.h>
-
 #include "cli/commands.h"
+#include "cli/container_source.h"
 #include "cli/image_name.h"
-#include "cli/input_archive.h"
 #include "cli/new_image.h"
 #include "cli/progress_report.h"
-#include "oci/container_image.h"
-#include "oci/files.h"
 #include "oci/image_import.h"
-#include "oci/platform.h"
 #include "program/interruption.h"
 
 namespace cim::cli {
@@ -26,52 +21,14 @@ struct ImportOptions {
   bool force = false;
 };
 
-// What SOURCE says: a path, or oci:PATH[:TAG], as skopeo(1) names layouts.
-struct Source {
-  explicit Source(const std::string& text) : path(text) {
-    constexpr std::string_view prefix = "oci:";
-    if (!text.starts_with(prefix)) return;
-    path = text.substr(prefix.size());
-    const std::size_t colon = path.find(':');
-    if (colon == std::string::npos) return;
-    tag = path.substr(colon + 1);
-    path.resize(colon);
-  }
-
-  std::string path;
-  std::optional<std::string> tag;
-};
-
-bool is_directory(const std::string& path) {
-  struct stat status;
-  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-std::unique_ptr<oci::Files> open_source(const std::string& path, const std::string& directory) {
-  if (is_directory(path)) return oci::files_of_directory(path);
-  const InputArchive archive(path);
-  return oci::files_of_archive(archive.fd(), archive.name(), directory);
-}
-
-oci::Platform parse_platform(const std::string& value) {
-  try {
-    return oci::parse_platform(value);
-  } catch (const Error& error) {
-    throw UsageError("--platform: " + error.reason());
-  }
-}
-
 void import(const ImportOptions& options) {
   check_arguments_of_create(options.image, std::nullopt, options.force);
   refuse_mounted(options.image);
-  const Source source(options.source);
-  oci::Choice choice = {.tag = source.tag, .platform = {}};
-  if (options.platform) choice.platform = parse_platform(*options.platform);
   const DeferredInterruption deferred;
   ProgressReport report(options.image, {});
   const ImageName image(options.image);
-  const auto files = open_source(source.path, image.directory);
-  oci::import_image(oci::find_image(*files, choice), *files,
+  const ContainerSource source(options.source, options.platform, image.directory);
+  oci::import_image(source.image(), source.files(),
                     {.directory = image.directory, .name = image.name, .replace = options.force},
                     report);
 }

@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "oci/digest.h"
+#include "oci/image_layout.h"
 #include "oci/json.h"
 
 namespace cim::oci {
@@ -18,7 +19,6 @@ namespace {
 
 constexpr int max_index_depth = 8;
 constexpr std::size_t max_manifests = 10'000;
-constexpr const char* tag_annotation = "org.opencontainers.image.ref.name";
 
 // A reference to a blob.
 struct Descriptor {
@@ -34,10 +34,6 @@ struct Descriptor {
   // What tells it from others in a layout; may be empty.
   const std::string& name() const { return full_name.empty() ? tag : full_name; }
 };
-
-std::string path_of_blob(const std::string& digest) {
-  return fmt::format("blobs/sha256/{}", hex_of(digest));
-}
 
 Platform platform_of(const Json& object) {
   return {.os = string_member(object, "os"),
@@ -67,17 +63,6 @@ Descriptor descriptor_of(const Json& object) {
   return descriptor;
 }
 
-// Gives an Error that `make` throws the name of the file that it is about.
-template <class Function>
-auto about(const Files& files, const std::string& object, const Function& make) {
-  try {
-    return make();
-  } catch (const Error& error) {
-    if (!error.path().empty()) throw;
-    throw error.with_object(object).with_path(files.name());
-  }
-}
-
 Error failure(Errc code, const Files& files, const std::string& reason) {
   return Error(code, reason).with_path(files.name());
 }
@@ -95,16 +80,10 @@ Error several_images(const Files& files, const std::set<std::string>& tags) {
                              fmt::join(tags, ", ")));
 }
 
-std::string read_file(const Files& files, const std::string& path) {
-  const auto file = files.find(path);
-  if (!file) throw Error(Errc::file_not_found, "is missing");
-  return read_json_file(*file);
-}
-
 // A blob of JSON, checked.
 Json read_blob(const Files& files, const Descriptor& descriptor) {
   return about(files, descriptor.digest, [&] {
-    const std::string text = read_file(files, path_of_blob(descriptor.digest));
+    const std::string text = read_json_file(files, path_of_blob(descriptor.digest));
     if (text.size() != descriptor.size) {
       throw Error(Errc::corrupt,
                   fmt::format("has {} bytes instead of {}", text.size(), descriptor.size));
@@ -147,22 +126,14 @@ class LayoutReader {
   LayoutReader(const Files& files, const Choice& choice) : files_(files), choice_(choice) {}
 
   ContainerImage read() {
-    about(files_, "oci-layout", [&] { check_version(); });
-    const std::vector<Descriptor> entries = about(files_, "index.json", [&] {
-      return descriptors_of(parse_json(read_file(files_, "index.json")));
-    });
+    check_layout(files_);
+    const std::vector<Descriptor> entries =
+        about(files_, index_file, [&] { return descriptors_of(read_json(files_, index_file)); });
     for (const Descriptor& entry : with_tag(entries)) add_candidates(entry, 0);
     return to_image(choose());
   }
 
  private:
-  void check_version() const {
-    const std::string version =
-        string_member(parse_json(read_file(files_, "oci-layout")), "imageLayoutVersion");
-    if (version.starts_with("1.")) return;
-    throw Error(Errc::unsupported, fmt::format("is of version '{}'; only 1 is known", version));
-  }
-
   static std::vector<Descriptor> descriptors_of(const Json& index) {
     std::vector<Descriptor> descriptors;
     for (const Json& element : array_member(index, "manifests")) {
@@ -252,7 +223,8 @@ class LayoutReader {
       if (manifest.contains("manifests")) {
         throw Error(Errc::corrupt, "is an index, though it is said to be a manifest");
       }
-      ContainerImage image = {.platform = platform_of(config), .layers = {}};
+      ContainerImage image = {
+          .platform = platform_of(config), .layers = {}, .config = config.dump()};
       const std::vector<std::string> diff_ids = diff_ids_of(config);
       const Json& layers = array_member(manifest, "layers");
       check_number_of_layers(layers.size(), diff_ids.size());
@@ -262,6 +234,7 @@ class LayoutReader {
                                 .path = path_of_blob(layer.digest),
                                 .digest = layer.digest,
                                 .size = layer.size,
+                                .media_type = layer.media_type,
                                 .urls = std::move(layer.urls)});
       }
       return image;
@@ -281,7 +254,7 @@ class DockerReader {
 
   ContainerImage read() const {
     return about(files_, "manifest.json", [&] {
-      const Json manifests = parse_json(read_file(files_, "manifest.json"));
+      const Json manifests = read_json(files_, "manifest.json");
       if (!manifests.is_array()) throw Error(Errc::corrupt, "is not an array");
       return to_image(choose(manifests));
     });
@@ -310,21 +283,24 @@ class DockerReader {
   ContainerImage to_image(const Json& manifest) const {
     const std::string config_path = string_member(manifest, "Config");
     const Json config = about(files_, config_path, [&] { return read_config(config_path); });
-    ContainerImage image = {.platform = platform_of(config), .layers = {}};
+    ContainerImage image = {.platform = platform_of(config), .layers = {}, .config = config.dump()};
     check_platform(image.platform);
     const auto diff_ids = about(files_, config_path, [&] { return diff_ids_of(config); });
     const Json& layers = array_member(manifest, "Layers");
     check_number_of_layers(layers.size(), diff_ids.size());
     for (std::size_t index = 0; index < layers.size(); ++index) {
-      image.layers.push_back(
-          {.diff_id = diff_ids[index], .path = string_of(layers[index]), .digest = {}, .urls = {}});
+      image.layers.push_back({.diff_id = diff_ids[index],
+                              .path = string_of(layers[index]),
+                              .digest = {},
+                              .media_type = {},
+                              .urls = {}});
     }
     return image;
   }
 
   // The name of the file is its digest.
   Json read_config(const std::string& path) const {
-    const std::string text = read_file(files_, path);
+    const std::string text = read_json_file(files_, path);
     std::string_view name(path);
     name.remove_prefix(name.rfind('/') + 1);  // npos + 1 is 0
     if (name.starts_with("sha256:")) name = hex_of(name);
@@ -346,10 +322,36 @@ class DockerReader {
   const Choice& choice_;
 };
 
+std::string advice_on(const Layer& layer) {
+  if (layer.urls.empty()) return {};
+  return fmt::format("; it is to be had from {}, and belongs at {}", fmt::join(layer.urls, " or "),
+                     layer.path);
+}
+
 }  // namespace
 
+StoredFile file_of(const Layer& layer, const Files& files) {
+  auto file = files.find(layer.path);
+  if (!file) throw Error(Errc::file_not_found, "is missing" + advice_on(layer));
+  if (!layer.digest.empty() && file->size != layer.size) {
+    throw Error(Errc::corrupt, fmt::format("has {} bytes instead of {}", file->size, layer.size));
+  }
+  return *std::move(file);
+}
+
+void check_file_digest(const Layer& layer, const std::string& digest) {
+  if (layer.digest.empty() || digest == layer.digest) return;
+  throw Error(Errc::corrupt, fmt::format("its content has another digest, {}", digest));
+}
+
+void check_archive_digest(const Layer& layer, const std::string& digest) {
+  if (digest == layer.diff_id) return;
+  throw Error(Errc::corrupt,
+              fmt::format("unpacked, its digest is {} instead of {}", digest, layer.diff_id));
+}
+
 ContainerImage find_image(const Files& files, const Choice& choice) {
-  if (files.find("oci-layout")) return LayoutReader(files, choice).read();
+  if (files.find(layout_file)) return LayoutReader(files, choice).read();
   if (files.find("manifest.json")) return DockerReader(files, choice).read();
   throw failure(Errc::file_not_found, files,
                 "is no container image: it has neither oci-layout nor manifest.json");

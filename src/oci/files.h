@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include <cim/error.h>
+
 #include "image/file_descriptor.h"
 
 namespace cim::oci {
@@ -38,5 +40,16 @@ std::unique_ptr<Files> files_of_directory(const std::string& directory);
 // Throws Error: corrupt for a damaged archive.
 std::unique_ptr<Files> files_of_archive(int fd, const std::string& name,
                                         const std::string& spool_directory);
+
+// Calls `make`. Gives an Error that it throws the name of the file of `files` that it is about.
+template <class Function>
+auto about(const Files& files, const std::string& path, const Function& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    if (!error.path().empty()) throw;
+    throw error.with_object(path).with_path(files.name());
+  }
+}
 
 }  // namespace cim::oci

@@ -1,19 +1,17 @@
 // A container image -> images.
 #include "oci/image_import.h"
 
-#include <algorithm>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include <cim/error.h>
 #include <cim/image.h>
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "image/region.h"
 #include "oci/digest.h"
+#include "oci/image_chain.h"
 #include "transfer/decompressed_input.h"
 #include "transfer/image_copy.h"
 #include "transfer/input.h"
@@ -59,17 +57,6 @@ class MadeImages {
   std::vector<std::string> names_;
 };
 
-// Names the layers by what they and all below them are.
-std::vector<std::string> names_of(const std::vector<Layer>& layers) {
-  std::vector<std::string> names;
-  std::string chain_id;
-  for (const Layer& layer : layers) {
-    chain_id = chain_id.empty() ? layer.diff_id : sha256(chain_id + " " + layer.diff_id);
-    names.push_back(fmt::format("sha256-{}.cim", hex_of(chain_id)));
-  }
-  return names;
-}
-
 class ImageImport {
  public:
   ImageImport(const ContainerImage& image, const Files& files, const ImageImportOptions& options,
@@ -78,7 +65,7 @@ class ImageImport {
         files_(files),
         options_(options),
         progress_(progress),
-        names_(names_of(image.layers)),
+        names_(image_names_of(image.layers)),
         made_(options.directory) {}
 
   void run() {
@@ -113,35 +100,20 @@ class ImageImport {
     const Layer& layer = image_.layers[index];
     const std::string& object = layer.digest.empty() ? layer.path : layer.digest;
     try {
-      const StoredFile file = file_of(layer);
+      const StoredFile file = file_of(layer, files_);
       transfer::FilePartInput bytes(file.fd.get(), file.position, file.size);
       DigestedInput blob(bytes);
       try {
         store(index, blob, object);
       } catch (const Error& error) {
         // A layer that is not what it should be causes all kinds of errors.
-        if (error.code() == Errc::corrupt) check_blob(layer, blob);
+        if (error.code() == Errc::corrupt) check_file_digest(layer, blob.finish());
         throw;
       }
     } catch (const Error& error) {
       if (!error.path().empty() || !error.image().empty()) throw;
       throw error.with_object(object).with_path(files_.name());
     }
-  }
-
-  StoredFile file_of(const Layer& layer) const {
-    auto file = files_.find(layer.path);
-    if (!file) throw Error(Errc::file_not_found, "is missing" + advice_on(layer));
-    if (!layer.digest.empty() && file->size != layer.size) {
-      throw Error(Errc::corrupt, fmt::format("has {} bytes instead of {}", file->size, layer.size));
-    }
-    return *std::move(file);
-  }
-
-  static std::string advice_on(const Layer& layer) {
-    if (layer.urls.empty()) return {};
-    return fmt::format("; it is to be had from {}, and belongs at {}",
-                       fmt::join(layer.urls, " or "), layer.path);
   }
 
   void store(std::size_t index, DigestedInput& blob, const std::string& object) {
@@ -156,26 +128,12 @@ class ImageImport {
     const System system = image_.platform.os == "windows" ? System::windows : System::linux;
     transfer::LayerImport import(options, archive, files_.name() + ": " + object, system,
                                  progress_);
-    check_archive(layer, archive);
-    check_blob(layer, blob);
+    check_archive_digest(layer, archive.finish());
+    check_file_digest(layer, blob.finish());
     if (import.incomplete() != 0) {
       throw Error(Errc::unsupported, "has members that an image cannot have");
     }
     import.commit();
-  }
-
-  static void check_archive(const Layer& layer, DigestedInput& archive) {
-    const std::string digest = archive.finish();
-    if (digest == layer.diff_id) return;
-    throw Error(Errc::corrupt,
-                fmt::format("unpacked, its digest is {} instead of {}", digest, layer.diff_id));
-  }
-
-  static void check_blob(const Layer& layer, DigestedInput& blob) {
-    if (layer.digest.empty()) return;
-    const std::string digest = blob.finish();
-    if (digest == layer.digest) return;
-    throw Error(Errc::corrupt, fmt::format("its content has another digest, {}", digest));
   }
 
   const ContainerImage& image_;

@@ -24,14 +24,20 @@ const Json& member(const Json& object, const char* name, const Json& otherwise) 
 
 }  // namespace
 
-std::string read_json_file(const StoredFile& file) {
-  if (file.size > max_size) {
-    throw Error(Errc::limit_exceeded, fmt::format("has {} bytes, too many for JSON", file.size));
+std::string read_json_file(const Files& files, const std::string& path) {
+  const auto file = files.find(path);
+  if (!file) throw Error(Errc::file_not_found, "is missing");
+  if (file->size > max_size) {
+    throw Error(Errc::limit_exceeded, fmt::format("has {} bytes, too many for JSON", file->size));
   }
-  transfer::FilePartInput input(file.fd.get(), file.position, file.size);
+  transfer::FilePartInput input(file->fd.get(), file->position, file->size);
   std::string text;
   for (std::string_view block = input.next(); !block.empty(); block = input.next()) text += block;
   return text;
+}
+
+Json read_json(const Files& files, const std::string& path) {
+  return parse_json(read_json_file(files, path));
 }
 
 Json parse_json(std::string_view text) {
@@ -69,6 +75,13 @@ const Json& object_member(const Json& object, const char* name) {
   const Json& value = member(object, name, empty);
   if (!value.is_object()) throw wrong_type(fmt::format("'{}'", name), "an object");
   return value;
+}
+
+bool flag_member(const Json& object, const char* name) {
+  static const Json no(false);
+  const Json& value = member(object, name, no);
+  if (!value.is_boolean()) throw wrong_type(fmt::format("'{}'", name), "true or false");
+  return value.get<bool>();
 }
 
 std::uint64_t size_member(const Json& object, const char* name) {
