@@ -323,12 +323,6 @@ TEST_F(ExtractCommand, DropsTheRightsOfAnOwnerThatItCannotKeep) {
   EXPECT_EQ(status.st_mode & 07777, 0755U);
 }
 
-// What strikes a call, and where.
-struct Strike {
-  std::string kind;
-  bool has_tmpfile;  // the file system has O_TMPFILE
-};
-
 // Each call that changes something is struck, one after the other.
 class ExtractFaults : public CliTest, public testing::WithParamInterface<Strike> {
  protected:
@@ -349,13 +343,8 @@ class ExtractFaults : public CliTest, public testing::WithParamInterface<Strike>
   bool strike(int number) {
     fs::remove(path("log"));
     fs::remove_all(path("out"));
-    const FileFault fault(GetParam().kind, number, path("log"));
-    if (GetParam().has_tmpfile) {
-      result_ = cim({"extract", "app.cim", "out"});
-    } else {
-      const Environment no_tmpfile("FILE_FAULTS_NO_TMPFILE", "1");
-      result_ = cim({"extract", "app.cim", "out"});
-    }
+    const FileFault fault(GetParam(), number, path("log"));
+    result_ = cim({"extract", "app.cim", "out"});
     return read("log").find("fault\n") != std::string::npos;
   }
 
@@ -410,10 +399,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, ExtractFaults,
                          testing::Values(Strike{"ENOSPC", true}, Strike{"interrupt", true},
                                          Strike{"kill", true}, Strike{"ENOSPC", false},
                                          Strike{"interrupt", false}, Strike{"kill", false}),
-                         [](const auto& strike) {
-                           return strike.param.kind +
-                                  (strike.param.has_tmpfile ? "" : "WithoutTmpfile");
-                         });
+                         [](const auto& strike) { return name_of(strike.param); });
 
 }  // namespace
 }  // namespace cim::cli
