@@ -69,6 +69,8 @@ Option Option::required() const { return Option(option_->required()); }
 
 Option Option::excludes(Option other) const { return Option(option_->excludes(other.option_)); }
 
+Option Option::needs(Option other) const { return Option(option_->needs(other.option_)); }
+
 Option Option::type_name(const char* name) const { return Option(option_->type_name(name)); }
 
 Option Option::one_of(std::vector<std::string> values) const {

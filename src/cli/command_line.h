@@ -28,6 +28,7 @@ class Option {
 
   Option required() const;
   Option excludes(Option other) const;
+  Option needs(Option other) const;
 
   // What stands for its value, as in `--tar FILE`.
   Option type_name(const char* name) const;

@@ -171,7 +171,7 @@ void offer_values(const std::string& name, const std::string& image, const std::
     offer_paths(image, typed);
   } else if (is_image) {
     print("images\n");
-  } else if (name.ends_with("DIR")) {
+  } else if (name.ends_with("DIR") || name.starts_with("DIR:")) {
     print("directories\n");
   } else {
     print("files\n");

@@ -5,21 +5,22 @@
 
 namespace cim::cli {
 
-void add_exclude_options(Command command, ExcludeOptions& options) {
-  command
-      .add_option("--exclude", options.exclude,
-                  "Leave out files that match this shell pattern, by\n"
-                  "their path or the part after any '/' in it; '*'\n"
-                  "also matches '/'. Can be repeated")
-      .type_name("GLOB")
-      .one_value_each();  // one value each
-  command
-      .add_option("--exclude-from", options.exclude_from,
-                  "Leave out files that match a pattern in FILE, one\n"
-                  "per line; lines that start with '#' are comments.\n"
-                  "Can be repeated")
-      .type_name("FILE")
-      .one_value_each();
+std::vector<Option> add_exclude_options(Command command, ExcludeOptions& options) {
+  const Option exclude = command
+                             .add_option("--exclude", options.exclude,
+                                         "Leave out files that match this shell pattern, by\n"
+                                         "their path or the part after any '/' in it; '*'\n"
+                                         "also matches '/'. Can be repeated")
+                             .type_name("GLOB")
+                             .one_value_each();
+  const Option exclude_from = command
+                                  .add_option("--exclude-from", options.exclude_from,
+                                              "Leave out files that match a pattern in FILE, one\n"
+                                              "per line; lines that start with '#' are comments.\n"
+                                              "Can be repeated")
+                                  .type_name("FILE")
+                                  .one_value_each();
+  return {exclude, exclude_from};
 }
 
 std::vector<std::string> exclude_patterns(const ExcludeOptions& options) {

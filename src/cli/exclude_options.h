@@ -14,8 +14,8 @@ struct ExcludeOptions {
   std::vector<std::string> exclude_from;
 };
 
-// Adds the options to `command`, which stores their values in `options`.
-void add_exclude_options(Command command, ExcludeOptions& options);
+// Adds the options to `command`, which stores their values in `options`, and returns them.
+std::vector<Option> add_exclude_options(Command command, ExcludeOptions& options);
 
 // All patterns. Throws Error for a file of patterns that cannot be read.
 std::vector<std::string> exclude_patterns(const ExcludeOptions& options);

@@ -143,7 +143,7 @@ bool is_flag(const CLI::Option& option) { return option.get_items_expected_max()
 // CLI11 adds the description of a check, as in "HOW:{xattrs,files}".
 std::string value_name(const CLI::Option& option) {
   const std::string name = option.get_type_name();
-  return name.substr(0, name.find(':'));
+  return name.substr(0, name.find(":{"));
 }
 
 std::vector<std::string> names_of(const CLI::Option& option) {

@@ -86,6 +86,12 @@ std::string complaint_about_use(const CLI::App& command) {
     }
   }
   for (const CLI::Option* option : command.get_options()) {
+    for (const CLI::Option* needed : option->get_needs()) {
+      if (!is_given(option) || is_given(needed)) continue;
+      return fmt::format("{} needs {}; {}", quoted(*option), quoted(*needed), see_help(command));
+    }
+  }
+  for (const CLI::Option* option : command.get_options()) {
     if (!option->get_required() || is_given(option)) continue;
     return fmt::format("{} is missing; {}", quoted(*option), see_help(command));
   }

@@ -54,4 +54,12 @@ const std::string& DigestedInput::finish() {
   return digest_ = to_text(hasher_.finish());
 }
 
+void DigestedOutput::write(ByteView data) {
+  output_.write(data);
+  hasher_.update(data);
+  size_ += data.size();
+}
+
+std::string DigestedOutput::finish() { return to_text(hasher_.finish()); }
+
 }  // namespace cim::oci

@@ -1,10 +1,12 @@
 // The digests of container images: "sha256:" and 64 hexadecimal digits.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "transfer/input.h"
+#include "transfer/output.h"
 #include "transfer/sha256.h"
 
 namespace cim::oci {
@@ -36,6 +38,26 @@ class DigestedInput : public transfer::Input {
   transfer::Input& input_;
   transfer::Sha256Hasher hasher_;
   std::string digest_;  // once it has been finished
+};
+
+// Passes on what is written, and computes its digest.
+class DigestedOutput : public transfer::Output {
+ public:
+  // `output` must outlive this.
+  explicit DigestedOutput(transfer::Output& output) : output_(output) {}
+
+  void write(ByteView data) override;
+
+  // The number of bytes that have been written.
+  std::uint64_t size() const noexcept { return size_; }
+
+  // The digest of all. Nothing may be called next.
+  std::string finish();
+
+ private:
+  transfer::Output& output_;
+  transfer::Sha256Hasher hasher_;
+  std::uint64_t size_ = 0;
 };
 
 }  // namespace cim::oci
