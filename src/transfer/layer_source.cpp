@@ -40,11 +40,20 @@ bool is_windows_directory(std::u16string_view name, const Image* base) {
   });
 }
 
-LayerSource::System system_of(const Entry& entry, const TarMember& member, const Image* base) {
+bool has_windows_records(const TarMember& member) {
   const auto record = member.records.lower_bound(windows_record_prefix);
-  const bool has_records =
-      record != member.records.end() && record->first.starts_with(windows_record_prefix);
-  const bool is_windows = has_records || is_windows_directory(first_name(entry.path), base);
+  return record != member.records.end() && record->first.starts_with(windows_record_prefix);
+}
+
+// Whether `entry` is a root that may be one of any system, as `tar -c .` starts with.
+bool is_plain_root(const Entry& entry, const TarMember& member) {
+  return entry.kind == Entry::Kind::directory && entry.path.empty() && !has_windows_records(member);
+}
+
+LayerSource::System system_of(const Entry& entry, const TarMember& member, const Image* base) {
+  std::u16string_view top = first_name(entry.path);
+  if (top.starts_with(whiteout_prefix)) top.remove_prefix(whiteout_prefix.size());
+  const bool is_windows = has_windows_records(member) || is_windows_directory(top, base);
   return is_windows ? LayerSource::System::windows : LayerSource::System::linux;
 }
 
@@ -57,6 +66,10 @@ LayerSource::LayerSource(Input& input, const std::string& name, std::optional<Sy
       options_(options),
       progress_(progress),
       first_(archive_.next()) {
+  while (first_ != nullptr && is_plain_root(*first_, archive_.member())) {
+    root_ = {*first_, archive_.member()};
+    first_ = archive_.next();
+  }
   if (system) {
     system_ = *system;
   } else if (first_ != nullptr) {
@@ -67,17 +80,22 @@ LayerSource::LayerSource(Input& input, const std::string& name, std::optional<Sy
 }
 
 const Entry* LayerSource::next() {
+  if (root_ && member_ == nullptr) {
+    take_member(root_->entry, root_->member);
+    return &entry_;
+  }
   while (additions_ == 0) {
     const Entry* const entry = std::exchange(started_, true) ? archive_.next() : first_;
     if (entry == nullptr) break;
-    if (take_member(*entry)) return &entry_;
+    if (take_member(*entry, archive_.member())) return &entry_;
   }
   return is_base_of_windows() ? next_addition() : nullptr;
 }
 
 // Makes an entry of that of the archive. Returns false if there is none.
-bool LayerSource::take_member(const Entry& entry) {
+bool LayerSource::take_member(const Entry& entry, const TarMember& member) {
   entry_ = entry;
+  member_ = &member;
   if (last_name(entry_.path).starts_with(whiteout_prefix)) return take_whiteout();
   return system_ == System::linux || take_windows_member();
 }
@@ -102,7 +120,7 @@ bool LayerSource::take_whiteout() {
 
 bool LayerSource::take_windows_member() {
   if (take_named_stream()) return true;
-  const TarMember& member = archive_.member();
+  const TarMember& member = *member_;
   file_name_ = member.name.substr(0, member.name.find_last_not_of('/') + 1);
   file_path_ = entry_.path;
   note_registry();
@@ -130,7 +148,7 @@ bool LayerSource::take_windows_member() {
 // hcsshim expects FILE:NAME:$DATA.
 bool LayerSource::take_named_stream() {
   constexpr std::string_view type_suffix = ":$DATA";
-  const TarMember& member = archive_.member();
+  const TarMember& member = *member_;
   if (entry_.kind != Entry::Kind::file || !S_ISREG(member.metadata.status.st_mode)) return false;
   std::string_view name = member.name;
   if (file_name_.empty() || !name.starts_with(file_name_ + ":")) return false;
@@ -202,8 +220,8 @@ std::optional<EntryMetadata> LayerSource::missing_parent() const {
 }
 
 std::string LayerSource::name() const {
-  return additions_ == 0 ? archive_.name()
-                         : archive_name_ + ": " + image_to_linux_path(entry_.path);
+  return archive_name_ + ": " +
+         (additions_ == 0 ? member_->name : image_to_linux_path(entry_.path));
 }
 
 LayerSource::System system_of(const Image& image) {

@@ -25,13 +25,14 @@ class LayerSource : public EntrySource {
  public:
   enum class System { linux, windows };
 
-  // Reads `input` as ArchiveSource does, the first member at once. With `options`.base, it is a
-  // layer on that. `system` is what it is of, if that is known.
+  // Reads `input` as ArchiveSource does, up to the first member below the root at once. With
+  // `options`.base, it is a layer on that. `system` is what it is of, if that is known.
   LayerSource(Input& input, const std::string& name, std::optional<System> system,
               const ImportOptions& options, Progress& progress);
 
-  // What the layer is of. The first member shows it: a layer of Windows starts with the directory
-  // Files, Hives or UtilityVM, or has records of Windows. An empty layer is of what it is on.
+  // What the layer is of. The first member below the root shows it: a layer of Windows starts with
+  // the directory Files, Hives or UtilityVM, a whiteout of one, or has records of Windows. An empty
+  // layer is of what it is on.
   System system() const noexcept { return system_; }
 
   // Throws Error as ArchiveSource and windows_metadata() do.
@@ -42,7 +43,12 @@ class LayerSource : public EntrySource {
   std::uint64_t incomplete() const override { return archive_.incomplete() + left_out_; }
 
  private:
-  bool take_member(const Entry& entry);
+  struct Root {
+    Entry entry;
+    TarMember member;
+  };
+
+  bool take_member(const Entry& entry, const TarMember& member);
   bool take_windows_member();
   bool take_named_stream();
   bool take_whiteout();
@@ -55,10 +61,12 @@ class LayerSource : public EntrySource {
   const ImportOptions& options_;
   Progress& progress_;
   System system_ = System::linux;
-  const Entry* first_;  // until it has been taken
+  std::optional<Root> root_;  // stands before `first_`
+  const Entry* first_;        // until it has been taken
   bool started_ = false;
   Entry entry_;
-  std::string file_name_;  // of the last file or directory, whose streams may follow
+  const TarMember* member_ = nullptr;  // that `entry_` was made of
+  std::string file_name_;              // of the last file or directory, whose streams may follow
   std::u16string file_path_;
   std::size_t additions_ = 0;  // how many entries were added at the end
   std::array<bool, registry_hives.size()> has_hive_ = {};

@@ -64,6 +64,17 @@ TEST_F(LayerCommands, ALayerOfWindowsIsRecognised) {
   EXPECT_THAT(succeed({"info", "base.cim"}), testing::Not(HasSubstr("registry")));
 }
 
+TEST_F(LayerCommands, ALayerMayBeArchivedWithItsRoot) {
+  make_layers();
+  for (const std::string name : {"linux", "windows"}) {
+    const std::string line = "tar -C " + path(name) + " -cf " + path(name + ".tar") + " .";
+    ASSERT_EQ(std::system(line.c_str()), 0);  // NOLINT(concurrency-mt-unsafe)
+    succeed({"import-layer", name + ".cim", name + ".tar"});
+  }
+  EXPECT_EQ(succeed({"ls", "linux.cim"}), "etc\nold\n");
+  EXPECT_EQ(succeed({"ls", "windows.cim"}), "Files\nHives\nlayout\n");
+}
+
 TEST_F(LayerCommands, LinksOfALayerStayInTheContainer) {
   make_layers();
   boost::filesystem::create_symlink("C:/Windows/System32", path("windows/Files/Windows/link"));

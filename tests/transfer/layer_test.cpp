@@ -87,6 +87,18 @@ TEST_F(LinuxLayer, IsNotTakenForOneOfWindowsIfTheCallerKnowsBetter) {
   EXPECT_THAT(files("base.cim"), SizeIs(2));
 }
 
+TEST_F(LinuxLayer, ARootComesFirstOrAlone) {
+  layer().directory("./", {{"SCHILY.xattr.user.a", "1"}}).file("./a", "text").finish();
+  import("base.cim");
+  EXPECT_EQ(files("base.cim").at("a"), "text");
+  EXPECT_FALSE(Image(path("base.cim"))
+                   .extended_attributes(test::file_at(Image(path("base.cim")), u""))
+                   .empty());
+  layer().directory("./").finish();
+  import("root.cim");
+  EXPECT_TRUE(Image(path("root.cim")).case_sensitive());
+}
+
 TEST_F(LinuxLayer, AnOpaqueRootKeepsOnlyTheLayer) {
   make_base();
   layer().file(".wh..wh..opq").file("only").finish();
@@ -310,6 +322,42 @@ TEST_F(WindowsLayer, IsRecognisedOnAnotherWhateverItsCase) {
   layer().file("FILES/.wh.f").finish();
   import("top.cim", "base.cim");
   EXPECT_FALSE(Image(path("top.cim")).resolve(u"Files\\f"));
+}
+
+TEST_F(WindowsLayer, IsRecognisedBelowTheRoot) {
+  layer()
+      .directory("./", {{"LIBARCHIVE.creationtime", "5"}})
+      .base_of_windows()
+      .file("./Files/f", "text")
+      .file("./Files/f:s", "stream")
+      .finish();
+  import("base.cim");
+  const Image image(path("base.cim"));
+  EXPECT_EQ(test::content(image, u"files\\F"), "text");
+  EXPECT_TRUE(image.find_named_stream(test::file_at(image, u"Files\\f"), u"s"));
+  EXPECT_EQ(test::file_at(image, u"").creation_time, filetime(5));
+  EXPECT_EQ(test::file_at(image, u"").last_write_time, filetime(some_time));
+}
+
+TEST_F(WindowsLayer, NamesTheRootIfItsRecordIsMalformed) {
+  layer().directory("./", {{"atime", "never"}}).base_of_windows().finish();
+  EXPECT_EQ(failure(), "layer.tar: ./: record atime: is no time");
+}
+
+TEST_F(WindowsLayer, ARootAloneIsOfWindowsOnOneOfWindows) {
+  base_with({});
+  layer().directory("./").finish();
+  import("top.cim", "base.cim");
+  EXPECT_EQ(files("top.cim"), files("base.cim"));
+}
+
+TEST_F(WindowsLayer, IsRecognisedByAWhiteout) {
+  layer().base_of_windows().file("UtilityVM/Files/f").finish();
+  import("base.cim");
+  layer().file(".wh.UtilityVM").file("Files/new").finish();
+  import("top.cim", "base.cim");
+  EXPECT_FALSE(Image(path("top.cim")).resolve(u"UtilityVM"));
+  EXPECT_TRUE(Image(path("top.cim")).resolve(u"Files\\new"));
 }
 
 TEST_F(WindowsLayer, LeavesOutWhatWindowsDoesNotHave) {
