@@ -87,8 +87,7 @@ std::uint32_t reparse_tag(ByteView buffer) {
 // The parts of the buffer of a Windows symbolic link or junction.
 class LinkBuffer {
  public:
-  explicit LinkBuffer(ByteView buffer) {
-    const bool is_symlink = reparse_tag(buffer) == tag_symlink;
+  explicit LinkBuffer(ByteView buffer) : is_symlink(reparse_tag(buffer) == tag_symlink) {
     const ByteView payload = reparse_payload(buffer, is_symlink ? tag_symlink : tag_mount_point);
     names_ = load<LinkNames>(payload, 0, "names of a Windows link");
     strings_ = payload.subspan(sizeof(names_));
@@ -103,7 +102,8 @@ class LinkBuffer {
   }
   std::u16string print_name() const { return name(names_.print_offset, names_.print_length); }
 
-  bool relative = false;
+  const bool is_symlink;
+  bool relative = false;  // if it is one
 
  private:
   std::u16string name(std::uint16_t offset, std::uint16_t length) const {
@@ -206,8 +206,13 @@ WindowsLink windows_link(ByteView buffer) {
 std::string windows_link_target(ByteView buffer) {
   const LinkBuffer names(buffer);
   std::u16string target = names.print_name();
-  if (target.empty()) target = names.substitute_name();
-  if (target.starts_with(kernel_prefix)) target.replace(0, kernel_prefix.size(), u"\\\\?\\");
+  const bool has_print_name = !target.empty();
+  if (!has_print_name) target = names.substitute_name();
+  // As a target of a symbolic link, make_windows_link() takes a name of the kernel for relative.
+  const bool is_absolute_symlink = names.is_symlink && !names.relative;
+  if ((!has_print_name || is_absolute_symlink) && target.starts_with(kernel_prefix)) {
+    target.replace(0, kernel_prefix.size(), u"\\\\?\\");
+  }
   std::ranges::replace(target, u'\\', u'/');
   return utf16_to_utf8(target);
 }
