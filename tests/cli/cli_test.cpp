@@ -2,6 +2,7 @@
 #include "cli_test.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,10 +72,24 @@ Result run(const std::vector<std::string>& arguments, const std::string& directo
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(out), contents(err)};
 }
 
+// Also if nobody serves it any more.
+bool is_mount(const std::string& directory) {
+  struct stat status;
+  struct stat above;
+  if (stat(directory.c_str(), &status) != 0) return errno != ENOENT;
+  return stat((directory + "/..").c_str(), &above) == 0 && status.st_dev != above.st_dev;
+}
+
 }  // namespace
 
 // Lets other users access the test's files, see cim_as_nobody().
 CliTest::CliTest() { fs::permissions(directory(), fs::perms(0777)); }
+
+CliTest::~CliTest() {
+  if (is_mount(path("mnt"))) cim({"umount", "--lazy", "mnt"});
+}
+
+bool CliTest::can_mount() { return access("/dev/fuse", R_OK | W_OK) == 0; }
 
 Result CliTest::cim(const std::vector<std::string>& arguments) const {
   return run(arguments, directory(), std::nullopt);

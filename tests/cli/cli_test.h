@@ -23,6 +23,7 @@ struct Result {
 class CliTest : public testing::Test {
  protected:
   CliTest();
+  ~CliTest() override;  // unmounts mnt
 
   // Runs cim, the program named by the environment variable CIM, in directory().
   Result cim(const std::vector<std::string>& arguments) const;
@@ -36,6 +37,9 @@ class CliTest : public testing::Test {
   // Runs cim and expects exit status 1, nothing printed and one line on standard error. Returns
   // that line.
   std::string fail(const std::vector<std::string>& arguments) const;
+
+  // Whether images can be mounted here.
+  static bool can_mount();
 
   std::string directory() const { return directory_.string(); }
   std::string path(const std::string& name) const { return directory_ / name; }

@@ -1,7 +1,5 @@
 // cim mount and umount.
 #include <boost/filesystem.hpp>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include "cli_test.h"
 
@@ -10,13 +8,10 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-class MountCommand : public CliTest {
- protected:
-  ~MountCommand() override { umount2(path("mnt").c_str(), MNT_DETACH); }
-};
+using MountCommand = CliTest;
 
 TEST_F(MountCommand, MountsAndUnmounts) {
-  if (geteuid() != 0 || !fs::exists("/dev/fuse")) GTEST_SKIP() << "no /dev/fuse, or not root";
+  if (!can_mount()) GTEST_SKIP() << "/dev/fuse cannot be used";
   write("src/d/file", "x");
   succeed({"create", "app.cim", "src"});
   fs::create_directory(path("mnt"));
