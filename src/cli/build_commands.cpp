@@ -1,5 +1,4 @@
 // cim create, add, rm and ln
-#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -34,7 +33,7 @@ struct CreateOptions {
   std::optional<std::string> base;
   std::optional<std::string> upper;         // of an overlay on the base
   std::optional<std::string> work;          // of the same
-  std::optional<std::string> upper_format;  // one of upper_formats
+  std::optional<std::string> upper_format;  // one of overlay_kind_names()
   SourceOptions files;
   bool case_insensitive = false;
   bool force = false;
@@ -130,11 +129,6 @@ void import_package(Writer& writer, const CreateOptions& options) {
   transfer::import_msix(writer, package.fd(), package.name(), package_root(options.root), report);
 }
 
-constexpr std::array<std::pair<const char*, transfer::UpperFormat>, 3> upper_formats = {
-    {{"overlay", transfer::UpperFormat::overlay},
-     {"userxattr", transfer::UpperFormat::userxattr},
-     {"fuse-overlayfs", transfer::UpperFormat::fuse_overlayfs}}};
-
 // Throws Error for the upper directory of an overlay that is mounted.
 void refuse_mounted_overlay(const std::string& upper) {
   const std::optional<std::string> mount = overlay_mounted_on(upper);
@@ -148,9 +142,7 @@ void refuse_mounted_overlay(const std::string& upper) {
 std::uint64_t import_overlay(Writer& writer, const Image& base, const CreateOptions& options) {
   if (!options.force) refuse_mounted_overlay(*options.upper);
   transfer::UpperDirectory upper = {.path = *options.upper, .work = options.work};
-  for (const auto& [name, format] : upper_formats) {
-    if (options.upper_format == name) upper.format = format;
-  }
+  if (options.upper_format) upper.kind = overlay_kind(*options.upper_format);
   ProgressReport report(options.image, {}, options.files.verbose);
   return transfer::import_upper(writer, base, upper, report);
 }
@@ -261,12 +253,6 @@ void link(const LinkOptions& options) {
   writer.commit();
 }
 
-std::vector<std::string> names_of_upper_formats() {
-  std::vector<std::string> names;
-  for (const auto& [name, format] : upper_formats) names.emplace_back(name);
-  return names;
-}
-
 void add_create(Command app) {
   const Command command =
       app.add_subcommand("create", "Make an image of a directory or archive, or a fork");
@@ -318,7 +304,7 @@ void add_create(Command app) {
                   "the same with the option userxattr, or\n"
                   "fuse-overlayfs; default: told by UPPER_DIR")
       .type_name("FORMAT")
-      .one_of(names_of_upper_formats());
+      .one_of(overlay_kind_names());
   add_source_options(command, options->files);
   command
       .add_flag("--case-insensitive", options->case_insensitive,

@@ -21,7 +21,7 @@ namespace {
 constexpr const char* kernel_type = "overlay";
 constexpr const char* fuse_program = "fuse-overlayfs";
 constexpr const char* fuse_type = "fuse.fuse-overlayfs";
-constexpr std::array<std::string_view, 3> kind_names = {"kernel", "userxattr", fuse_program};
+constexpr std::array<std::string_view, 3> kind_names = {"overlay", "userxattr", fuse_program};
 
 // Renames of directories and new modes of large files take no time with these. Not every kernel has
 // them all.
@@ -123,6 +123,8 @@ bool may_be(const std::string& given, const std::string& upper) {
 std::string_view to_string(OverlayKind kind) noexcept {
   return kind_names[static_cast<std::size_t>(kind)];
 }
+
+std::vector<std::string> overlay_kind_names() { return {kind_names.begin(), kind_names.end()}; }
 
 std::optional<OverlayKind> overlay_kind(std::string_view name) noexcept {
   for (std::size_t i = 0; i < kind_names.size(); ++i) {

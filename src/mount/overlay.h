@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mount/mount_table.h"
 
@@ -12,11 +13,13 @@ namespace cim {
 // Who makes an overlay, and how it marks in its upper directory what was removed.
 enum class OverlayKind {
   kernel,          // with attributes trusted.overlay.*, which only root sees
-  userxattr,       // the kernel in a user namespace, with attributes user.overlay.*
-  fuse_overlayfs,  // the program, for ordinary users
+  userxattr,       // the kernel's with the option userxattr: with attributes user.overlay.*
+  fuse_overlayfs,  // the program: also with .wh. names, and with owners and modes in attributes
 };
 
 std::string_view to_string(OverlayKind kind) noexcept;
+
+std::vector<std::string> overlay_kind_names();
 
 // Nothing for an unknown name.
 std::optional<OverlayKind> overlay_kind(std::string_view name) noexcept;

@@ -210,27 +210,27 @@ OverlayMarks take_marks_of_fuse_overlayfs(posix::LinuxMetadata& metadata, StatOv
 
 }  // namespace
 
-std::string_view overlay_prefix(UpperFormat format) {
-  return format == UpperFormat::userxattr ? user_prefix : trusted_prefix;
+std::string_view overlay_prefix(OverlayKind kind) {
+  return kind == OverlayKind::userxattr ? user_prefix : trusted_prefix;
 }
 
-bool is_whiteout(const posix::LinuxMetadata& metadata, UpperFormat format) {
+bool is_whiteout(const posix::LinuxMetadata& metadata, OverlayKind kind) {
   const struct stat& status = metadata.status;
   if (S_ISCHR(status.st_mode) && status.st_rdev == 0) return true;
-  return S_ISREG(status.st_mode) && status.st_size == 0 && format != UpperFormat::fuse_overlayfs &&
-         find(metadata.xattrs, overlay_prefix(format), "whiteout") != nullptr;
+  return S_ISREG(status.st_mode) && status.st_size == 0 && kind != OverlayKind::fuse_overlayfs &&
+         find(metadata.xattrs, overlay_prefix(kind), "whiteout") != nullptr;
 }
 
-OverlayMarks take_marks(posix::LinuxMetadata& metadata, UpperFormat format,
+OverlayMarks take_marks(posix::LinuxMetadata& metadata, OverlayKind kind,
                         StatOverride stat_override) {
-  if (format == UpperFormat::fuse_overlayfs) {
+  if (kind == OverlayKind::fuse_overlayfs) {
     return take_marks_of_fuse_overlayfs(metadata, stat_override);
   }
-  const std::string_view prefix = overlay_prefix(format);
+  const std::string_view prefix = overlay_prefix(kind);
   const auto mark = [&](const char* name) { return find(metadata.xattrs, prefix, name); };
   const std::string* const redirect = mark("redirect");
   const std::string* const metacopy = mark("metacopy");
-  if (format == UpperFormat::userxattr) {
+  if (kind == OverlayKind::userxattr) {
     refuse_mark(redirect, prefix, "redirect");
     refuse_mark(metacopy, prefix, "metacopy");
   }

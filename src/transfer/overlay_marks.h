@@ -9,12 +9,12 @@
 #include <cim/image.h>
 
 #include "posix/linux_metadata.h"
-#include "transfer/upper_format.h"
+#include "transfer/upper_kind.h"
 
 namespace cim::transfer {
 
 // How the names of the kernel's attributes begin; the first of those of fuse-overlayfs.
-std::string_view overlay_prefix(UpperFormat format);
+std::string_view overlay_prefix(OverlayKind kind);
 
 // What a file of an upper directory stands for.
 struct OverlayMarks {
@@ -29,7 +29,7 @@ struct OverlayMarks {
 };
 
 // Whether a device or another file removes what is below.
-bool is_whiteout(const posix::LinuxMetadata& metadata, UpperFormat format);
+bool is_whiteout(const posix::LinuxMetadata& metadata, OverlayKind kind);
 
 // What fuse-overlayfs notes owners and modes in, by the attributes of the root of an upper
 // directory.
@@ -38,8 +38,8 @@ StatOverride find_stat_override(const posix::LinuxMetadata& root);
 
 // Takes the marks out of `metadata`, which then is what the overlay shows; `stat_override` matters
 // only for fuse-overlayfs. Throws Error, naming the attribute: corrupt for a malformed one that has
-// an effect, unsupported for one that no overlay of that format follows, or that cannot be checked.
-OverlayMarks take_marks(posix::LinuxMetadata& metadata, UpperFormat format,
+// an effect, unsupported for one that no overlay of that kind follows, or that cannot be checked.
+OverlayMarks take_marks(posix::LinuxMetadata& metadata, OverlayKind kind,
                         StatOverride stat_override);
 
 // The file of `base` that the kernel's file handle `handle` stands for on a mount of it. Throws

@@ -25,8 +25,8 @@ namespace {
 
 class MoveFinder {
  public:
-  MoveFinder(const std::string& upper, UpperFormat format, const Image& base)
-      : upper_(upper), format_(format), base_(base) {}
+  MoveFinder(const std::string& upper, OverlayKind kind, const Image& base)
+      : upper_(upper), kind_(kind), base_(base) {}
 
   std::vector<OverlayMove> find() {
     walk();
@@ -78,7 +78,7 @@ class MoveFinder {
 
   OverlayMarks marks_of(int directory, const std::u16string& path) const {
     posix::LinuxMetadata metadata = posix::read_metadata(directory, on_disk(path));
-    return take_marks(metadata, format_, StatOverride::none);
+    return take_marks(metadata, kind_, StatOverride::none);
   }
 
   void add(const Origin& origin, const std::u16string& path) {
@@ -133,16 +133,16 @@ class MoveFinder {
   }
 
   const std::string& upper_;
-  const UpperFormat format_;
+  const OverlayKind kind_;
   const Image& base_;
   std::map<FileId, OverlayMove> moves_;
 };
 
 }  // namespace
 
-std::vector<OverlayMove> find_overlay_moves(const std::string& upper, UpperFormat format,
+std::vector<OverlayMove> find_overlay_moves(const std::string& upper, OverlayKind kind,
                                             const Image& base) {
-  return MoveFinder(upper, format, base).find();
+  return MoveFinder(upper, kind, base).find();
 }
 
 }  // namespace cim::transfer

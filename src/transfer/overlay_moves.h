@@ -6,7 +6,7 @@
 
 #include <cim/image.h>
 
-#include "transfer/upper_format.h"
+#include "transfer/upper_kind.h"
 
 namespace cim::transfer {
 
@@ -21,7 +21,7 @@ struct OverlayMove {
 // places, those deep in `base` first. Throws Error, naming the file: unsupported if the overlay
 // shows one of them at two places, and as take_marks(), OverlayOrigins and DirectorySource do. May
 // be called from many threads at once.
-std::vector<OverlayMove> find_overlay_moves(const std::string& upper, UpperFormat format,
+std::vector<OverlayMove> find_overlay_moves(const std::string& upper, OverlayKind kind,
                                             const Image& base);
 
 }  // namespace cim::transfer

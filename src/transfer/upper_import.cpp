@@ -9,12 +9,12 @@ namespace cim::transfer {
 
 std::uint64_t import_upper(Writer& writer, const Image& base, const UpperDirectory& upper,
                            Progress& progress) {
-  const UpperFormat format = upper.format ? *upper.format : find_upper_format(upper.path);
-  if (format == UpperFormat::overlay) require_trusted_attributes(upper.path);
+  const OverlayKind kind = upper.kind ? *upper.kind : find_overlay_kind(upper.path);
+  if (kind == OverlayKind::kernel) require_trusted_attributes(upper.path);
   ImportOptions options;
   options.base = &base;
   options.literal_whiteouts = true;  // the source has told what is one
-  UpperSource entries(upper.path, upper.work, format, options, progress);
+  UpperSource entries(upper.path, upper.work, kind, options, progress);
   store_entries(entries, writer, options, progress);
   return entries.incomplete();
 }

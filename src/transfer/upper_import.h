@@ -9,7 +9,7 @@
 #include <cim/writer.h>
 
 #include "transfer/progress.h"
-#include "transfer/upper_format.h"
+#include "transfer/upper_kind.h"
 
 namespace cim::transfer {
 
@@ -21,8 +21,8 @@ struct UpperDirectory {
   // nfs_export=on, and only then.
   std::optional<std::string> work = {};
 
-  // Nothing: find_upper_format().
-  std::optional<UpperFormat> format = {};
+  // Nothing: find_overlay_kind().
+  std::optional<OverlayKind> kind = {};
 };
 
 // Makes the tree of `writer`, which builds on `base` and has not changed anything yet, what the
@@ -37,7 +37,7 @@ struct UpperDirectory {
 //
 // Throws Error if that cannot be made for sure, with the reason: among others corrupt if an
 // attribute of the overlay is malformed, path_not_found if it leads to something that `base` does
-// not have, unsupported for what an image cannot be made of, as UpperSource and find_upper_format()
+// not have, unsupported for what an image cannot be made of, as UpperSource and find_overlay_kind()
 // do. The writer should then be destroyed without commit(). May be called from many threads at
 // once, with a Writer and a Progress each.
 std::uint64_t import_upper(Writer& writer, const Image& base, const UpperDirectory& upper,

@@ -40,15 +40,15 @@ bool exists(const std::string& path) {
 }  // namespace
 
 UpperSource::UpperSource(const std::string& upper, const std::optional<std::string>& work,
-                         UpperFormat format, const ImportOptions& options, Progress& progress)
+                         OverlayKind kind, const ImportOptions& options, Progress& progress)
     : upper_(upper),
       has_index_(work && exists(*work + "/index")),
-      format_(format),
+      kind_(kind),
       options_(options),
       progress_(progress),
       base_(*options.base),
-      moves_(format == UpperFormat::overlay ? find_overlay_moves(upper, format, base_)
-                                            : std::vector<OverlayMove>()),
+      moves_(kind == OverlayKind::kernel ? find_overlay_moves(upper, kind, base_)
+                                         : std::vector<OverlayMove>()),
       index_(work ? read_overlay_index(*work, base_) : std::vector<IndexedFile>()),
       aside_(unused_name()),
       origins_(base_),
@@ -96,7 +96,7 @@ bool UpperSource::take_indexed_file() {
   file_ = &indexed_file_.emplace(index_[number].changed, aside(u'f', number), options_, progress_);
   Entry entry = *indexed_file_->next();
   try {
-    const OverlayMarks marks = take_marks(linux_metadata(entry), format_, stat_override_);
+    const OverlayMarks marks = take_marks(linux_metadata(entry), kind_, stat_override_);
     warn_of_lost_attributes(marks);
     entry.kind = marks.metacopy ? Entry::Kind::metadata : Entry::Kind::rewritten;
   } catch (const Error& error) {
@@ -120,13 +120,13 @@ bool UpperSource::take_upper_file() {
 // Adds what `entry`, a file of the upper directory, means.
 void UpperSource::take(const Entry& entry) {
   const std::u16string_view name = last_name(entry.path);
-  if (format_ == UpperFormat::fuse_overlayfs && name.starts_with(whiteout_prefix)) {
+  if (kind_ == OverlayKind::fuse_overlayfs && name.starts_with(whiteout_prefix)) {
     return take_whiteout_name(entry, name.substr(whiteout_prefix.size()));
   }
   origins_.move_to(entry.path);
   const posix::LinuxMetadata& metadata = linux_metadata(entry);
-  if (is_whiteout(metadata, format_)) return add_removal(entry.path);
-  if (entry.path.empty() && format_ == UpperFormat::fuse_overlayfs) {
+  if (is_whiteout(metadata, kind_)) return add_removal(entry.path);
+  if (entry.path.empty() && kind_ == OverlayKind::fuse_overlayfs) {
     stat_override_ = find_stat_override(metadata);
   }
   const auto indexed = indexed_keys_.find(key_of(metadata.status));
@@ -137,7 +137,7 @@ void UpperSource::take(const Entry& entry) {
     return;
   }
   Entry changed = entry;
-  const OverlayMarks marks = take_marks(linux_metadata(changed), format_, stat_override_);
+  const OverlayMarks marks = take_marks(linux_metadata(changed), kind_, stat_override_);
   check_origin(marks);
   check_index(entry, marks);
   warn_of_lost_attributes(marks);
@@ -218,7 +218,7 @@ void UpperSource::take_streams(Entry& directory, const File& origin) {
 
 bool UpperSource::is_opaque(const Entry& directory, const OverlayMarks& marks) const {
   if (marks.opaque) return true;
-  return format_ == UpperFormat::fuse_overlayfs &&
+  return kind_ == OverlayKind::fuse_overlayfs &&
          exists(upper_ + "/" + image_to_linux_path(directory.path) + "/" + opaque_file);
 }
 

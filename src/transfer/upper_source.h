@@ -15,7 +15,7 @@
 #include "transfer/overlay_marks.h"
 #include "transfer/overlay_moves.h"
 #include "transfer/overlay_origins.h"
-#include "transfer/upper_format.h"
+#include "transfer/upper_kind.h"
 
 namespace cim::transfer {
 
@@ -35,7 +35,7 @@ class UpperSource : public EntrySource {
   // `options`, whose base is the image that is the lower directory, and `progress` must outlive
   // this. `work`: see UpperDirectory. Throws Error as find_overlay_moves() and read_overlay_index()
   // do.
-  UpperSource(const std::string& upper, const std::optional<std::string>& work, UpperFormat format,
+  UpperSource(const std::string& upper, const std::optional<std::string>& work, OverlayKind kind,
               const ImportOptions& options, Progress& progress);
 
   // Throws Error as DirectorySource, take_marks() and OverlayOrigins do: also unsupported if the
@@ -69,7 +69,7 @@ class UpperSource : public EntrySource {
 
   const std::string upper_;
   const bool has_index_;
-  const UpperFormat format_;
+  const OverlayKind kind_;
   const ImportOptions& options_;
   Progress& progress_;
   const Image& base_;

@@ -20,18 +20,6 @@ namespace {
 
 constexpr std::string_view lower_name = "/lower";
 
-transfer::UpperFormat format_of(OverlayKind kind) {
-  switch (kind) {
-    case OverlayKind::kernel:
-      return transfer::UpperFormat::overlay;
-    case OverlayKind::userxattr:
-      return transfer::UpperFormat::userxattr;
-    case OverlayKind::fuse_overlayfs:
-      break;
-  }
-  return transfer::UpperFormat::fuse_overlayfs;
-}
-
 std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -170,8 +158,7 @@ std::uint64_t WorkingTree::commit(const std::string& name, transfer::Progress& p
   const Image base(image_);
   changes_.require_base(image_);
   const std::uint64_t incomplete = transfer::import_upper(
-      writer, base,
-      {.path = changes_.upper(), .work = changes_.work(), .format = format_of(changes_.kind())},
+      writer, base, {.path = changes_.upper(), .work = changes_.work(), .kind = changes_.kind()},
       progress);
   writer.commit();
   return incomplete;

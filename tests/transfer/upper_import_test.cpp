@@ -56,8 +56,8 @@ class UpperImport : public testing::Test {
     Writer::Options fork = options("new.cim");
     fork.existing = "base.cim";
     Writer writer(fork);
-    // Everybody may have an overlay of this format.
-    EXPECT_EQ(0u, import_upper(writer, base, {.path = upper(), .format = UpperFormat::userxattr},
+    // Everybody may have an overlay of this kind.
+    EXPECT_EQ(0u, import_upper(writer, base, {.path = upper(), .kind = OverlayKind::userxattr},
                                progress_));
     writer.commit();
   }

@@ -1,5 +1,5 @@
 // How an overlay writes its upper directory.
-#include "transfer/upper_format.h"
+#include "transfer/upper_kind.h"
 
 #include <algorithm>
 #include <array>
@@ -77,8 +77,8 @@ class SignReader {
     signs_.whiteout_device |= S_ISCHR(status.st_mode) && status.st_rdev == 0;
     for (const auto& attribute : metadata.xattrs) {
       const std::string& name = attribute.first;
-      look_at(name, overlay_prefix(UpperFormat::overlay), signs_.trusted);
-      look_at(name, overlay_prefix(UpperFormat::userxattr), signs_.user);
+      look_at(name, overlay_prefix(OverlayKind::kernel), signs_.trusted);
+      look_at(name, overlay_prefix(OverlayKind::userxattr), signs_.user);
       signs_.fuse_overlayfs |= std::ranges::any_of(
           fuse_prefixes, [&](const char* prefix) { return name.starts_with(prefix); });
     }
@@ -113,21 +113,21 @@ Error uncertain(const std::string& path, const char* reason) {
 
 }  // namespace
 
-UpperFormat find_upper_format(const std::string& upper) {
+OverlayKind find_overlay_kind(const std::string& upper) {
   const Signs signs = SignReader(upper).read();
   if (signs.fuse_overlayfs) {
     // Programs may have written attributes user.overlay.*, which it then hides.
-    if (!signs.trusted.others && !signs.user_in_root) return UpperFormat::fuse_overlayfs;
+    if (!signs.trusted.others && !signs.user_in_root) return OverlayKind::fuse_overlayfs;
     throw uncertain(upper, "has attributes of the kernel's overlay and of fuse-overlayfs");
   }
   const bool may_be_of_kernel = signs.trusted.any() || signs.user.any() || signs.whiteout_device;
   if (!signs.whiteout_name.empty()) {
-    if (!may_be_of_kernel) return UpperFormat::fuse_overlayfs;
+    if (!may_be_of_kernel) return OverlayKind::fuse_overlayfs;
     throw uncertain(signs.whiteout_name,
                     "is a whiteout of fuse-overlayfs, or a file in the kernel's overlay");
   }
-  if (signs.trusted.any() || !signs.user.any()) return UpperFormat::overlay;
-  if (signs.user_in_root) return UpperFormat::userxattr;
+  if (signs.trusted.any() || !signs.user.any()) return OverlayKind::kernel;
+  if (signs.user_in_root) return OverlayKind::userxattr;
   throw uncertain(upper, "has attributes user.overlay.*, which matter only with userxattr");
 }
 
