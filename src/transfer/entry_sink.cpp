@@ -177,9 +177,12 @@ class EntrySink {
   }
 
   void check_target(const Entry& entry) const {
-    if (writer_.find(entry.target) != Writer::Kind::none) return;
-    throw failure(Errc::path_not_found, "is a hard link to " + image_to_linux_path(entry.target) +
-                                            ", which is not there");
+    const Writer::Kind kind = writer_.find(entry.target);
+    if (kind == Writer::Kind::file) return;
+    const bool is_there = kind != Writer::Kind::none;
+    throw failure(is_there ? Errc::is_a_directory : Errc::path_not_found,
+                  "is a hard link to " + image_to_linux_path(entry.target) +
+                      (is_there ? ", which is a directory" : ", which is not there"));
   }
 
   void add_named_stream(const Entry& entry) {

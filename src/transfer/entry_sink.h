@@ -18,10 +18,10 @@ namespace cim::transfer {
 // memory is then needed for the paths. Otherwise a later entry replaces an earlier one.
 //
 // Reports times that the image cannot hold exactly, see InexactTimes. Throws Error, naming the
-// entry: path_not_found for a hard link or a named stream of a missing file; not_a_directory for an
-// entry below something else (no symbolic link is followed); already_exists for names that are
-// equal in the image; unsupported for a whiteout that is stored as a file, see ImportOptions; and
-// the errors of EntrySource and Writer.
+// entry: path_not_found for a hard link or a named stream of a missing file; is_a_directory for a
+// hard link to a directory; not_a_directory for an entry below something else (no symbolic link is
+// followed); already_exists for names that are equal in the image; unsupported for a whiteout that
+// is stored as a file, see ImportOptions; and the errors of EntrySource and Writer.
 void store_entries(EntrySource& source, Writer& writer, const ImportOptions& options,
                    Progress& progress);
 

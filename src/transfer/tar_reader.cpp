@@ -281,7 +281,7 @@ std::map<std::string, std::string, std::less<>> TarReader::records_of(
     const MemberHeaders& headers) const {
   auto records = global_records_;
   const auto own = parse_pax_records(headers.records);
-  if (!own) return records;
+  if (!own) throw member_error("its pax header is malformed");
   for (const PaxRecord& record : *own) {
     records.insert_or_assign(std::string(record.key), record.value);
   }
@@ -308,9 +308,10 @@ TarMember TarReader::to_member(archive_entry* entry, const MemberHeaders& header
     throw member_error("a member has no name");
   }
   member_name_ = name;
+  auto records = records_of(headers);
   warn_of_header();
 
-  TarMember member = {.name = name, .metadata = to_metadata(entry), .records = records_of(headers)};
+  TarMember member = {.name = name, .metadata = to_metadata(entry), .records = std::move(records)};
   const auto time = member.records.find("mtime");
   member.metadata.status.st_mtim =
       modification_time(entry, time == member.records.end() ? "" : time->second);

@@ -543,6 +543,15 @@ TEST_F(Tar, HardLinkToNothingNamesBoth) {
   EXPECT_EQ(failure(), "app.tar: link: is a hard link to gone, which is not there");
 }
 
+TEST_F(Tar, HardLinkToADirectoryNamesBoth) {
+  {
+    ArchiveBuilder builder(archive());
+    builder.directory("d", 0755);
+    builder.hard_link("link", "d");
+  }
+  EXPECT_EQ(failure(), "app.tar: link: is a hard link to d, which is a directory");
+}
+
 TEST_F(Tar, HardLinkToWhatItReplacesNamesBoth) {
   {
     ArchiveBuilder builder(archive());
@@ -890,6 +899,21 @@ TEST_F(GlobalHeaders, ThatMakeNoSenseAreErrors) {
   malformed[512] = '9';
   write_archive(malformed + file);
   EXPECT_EQ(failure(), "app.tar: a global header is malformed");
+}
+
+TEST_F(Tar, AMalformedPaxHeaderIsAnError) {
+  // The first claims 4 GiB.
+  for (const std::string text : {"4294967296 SCHILY.xattr.user.a=b\n", "12 uid=5\n", "8 uid=5;"}) {
+    UstarHeader header = pax_header("a", text.size());
+    std::string bytes = std::string(bytes_of(header)) + text + padding_after(text.size());
+    {
+      ArchiveBuilder builder(archive());
+      builder.file("a", "a");
+    }
+    write_file(archive(), bytes + read_file(archive()));
+    EXPECT_EQ(failure(), "app.tar: a: its pax header is malformed") << text;
+    EXPECT_EQ(progress_.warnings, Names{});
+  }
 }
 
 TEST_F(Tar, GarbageIsAnError) {
