@@ -433,10 +433,11 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
   }
 }
 
-// A writer has to sort entries that are out of order each time it builds on the image.
+// A writer has to sort entries that are out of order each time it builds on the image. Equal ones
+// are of equal objects, such as the tables of files with the same alternate data streams.
 void Check::check_order(const ObjectIds& ids) {
   for (std::size_t i = 1; i < ids.size(); ++i) {
-    if (compare_object_ids(ids[i - 1], ids[i]) < 0) continue;
+    if (compare_object_ids(ids[i - 1], ids[i]) <= 0) continue;
     return warning(fmt::format("entry {}: out of order", i), ids.path());
   }
 }

@@ -75,6 +75,18 @@ TEST_F(LayerCommands, ALayerMayBeArchivedWithItsRoot) {
   EXPECT_EQ(succeed({"ls", "windows.cim"}), "Files\nHives\nlayout\n");
 }
 
+TEST_F(LayerCommands, SeveralFilesMayHaveTheSameStreams) {
+  make_layers();
+  for (const std::string name : {"a", "b"}) {
+    write("windows/Files/" + name, name);
+    write("windows/Files/" + name + ":Zone.Identifier", "[ZoneTransfer]\nZoneId=3\n");
+  }
+  archive("windows", "windows.tar");
+  succeed({"import-layer", "base.cim", "windows.tar"});
+  EXPECT_THAT(succeed({"cat", "base.cim", "Files/b:Zone.Identifier"}), HasSubstr("ZoneId=3"));
+  EXPECT_THAT(succeed({"check", "--data", "base.cim"}), HasSubstr(": 0 errors, 0 warnings"));
+}
+
 TEST_F(LayerCommands, LinksOfALayerStayInTheContainer) {
   make_layers();
   boost::filesystem::create_symlink("C:/Windows/System32", path("windows/Files/Windows/link"));
