@@ -187,6 +187,34 @@ class CIM_API Writer {
   // Removes an alternate data stream. Throws Error (path_not_found).
   void remove_named_stream(std::u16string_view path, std::u16string_view name);
 
+  // Makes the image begin with the files of `images`, merged: names of images in the directory, the
+  // topmost first, which all stay. A file hides what the images below it have at its path, and so
+  // does a tombstone; directories are merged and have the metadata of the topmost; merge links
+  // become hard links. This is what applying the images to each other gives, from the last one up.
+  // No data is read or written: the image refers to that of the others, whose region files it
+  // needs. Symbolic links to images in the directory are followed. The image keeps the others'
+  // upcase table.
+  //
+  // Call it before any other change, once, and not for an image that builds on an existing one.
+  // Throws Error: invalid_argument (the image is not empty, none are named, a name is no name, one
+  // leads to another directory, or their upcase tables differ), limit_exceeded (they have more than
+  // 65,536 region files), path_not_found or is_a_directory (the target of a merge link), and what
+  // Image's constructor throws. The image is then as it was.
+  void merge(std::span<const std::string> images);
+
+  // Creates a tombstone: when images are merged, it hides whatever those below this one have at
+  // `path`, and is itself gone. A directory that is created in its place hides what they have in
+  // it. Until then it is a whiteout of overlayfs, the character device 0:0. Replaces what is at
+  // `path`, with everything below it. Throws Error (path_not_found: no parent directory).
+  void create_tombstone(std::u16string_view path);
+
+  // Creates a merge link: when images are merged, it becomes another name of the file that this
+  // image or those below it have at `target_path`, which may be a merge link too. Until then it is
+  // a symbolic link. Replaces what is at `new_path`, with everything below it. The target need not
+  // exist yet. Throws Error: path_not_found (no parent directory), invalid_argument (the target is
+  // the root directory), limit_exceeded (over about 16,000 units).
+  void create_merge_link(std::u16string_view new_path, std::u16string_view target_path);
+
   // What is at `path` now. Reading is allowed while a stream is open.
   enum class Kind { none, file, directory };
   Kind find(std::u16string_view path) const;

@@ -32,6 +32,7 @@ void add_collect_command(Command app);  // gc
 void add_copy_commands(Command app);    // cp, mv
 void add_layer_commands(Command app);   // import-layer, export-layer
 void add_import_command(Command app);
+void add_merge_command(Command app);
 void add_extract_command(Command app);
 void add_export_command(Command app);
 void add_mount_commands(Command app);  // mount, umount, commit

@@ -162,7 +162,8 @@ void offer_paths(const std::string& image_path, const std::string& typed) {
 // Offers values for an option or positional argument called `name`.
 void offer_values(const std::string& name, const std::string& image, const std::string& typed) {
   const bool is_path = name == "PATH" || name == "EXISTING" || name == "NEW";
-  constexpr std::array image_names = {image_argument, "BASE"sv, "DEST"sv, "OLD"sv, "NEW"sv};
+  constexpr std::array image_names = {image_argument, "BASE"sv, "DEST"sv,
+                                      "OLD"sv,        "NEW"sv,  "LAYER_IMAGE"sv};
   const bool is_image = std::ranges::find(image_names, name) != image_names.end();
   if (const auto values = listed_values(name); !values.empty()) {
     const Words words(typed);

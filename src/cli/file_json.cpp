@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "format/utf8.h"
+#include "image/internals.h"
 #include "posix/attributes.h"
 #include "program/standard_streams.h"
 
@@ -117,6 +118,11 @@ Json status_json(const Image& image, const FileInfo& file) {
   object["btime"] = iso_time(posix::birth_time(file.file));
   object["id"] = file.file.id;
   set_windows_metadata(object, image, file.file);
+  const format::MarkedFile marked = marked_file(image, file.file);
+  object["tombstone"] = format::is_tombstone(marked);
+  if (const auto target = format::merge_link_target(marked)) {
+    set_text(object, "merge_link", image_to_linux_path(*target));
+  }
   set_executable(object, image, file.file.stream);
   object["xattrs"] = Json::array();
   for (const std::string& name : posix::list_xattrs(image, file.file)) {

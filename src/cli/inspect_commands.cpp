@@ -74,6 +74,8 @@ Json info_json(const Image& image) {
   object["files"] = amount.files;
   object["bytes"] = amount.bytes;
   object["executables"] = amount.executables;
+  object["tombstones"] = amount.tombstones;
+  object["merge_links"] = amount.merge_links;
   const std::vector<std::string> hives = transfer::unmerged_hives(image);
   if (!hives.empty()) object["unmerged_hives"] = hives;
   object["region_sets"] = Json::array();
@@ -100,6 +102,8 @@ std::string info_text(const Image& image) {
   if (amount.executables > 0) {
     text += fmt::format("executables: {}, stored as Windows stores them\n", amount.executables);
   }
+  if (amount.tombstones > 0) text += fmt::format("tombstones: {}\n", amount.tombstones);
+  if (amount.merge_links > 0) text += fmt::format("merge links: {}\n", amount.merge_links);
   for (const std::string& hive : transfer::unmerged_hives(image)) {
     text += fmt::format("registry: {} is not merged\n", hive);
   }

@@ -73,6 +73,7 @@ int run(int argc, char** argv, cim::cli::ExitStatus& exit) {
   cim::cli::add_collect_command(command);
   cim::cli::add_import_command(command);
   cim::cli::add_layer_commands(command);
+  cim::cli::add_merge_command(command);
   cim::cli::add_extract_command(command);
   cim::cli::add_export_command(command);
   cim::cli::add_mount_commands(command);

@@ -95,13 +95,13 @@ void refuse_existing_file(const std::string& image, bool replace) {
       .with_path(image);
 }
 
-void check_base(const std::string& base, const std::string& image, const std::string& option) {
+void check_base(const std::string& base, const std::string& image, const std::string& argument) {
   namespace fs = boost::filesystem;
   boost::system::error_code unknown;  // of a missing directory, which the writer reports better
   const bool together =
       fs::equivalent(ImageName(base).directory, ImageName(image).directory, unknown);
   if (together || unknown) return;
-  throw UsageError(option + ": " + base + " is not in the directory of " + image +
+  throw UsageError(argument + ": " + base + " is not in the directory of " + image +
                    ", which would share its files");
 }
 
@@ -126,11 +126,7 @@ Writer::Options new_image_options(const std::string& image, const std::optional<
   options.directory = name.directory;
   options.name = name.name;
   options.complete_descriptors = true;
-  if (base) {
-    const std::string target = follow_link(*base);
-    check_base(target, image, base_option);
-    options.existing = ImageName(target).name;
-  }
+  if (base) options.existing = sharing_image_name(*base, image, base_option);
   return options;
 }
 
@@ -141,6 +137,13 @@ Writer::Options extending_options(const std::string& path) {
   options.existing = image.name;
   options.complete_descriptors = true;
   return options;
+}
+
+std::string sharing_image_name(const std::string& base, const std::string& image,
+                               const std::string& argument) {
+  const std::string target = follow_link(base);
+  check_base(target, image, argument);
+  return ImageName(target).name;
 }
 
 }  // namespace cim::cli

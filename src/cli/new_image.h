@@ -26,4 +26,9 @@ Writer::Options new_image_options(const std::string& image, const std::optional<
 // How a Writer changes the image `path`.
 Writer::Options extending_options(const std::string& path);
 
+// The name of the image that `base` leads to, which is to share its files with the new `image`.
+// Throws as new_image_options() does; `argument` named it.
+std::string sharing_image_name(const std::string& base, const std::string& image,
+                               const std::string& argument);
+
 }  // namespace cim::cli

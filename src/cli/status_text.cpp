@@ -6,6 +6,7 @@
 
 #include "cli/escape.h"
 #include "cli/file_fields.h"
+#include "image/internals.h"
 #include "posix/attributes.h"
 
 namespace cim::cli {
@@ -72,6 +73,11 @@ std::string status_text(const Image& image, const FileInfo& file) {
   add_line("File", name_and_target(file, FileColors(false)));
   add_line("Type", type_name(status.st_mode));
   add_line(is_device(status) ? "Device" : "Size", size_or_device(status));
+  const format::MarkedFile marked = marked_file(image, file.file);
+  if (format::is_tombstone(marked)) add_line("Tombstone", "hides what images below have here");
+  if (const auto target = format::merge_link_target(marked)) {
+    add_line("Merge link", escape_controls(image_to_linux_path(*target)));
+  }
   if (const auto executable = stored_executable(image, file.file.stream)) {
     add_line("Stored", stored_text(*executable));
   }

@@ -60,7 +60,7 @@ std::optional<ByteView> find_extended_attribute(ByteView list, std::string_view 
   return std::nullopt;
 }
 
-void EaBuilder::add(std::string_view name, ByteView value) {
+void EaBuilder::add(std::string_view name, ByteView value, std::uint8_t flags) {
   if (name.empty()) {
     throw Error(Errc::invalid_argument, "an extended attribute needs a name");
   }
@@ -85,7 +85,7 @@ void EaBuilder::add(std::string_view name, ByteView value) {
                 sizeof(next_offset));
   }
   last_ = start;
-  append(list_, bytes_of(FullEaInformation{0, 0, static_cast<std::uint8_t>(name.size()),
+  append(list_, bytes_of(FullEaInformation{0, flags, static_cast<std::uint8_t>(name.size()),
                                            static_cast<std::uint16_t>(value.size())}));
   append(list_, std::as_bytes(std::span(name)));
   list_.push_back(std::byte{0});

@@ -49,7 +49,7 @@ class EaBuilder {
  public:
   // Throws Error (limit_exceeded), naming the attribute, if the name is over 254 bytes, or the
   // value or the whole list over 65,535. Throws Error (invalid_argument) for an empty name.
-  void add(std::string_view name, ByteView value);
+  void add(std::string_view name, ByteView value, std::uint8_t flags = 0);
 
   // The list so far; valid until the next add().
   ByteView list() const noexcept { return list_; }

@@ -173,8 +173,13 @@ std::string_view lx_symlink_target(ByteView buffer) {
 }
 
 std::vector<std::byte> make_windows_link(std::uint32_t tag, std::string_view target) {
-  std::u16string print_name = utf8_to_utf16(target);
-  std::ranges::replace(print_name, u'/', u'\\');
+  std::u16string units = utf8_to_utf16(target);
+  std::ranges::replace(units, u'/', u'\\');
+  return make_windows_link(tag, units);
+}
+
+std::vector<std::byte> make_windows_link(std::uint32_t tag, std::u16string_view target) {
+  const std::u16string print_name(target);
   if (print_name.empty()) throw Error(Errc::invalid_argument, "a link has no target");
   const std::u16string substitute = substitute_name(print_name);
   const std::size_t substitute_length = substitute.size() * sizeof(char16_t);

@@ -44,6 +44,9 @@ struct WindowsLink {
 // invalid_argument if it is empty or not UTF-8, limit_exceeded if it is too long.
 std::vector<std::byte> make_windows_link(std::uint32_t tag, std::string_view target);
 
+// The same for a target in UTF-16, with `\` between names.
+std::vector<std::byte> make_windows_link(std::uint32_t tag, std::u16string_view target);
+
 // Decodes the symlink or mount point `buffer`. Throws Error (corrupt).
 WindowsLink windows_link(ByteView buffer);
 

@@ -24,6 +24,13 @@ void AttributeNames::add(ByteView ea_list) {
   }
 }
 
+void AttributeNames::add(const AttributeNames& other) {
+  for (const std::string& name : other.names_) {
+    if (names_.size() > max_recorded) return;
+    if (!may_include(name)) names_.insert(name);
+  }
+}
+
 // Version 2 recorded each name of `user.` by itself.
 bool AttributeNames::may_include(std::string_view name) const {
   if (name.starts_with(user_prefix) && names_.contains(user_prefix)) return true;

@@ -23,6 +23,9 @@ class AttributeNames {
   // Adds the names in a list of FILE_FULL_EA_INFORMATION. Throws Error (corrupt).
   void add(ByteView ea_list);
 
+  // Adds the names that `other` has.
+  void add(const AttributeNames& other);
+
   // Whether files may have the attribute `name`, which has the prefix of Linux xattrs.
   bool may_include(std::string_view name) const;
 

@@ -1,8 +1,11 @@
 // Ownership of a file descriptor.
 #pragma once
 
+#include <cerrno>
 #include <utility>
 
+#include <cim/error.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace cim {
@@ -19,6 +22,13 @@ class FileDescriptor {
   }
   ~FileDescriptor() {
     if (fd_ >= 0) ::close(fd_);
+  }
+
+  // Another descriptor of the same open file, with its locks. Throws Error.
+  FileDescriptor duplicate() const {
+    FileDescriptor copy(fcntl(fd_, F_DUPFD_CLOEXEC, 0));
+    if (!copy) throw system_error(errno, "descriptor");
+    return copy;
   }
 
   int get() const noexcept { return fd_; }

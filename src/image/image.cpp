@@ -99,6 +99,10 @@ format::Stream encode_stream(const Stream& stream) noexcept {
   };
 }
 
+format::MarkedFile marked_file(const Image& image, const File& file) {
+  return {file.reparse_tag, image.extended_attributes(file)};
+}
+
 format::File encode_file(const File& file) noexcept {
   format::File record = {};
   for (const Flag& flag : file_flags) {

@@ -8,6 +8,7 @@
 #include <cim/image.h>
 
 #include "format/layout.h"
+#include "format/merge_marks.h"
 #include "image/attribute_names.h"
 
 namespace cim {
@@ -85,6 +86,9 @@ class ImageInternals {
 // unknown type.
 format::Stream encode_stream(const Stream& stream) noexcept;
 Stream decode_stream(const format::Stream& stream);
+
+// What `file` says to images below its own. Throws Error (corrupt).
+format::MarkedFile marked_file(const Image& image, const File& file);
 
 // The record of `file`. Fields that a File does not hold (reserved ones) are zero.
 format::File encode_file(const File& file) noexcept;

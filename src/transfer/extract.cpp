@@ -16,6 +16,7 @@
 
 #include "format/upcase.h"
 #include "image/file_descriptor.h"
+#include "image/internals.h"
 #include "posix/attributes.h"
 #include "transfer/directory_chain.h"
 #include "transfer/metadata_restorer.h"
@@ -449,6 +450,19 @@ void extract(const Image& image, const std::string& destination, const ExtractOp
   Extraction(image, destination, options.streams_as_files, progress).run(walk);
 }
 
+namespace {
+
+void count_mark(const Image& image, const File& file, ImageAmount& amount) {
+  try {
+    const format::MarkedFile marked = marked_file(image, file);
+    if (format::is_tombstone(marked)) ++amount.tombstones;
+    if (format::merge_link_target(marked)) ++amount.merge_links;
+  } catch (const Error&) {  // reading the file reports this
+  }
+}
+
+}  // namespace
+
 ImageAmount measure_image(const Image& image, const Selection& selection) {
   using Step = ImageWalk::Step;
   ImageAmount amount;
@@ -456,7 +470,9 @@ ImageAmount measure_image(const Image& image, const Selection& selection) {
   for (Step step = walk.next(); step != Step::end; step = walk.next()) {
     if (step == Step::leave_directory) continue;
     ++amount.files;
-    if (step != Step::file || walk.file().reparse_tag != 0) continue;
+    if (step != Step::file) continue;
+    count_mark(image, walk.file(), amount);
+    if (walk.file().reparse_tag != 0) continue;
     amount.bytes += walk.file().stream.length;
     if (walk.file().stream.type == StreamType::pe_image) ++amount.executables;
   }

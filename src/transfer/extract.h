@@ -50,6 +50,8 @@ void extract(const Image& image, const std::string& destination, const ExtractOp
 // The amount of work for extract(), and what else `cim info` counts.
 struct ImageAmount : Amount {
   std::uint64_t executables = 0;  // files that are stored as executables
+  std::uint64_t tombstones = 0;   // which hide what images below have, see cim/writer.h
+  std::uint64_t merge_links = 0;
 };
 
 // Walks the selected files and counts them. Throws Error as extract() does.

@@ -17,9 +17,14 @@ constexpr std::size_t max_waiting_size = 1 << 18;
 
 }  // namespace
 
-MetadataStore::MetadataStore(RegionWriter& region, const ObjectIndex& base_objects,
+MetadataStore::MetadataStore(RegionSetWriter& regions, const ObjectIndex& base_objects,
                              const Image* base)
-    : region_(region), base_objects_(base_objects), base_(base) {}
+    : regions_(regions), base_objects_(base_objects), base_(base) {}
+
+RegionWriter& MetadataStore::region() {
+  if (region_ == nullptr) region_ = &regions_.region(RegionType::metadata, 0);
+  return *region_;
+}
 
 format::RegionOffset MetadataStore::intern(ByteView object) {
   if (object.empty()) return 0;
@@ -45,7 +50,7 @@ format::RegionOffset MetadataStore::find_or_store(ByteView object) {
     interned_.emplace(id, *claimed);
     return *claimed;
   }
-  const format::RegionOffset offset = region_.append(object);
+  const format::RegionOffset offset = region().append(object);
   add(offset, object, id.digest);
   interned_.emplace(id, offset);
   return offset;
@@ -61,7 +66,7 @@ bool MetadataStore::base_has(format::RegionOffset offset, ByteView object) const
 }
 
 format::RegionOffset MetadataStore::append(ByteView object) {
-  const format::RegionOffset offset = region_.append(object);
+  const format::RegionOffset offset = region().append(object);
   if (object.size() > max_waiting_size) {
     add(offset, object, object_digest(object));
     return offset;

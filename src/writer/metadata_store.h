@@ -12,7 +12,7 @@
 #include "format/layout.h"
 #include "image/digest.h"
 #include "writer/object_index.h"
-#include "writer/region_writer.h"
+#include "writer/region_set_writer.h"
 
 namespace cim {
 
@@ -21,7 +21,11 @@ namespace cim {
 class MetadataStore {
  public:
   // All must outlive this. `base` may be null; `base_objects` lists its objects.
-  MetadataStore(RegionWriter& region, const ObjectIndex& base_objects, const Image* base);
+  MetadataStore(RegionSetWriter& regions, const ObjectIndex& base_objects, const Image* base);
+
+  // Makes the metadata region if nothing is stored yet. Call it before another thread uses the
+  // regions. Throws Error.
+  RegionWriter& region();
 
   // Stores an object that may have equals: equal objects are stored once, or not at all if the base
   // image has one. Returns 0 if it is empty. Throws Error.
@@ -40,7 +44,8 @@ class MetadataStore {
   void add(format::RegionOffset offset, ByteView object, const Digest& digest);
   void digest_waiting();
 
-  RegionWriter& region_;
+  RegionSetWriter& regions_;
+  RegionWriter* region_ = nullptr;  // until something is stored
   const ObjectIndex& base_objects_;
   const Image* base_;
   std::vector<format::ObjectIdEntry> ids_;

@@ -23,6 +23,8 @@ class RegionSetWriter {
   // descriptor must outlive this; `directory` names it in errors.
   RegionSetWriter(int directory_fd, std::string directory, std::size_t base_regions);
 
+  std::size_t base_regions() const noexcept { return base_regions_; }
+
   // The region for objects of `type`, with room for `length` more bytes. Throws Error.
   RegionWriter& region(RegionType type, std::uint64_t length);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "image/metadata_tally.h"
+
 namespace cim {
 
 namespace {
@@ -40,6 +42,10 @@ Node& Tree::create(bool directory) {
     node.links = 2;
   }
   return node;
+}
+
+bool Tree::is_untouched() const noexcept {
+  return base_ == nullptr && nodes_.size() == 1 && !root_->created && !root_->named_streams;
 }
 
 Node& Tree::load(FileId id) {
@@ -261,13 +267,16 @@ bool Tree::keeps(const FileName& name) const {
 
 FileNames Tree::find_names(const std::unordered_set<const Node*>& files) {
   FileNames names;
+  if (files.empty()) return names;
   std::vector<Node*> pending = {root_};
   std::unordered_set<const Node*> seen = {root_};
-  while (!files.empty() && !pending.empty()) {
+  MetadataTally tally(*base_);
+  while (!pending.empty()) {
     const Node& directory = *pending.back();
     pending.pop_back();
     std::vector<FileId> unknown;
     for_each_entry(directory, [&](const TreeEntry& entry) {
+      if (!is_attached(directory, entry.name)) tally.add_entry(entry.name);
       if (entry.node == nullptr) {
         if (base_->file(entry.id).is_directory()) unknown.push_back(entry.id);
         return;

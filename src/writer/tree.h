@@ -47,6 +47,7 @@ struct Node {
   bool names_changed = false;                 // is in the base image, and has gained or lost a name
   bool alive = true;                          // can be reached from the root
   bool created = false;                       // a directory of the base image, created once more
+  bool hides_below = false;                   // a new tombstone, or a directory in its place
   const std::pmr::u16string* name = nullptr;  // of a new file, from commit on: one of its names
   EntryChanges* entries = nullptr;            // of a directory; null until something changes
   std::unique_ptr<StreamMap> named_streams;   // all of them; null until looked at
@@ -80,6 +81,12 @@ class Tree {
 
   // The node that the names lead to from the root; null if one is missing or not a directory.
   Node* find(std::span<const std::u16string_view> names);
+
+  // Whether nothing has been done to an empty tree without a base image.
+  bool is_untouched() const noexcept;
+
+  // The node of the file `id` of the base image. Throws Error (corrupt).
+  Node& load(FileId id);
 
   // A new node without a name yet. Its record is that of an empty file or directory.
   Node& create(bool directory);
@@ -125,7 +132,6 @@ class Tree {
   FileNames find_names(const std::unordered_set<const Node*>& files);
 
  private:
-  Node& load(FileId id);
   EntryChanges& changes_of(Node& directory);
   bool keeps(const FileName& name) const;
   std::optional<FileId> find_in_base(const Node& directory, std::u16string_view name) const;

@@ -12,6 +12,7 @@
 
 #include "format/bytes.h"
 #include "format/extended_attributes.h"
+#include "format/merge_marks.h"
 #include "format/reparse.h"
 #include "format/security_descriptor.h"
 #include "image/file_io.h"
@@ -22,6 +23,8 @@
 #include "writer/executable_expander.h"
 #include "writer/garbage.h"
 #include "writer/image_directory.h"
+#include "writer/image_layer.h"
+#include "writer/merged_regions.h"
 #include "writer/metadata_store.h"
 #include "writer/metadata_writer.h"
 #include "writer/object_index.h"
@@ -78,7 +81,9 @@ Error past_end(std::uint64_t length, std::uint64_t offset, std::uint64_t size) {
 }  // namespace
 
 struct Writer::Impl {
-  explicit Impl(const Options& options);
+  // `lock` is that of the directory. If there are `merged` images, the names of their filesystem
+  // files, the topmost first, the image begins with what they hold.
+  Impl(const Options& options, FileDescriptor lock, std::span<const std::string> merged = {});
 
   // The open stream, and where it belongs.
   struct OpenStream {
@@ -105,6 +110,10 @@ struct Writer::Impl {
   void set_metadata(Node& node, const Metadata& metadata, const Node* replaced);
   format::RegionOffset descriptor(const Metadata& metadata, const Node* replaced);
 
+  bool hides_below(const Node& node) const;
+  void set_directory_metadata(Node& node, const Metadata& metadata, const Node* replaced);
+  void create_mark(std::u16string_view path, const format::MarkMetadata& mark);
+
   void open_stream(OpenStream&& opening);
   template <typename Put>
   std::uint64_t fill(std::uint64_t offset, std::uint64_t length, Put&& put);
@@ -112,6 +121,9 @@ struct Writer::Impl {
   std::uint64_t copy_from(int fd, std::uint64_t offset, std::uint64_t length,
                           const std::string& path);
   void close_stream();
+
+  void merge(std::span<const std::string> upper);
+  void lay_over(const std::string& upper);
 
   void commit();
   format::RegionSet write_and_publish();
@@ -134,17 +146,18 @@ struct Writer::Impl {
     }
   }
 
+  Options options;
   std::string directory;
   FileDescriptor directory_fd;
   std::string name;
   std::string image_path;
-  bool is_fork;  // of the base, which is kept
+  bool is_fork;  // of the base, which is kept, or merged with it
   bool complete_descriptors;
   bool replaces = false;  // the target exists and may be replaced
   std::optional<Image> base;
+  MergedRegions parents;  // of the base and the images that are laid over it
   RegionSetWriter regions;
   ObjectIndex objects;
-  // Uses the first region: the queue's thread makes the others.
   MetadataStore metadata_objects;
   DataStore data;
   DataQueue queue;
@@ -167,30 +180,62 @@ struct Writer::Impl {
 
 namespace {
 
+// The name of the image in `directory` that `name` leads to, which may be a symbolic link. Throws
+// Error with `reason` if it is in another directory.
+std::string linked_name(const std::string& directory, const std::string& name,
+                        const std::string& reason) {
+  check_image_name(name);
+  const std::string link = path_in(directory, name);
+  const std::string image = follow_link(link);
+  if (image == link) return name;
+  boost::system::error_code error;
+  if (boost::filesystem::equivalent(directory, directory_of(image), error)) {
+    return image.substr(image.rfind('/') + 1);
+  }
+  throw Error(Errc::invalid_argument, "leads to another directory; " + reason).with_image(link);
+}
+
 // If `existing` is a symbolic link, the options for the image that it leads to.
 Writer::Options follow_links(Writer::Options options) {
   if (!options.existing) return options;
+  const bool is_fork = options.name && options.name != options.existing;
+  if (is_fork) {
+    options.existing =
+        linked_name(options.directory, *options.existing, "a fork shares files with its base");
+    return options;
+  }
   check_image_name(*options.existing);
   const std::string link = path_in(options.directory, *options.existing);
   const std::string image = follow_link(link);
   if (image == link) return options;
-  const bool is_fork = options.name && options.name != options.existing;
   options.existing = image.substr(image.rfind('/') + 1);
-  if (!is_fork) {
-    options.directory = directory_of(image);
-    options.name = options.existing;
-    return options;
-  }
-  boost::system::error_code error;
-  if (boost::filesystem::equivalent(options.directory, directory_of(image), error)) return options;
-  throw Error(Errc::invalid_argument,
-              "leads to another directory; a fork shares files with its base")
-      .with_image(link);
+  options.directory = directory_of(image);
+  options.name = options.existing;
+  return options;
 }
 
-std::optional<Image> open_base(const Writer::Options& options) {
-  if (!options.existing) return std::nullopt;
-  return Image(path_in(options.directory, *options.existing));
+// The existing image, or else the lowest of those to merge.
+std::optional<Image> open_base(const Writer::Options& options,
+                               std::span<const std::string> merged) {
+  if (options.existing) return Image(path_in(options.directory, *options.existing));
+  if (!merged.empty()) return Image(path_in(options.directory, merged.back()));
+  return std::nullopt;
+}
+
+std::vector<format::RegionSet> region_sets_of(int directory_fd, const std::string& directory,
+                                              const std::string& name) {
+  const std::string path = path_in(directory, name);
+  return read_filesystem_file(open_regular_file(directory_fd, name, path).get(), path).sets;
+}
+
+MergedRegions collect_regions(const std::optional<Image>& base, int directory_fd,
+                              const std::string& directory, std::span<const std::string> merged) {
+  MergedRegions regions(base ? ImageInternals(*base).region_sets()
+                             : std::vector<format::RegionSet>());
+  for (const std::string& name : merged) {
+    regions.add(region_sets_of(directory_fd, directory, name));
+  }
+  return regions;
 }
 
 const std::string& target_name(const Writer::Options& options) {
@@ -209,17 +254,20 @@ std::span<const char16_t> choose_upcase_table(const std::optional<Image>& base,
 
 }  // namespace
 
-Writer::Impl::Impl(const Options& options)
-    : directory(options.directory),
-      directory_fd(lock_directory(options.directory)),
+Writer::Impl::Impl(const Options& writer_options, FileDescriptor lock,
+                   std::span<const std::string> merged)
+    : options(writer_options),
+      directory(options.directory),
+      directory_fd(std::move(lock)),
       name(target_name(options)),
       image_path(path_in(directory, name)),
-      is_fork(options.existing && name != *options.existing),
+      is_fork(!merged.empty() || (options.existing && name != *options.existing)),
       complete_descriptors(options.complete_descriptors),
-      base(open_base(options)),
-      regions(directory_fd.get(), directory, base ? ImageInternals(*base).region_count() : 0),
+      base(open_base(options, merged)),
+      parents(collect_regions(base, directory_fd.get(), directory, merged)),
+      regions(directory_fd.get(), directory, parents.region_count()),
       objects(pointer(base), directory_fd.get(), directory),
-      metadata_objects(regions.region(RegionType::metadata, 0), objects, pointer(base)),
+      metadata_objects(regions, objects, pointer(base)),
       data(regions, objects, pointer(base)),
       queue(data),
       expander(queue),
@@ -234,6 +282,33 @@ Writer::Impl::Impl(const Options& options)
   lock_target();  // commit() does, too, but only when all work is done
   if (!base && complete_descriptors) {
     tree.root().record.security_descriptor = descriptor({}, nullptr);
+  }
+  if (!merged.empty()) merge(merged.first(merged.size() - 1));
+}
+
+// From the bottom to the top, as if each layer was applied to what is there.
+void Writer::Impl::merge(std::span<const std::string> upper) {
+  apply_marks_of_base(tree);
+  for (auto image = upper.rbegin(); image != upper.rend(); ++image) lay_over(*image);
+}
+
+void Writer::Impl::lay_over(const std::string& upper) {
+  const Image image(path_in(directory, upper));
+  if (!std::ranges::equal(image.upcase_table(), tree.order().upcase)) {
+    throw Error(Errc::invalid_argument,
+                "has other rules than " + base->path() + " for names that differ only by case")
+        .with_image(image.path());
+  }
+  const RegionTranslation translation = parents.add(ImageInternals(image).region_sets());
+  if (parents.region_count() != regions.base_regions()) {
+    throw Error(Errc::io_error, "was replaced meanwhile").with_image(image.path());
+  }
+  ImageLayer(image, translation, tree, metadata_objects).lay();
+  const auto names = ImageInternals(image).attribute_names();
+  if (names && attribute_names) {
+    attribute_names->add(*names);
+  } else {
+    attribute_names.reset();
   }
 }
 
@@ -396,8 +471,37 @@ void Writer::Impl::set_metadata(Node& node, const Metadata& metadata, const Node
   if (attribute_names) attribute_names->add(metadata.extended_attributes);
 }
 
+// A file without data.
+void Writer::Impl::create_mark(std::u16string_view path, const format::MarkMetadata& mark) {
+  Node& node = create_file(
+      path,
+      {.reparse_data = mark.reparse_data, .extended_attributes = mark.extended_attributes.list()},
+      {});
+  node.hides_below = node.record.reparse_tag == format::tag_lx_chr;
+}
+
+// Whether `node` is a tombstone, or a directory that was created in the place of one.
+bool Writer::Impl::hides_below(const Node& node) const {
+  if (!node.in_base || node.is_directory()) return node.hides_below;
+  return format::is_tombstone(marked_file(*base, base->file(node.id)));
+}
+
+// `replaced` is as for set_metadata().
+void Writer::Impl::set_directory_metadata(Node& node, const Metadata& metadata,
+                                          const Node* replaced) {
+  node.hides_below = replaced != nullptr && hides_below(*replaced);
+  if (!node.hides_below) return set_metadata(node, metadata, replaced);
+  const format::EaBuilder attributes = format::add_opaque_mark(metadata.extended_attributes);
+  Metadata marked = metadata;
+  marked.extended_attributes = attributes.list();
+  set_metadata(node, marked, replaced);
+}
+
 void Writer::Impl::open_stream(OpenStream&& opening) {
-  guarded([&] { expander.begin(opening.size, expand_executables && opening.name.empty()); });
+  guarded([&] {
+    metadata_objects.region();  // the first one: the queue's thread makes the others
+    expander.begin(opening.size, expand_executables && opening.name.empty());
+  });
   stream = std::move(opening);
 }
 
@@ -462,18 +566,20 @@ FileDescriptor Writer::Impl::lock_target() const {
 
 PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
                                                 const format::RegionSet& set) {
-  const std::vector<format::RegionSet> parents =
-      base ? ImageInternals(*base).region_sets() : std::vector<format::RegionSet>();
+  const std::vector<format::RegionSet>& sets = parents.sets();
+  if (sets.size() > UINT16_MAX) {
+    throw error(Errc::limit_exceeded, "builds on more than 65,535 region sets");
+  }
   format::FilesystemHeader header = {};
   std::memcpy(header.common.magic, format::magic, sizeof(format::magic));
-  const std::span parent_bytes = std::as_bytes(std::span(parents));
+  const std::span parent_bytes = std::as_bytes(std::span(sets));
   header.common.header_length = static_cast<std::uint32_t>(sizeof(header) + parent_bytes.size());
   header.common.type = format::FileType::image;
   header.common.version_major = format::version_major;
   header.common.version_minor = format::version_minor;
   header.regions = set;
   header.filesystem = filesystem;
-  header.parent_count = static_cast<std::uint16_t>(parents.size());
+  header.parent_count = static_cast<std::uint16_t>(sets.size());
   PendingFile file(directory_fd.get(), directory);
   file.write_at(0, &header, sizeof(header));
   file.write_at(sizeof(header), parent_bytes.data(), parent_bytes.size());
@@ -517,8 +623,27 @@ format::RegionSet Writer::Impl::write_and_publish() {
   return set;
 }
 
-Writer::Writer(const Options& options) : impl_(std::make_unique<Impl>(follow_links(options))) {}
+Writer::Writer(const Options& options) {
+  const Options followed = follow_links(options);
+  impl_ = std::make_unique<Impl>(followed, lock_directory(followed.directory));
+}
+
 Writer::~Writer() = default;
+
+void Writer::merge(std::span<const std::string> images) {
+  impl_->check_usable();
+  if (!impl_->tree.is_untouched()) {
+    throw impl_->error(Errc::invalid_argument, "is not empty, so it cannot be merged of others");
+  }
+  if (images.empty()) throw impl_->error(Errc::invalid_argument, "no images to merge are named");
+  std::vector<std::string> names;
+  for (const std::string& name : images) {
+    names.push_back(linked_name(impl_->directory, name,
+                                "a merged image shares files with those that it is made of"));
+  }
+  FileDescriptor lock = impl_->directory_fd.duplicate();
+  impl_ = std::make_unique<Impl>(impl_->options, std::move(lock), names);
+}
 
 WriteStream Writer::create_file(std::u16string_view path, const Metadata& metadata,
                                 std::uint64_t size) {
@@ -560,10 +685,10 @@ void Writer::create_directory(std::u16string_view path, const Metadata& metadata
   Node* present = impl_->tree.child(parent, names.back());
   if (present != nullptr && present->is_directory()) {
     present->created = true;
-    return impl_->set_metadata(*present, metadata, present);
+    return impl_->set_directory_metadata(*present, metadata, present);
   }
   Node& node = impl_->tree.create(true);
-  impl_->set_metadata(node, metadata, present);
+  impl_->set_directory_metadata(node, metadata, present);
   impl_->replace(parent, names.back(), node);
   impl_->cached_parent_path = path;
   impl_->cached_parent = &node;
@@ -606,6 +731,17 @@ void Writer::set_metadata(std::u16string_view path, const Metadata& metadata) {
   Node& node = impl_->existing(path, impl_->checked_path(path));
   check_metadata(metadata);
   impl_->set_metadata(node, metadata, &node);
+}
+
+void Writer::create_tombstone(std::u16string_view path) {
+  impl_->create_mark(path, format::make_tombstone());
+}
+
+void Writer::create_merge_link(std::u16string_view new_path, std::u16string_view target_path) {
+  if (impl_->checked_path(target_path).empty()) {
+    throw impl_->error(Errc::invalid_argument, new_path, "cannot be a link to the root directory");
+  }
+  impl_->create_mark(new_path, format::make_merge_link(new_path, target_path));
 }
 
 void Writer::remove(std::u16string_view path) {

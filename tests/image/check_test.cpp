@@ -293,6 +293,17 @@ TEST_F(CheckImage, ManyMissingRegionFilesAreCounted) {
   EXPECT_THAT(found.errors.back(), HasSubstr(": 65517 more region files are missing"));
 }
 
+TEST_F(CheckImage, EqualLinkTablesAreInOrder) {
+  Writer writer({.directory = directory_.string(), .name = "a.cim"});
+  for (const char16_t* directory : {u"x", u"y"}) writer.create_directory(directory, {});
+  test::put(writer, u"x\\file", "1");
+  writer.create_hard_link(u"y\\file", u"x\\file");
+  writer.commit();
+  const Problems found = problems(directory_ / "a.cim", true);
+  EXPECT_THAT(found.errors, IsEmpty());
+  EXPECT_THAT(found.warnings, IsEmpty());
+}
+
 TEST_F(CheckImage, WarnsOfSpareRegionFiles) {
   const std::string path = forged_.write(directory_.string(), {directory({}, 1)});
   const std::string spare = forged_.region_path(directory_.string(), 7);

@@ -8,12 +8,15 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CIM = ROOT / "build/src/cli/cim"
 
-# Run in a directory beside the trees. They change app.cim, made from "old", or make a fork of it.
+# Run in a directory beside the trees. They change app.cim, made from "old", or make another image that
+# shares its files.
 COMMANDS = {
     "create --force": ["create", "--force", "app.cim", "../new"],
     "add": ["add", "app.cim", "../new", "added"],
     "create --from": ["create", "fork.cim", "../new", "--from", "app.cim"],
+    "merge": ["merge", "merged.cim", "app.cim", "app.cim"],
 }
+KEEPING = ("create --from", "merge")  # those that leave app.cim as it is
 REPLACE = ["create", "--force", "app.cim", "../old"]
 
 
