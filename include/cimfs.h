@@ -299,6 +299,15 @@ typedef enum CIM_MOUNT_IMAGE_FLAGS
   CIM_MOUNT_VERIFIED_CIM = 0x80 } CIM_MOUNT_IMAGE_FLAGS;
 
 /*
+ * A committed image, for CimMergeMountImage(). Microsoft has published no name for it; that of the
+ * structure and those of its members are ours.
+ */
+typedef struct _CIMFS_IMAGE_PATH {
+  PCWSTR ImageDir;  /* as imageContainingPath of CimCreateImage() */
+  PCWSTR ImageName; /* as imageName of CimMountImage() */
+} CIMFS_IMAGE_PATH;
+
+/*
  * What a file or directory is created with. Times are FILETIMEs: 100 ns since 1601-01-01 UTC. Each
  * of the three buffers is optional: NULL and size 0, sizes in bytes, at most 65,535.
  */
@@ -431,6 +440,81 @@ CIMFS_API HRESULT CimCreateHardLink(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR im
 CIMFS_API HRESULT CimDeletePath(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath);
 
 /*
+ * Creates a tombstone: when images are merged, it hides the file or directory that images below
+ * this one have at the path, and is itself gone. A directory that is created in its place hides
+ * what they have in it.
+ *
+ * Microsoft has not published how an image keeps a tombstone. Here it is a whiteout as overlayfs
+ * has it until it is merged, the character device 0:0: see docs/format.md.
+ *
+ * Replaces whatever is at the path, with everything below it.
+ *
+ * E_INVALIDARG: invalid path, one that names a stream, or the root directory.
+ * ERROR_PATH_NOT_FOUND: the parent is not an existing directory.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimTombstoneFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath);
+
+/*
+ * Creates a merge link: when images are merged, it becomes another name of the file that this image
+ * or those below it have at existingImageRelativePath, which may be a merge link too. The file need
+ * not exist before that.
+ *
+ * Microsoft has not published how an image keeps a merge link. Here it is a symbolic link of
+ * Windows until it is merged: see docs/format.md.
+ *
+ * Replaces whatever is at imageRelativePath, with everything below it.
+ *
+ * E_INVALIDARG: invalid path, one that names a stream, or the root directory.
+ * ERROR_PATH_NOT_FOUND: the parent of imageRelativePath is not an existing directory.
+ * ERROR_SHARING_VIOLATION: a stream of the image is open.
+ * ERROR_FILE_TOO_LARGE: existingImageRelativePath has more than about 16,000 units.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimCreateMergeLink(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                                     PCWSTR existingImageRelativePath);
+
+/*
+ * Adds a committed image below those that were added before: files of the first one win,
+ * directories are merged. No data is copied; the new image needs the region files of all images
+ * added.
+ *
+ * The images are merged by the commit, or by the first other call on the handle, whose changes then
+ * go on top; nothing can be added after that. Merging fails with ERROR_PATH_NOT_FOUND or
+ * E_ACCESSDENIED if a merge link leads to nothing or to a directory, with ERROR_FILE_TOO_LARGE if
+ * the images have more than 65,536 region files, and with E_INVALIDARG if they do not agree which
+ * names differ only by case. The image keeps what they agree on.
+ *
+ * cimImageHandle: a new image on which nothing else was done yet.
+ * existingImageName: the image, in the directory of the new one: its name or its Linux path.
+ *
+ * E_INVALIDARG: the image builds on another or was changed, or existingImageName is in another
+ *     directory.
+ * ERROR_FILE_NOT_FOUND: no such image, or a region file of it is missing.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimAddFsToMergedImage(CIMFS_IMAGE_HANDLE cimImageHandle,
+                                        PCWSTR existingImageName);
+
+/*
+ * CimAddFsToMergedImage() with flags.
+ *
+ * flags: 0. 1, 2 and 4 are for other kinds of image: in a single file, on a block device, verified.
+ *
+ * As CimAddFsToMergedImage(), and:
+ * E_INVALIDARG: an unknown flag.
+ * ERROR_NOT_SUPPORTED: one of those three.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimAddFsToMergedImage2(CIMFS_IMAGE_HANDLE cimImageHandle,
+                                         PCWSTR existingImageName, UINT32 flags);
+
+/*
  * Tells whether a file or directory is in the image as it stands now, uncommitted changes included.
  * Allowed while a stream is open.
  *
@@ -548,6 +632,23 @@ CIMFS_API HRESULT CimGetFileStatBasicInformation(PCWSTR imagePath, PCWSTR filePa
  */
 CIMFS_API HRESULT CimMountImage(PCWSTR imageContainingPath, PCWSTR imageName,
                                 CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId);
+
+/*
+ * CimMountImage() for a merged image, with the images that it was merged of. On Windows they are
+ * needed to find its data; here the merged image itself says where that is.
+ *
+ * numCimPaths: the length of backingImagePaths, at least 2.
+ * backingImagePaths: an array of CIMFS_IMAGE_PATH: the merged image, then the others in the order
+ * in which they were added. mountImageFlags, volumeId: as for CimMountImage(). With
+ * CIM_MOUNT_CHILD_ONLY, what the image that was added last has is masked.
+ *
+ * As CimMountImage(), and:
+ * E_INVALIDARG: too few images, or the first one was not merged of one of the others.
+ *
+ * Declared in the cimfs.h of Windows 11; Microsoft has no page on it.
+ */
+CIMFS_API HRESULT CimMergeMountImage(UINT32 numCimPaths, const void* backingImagePaths,
+                                     CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId);
 
 /*
  * Unmounts the volume volumeId and removes its mount point.

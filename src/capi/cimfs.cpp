@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <cim/error.h>
 #include <cimfs.h>
@@ -22,6 +23,7 @@
 #include "capi/volume.h"
 #include "format/layout.h"
 #include "format/utf8.h"
+#include "image/region.h"
 
 namespace {
 
@@ -110,6 +112,14 @@ cim::format::Guid to_guid(const GUID* id) {
   return std::bit_cast<cim::format::Guid>(*id);
 }
 
+void mount(const CIMFS_IMAGE_PATH& image, CIM_MOUNT_IMAGE_FLAGS flags, const GUID* id,
+           std::span<const std::string> layers = {}) {
+  const auto directory = cim::capi::host_path(image.ImageDir);
+  const bool child_only = (flags & CIM_MOUNT_CHILD_ONLY) != 0;
+  cim::capi::mount_volume(directory, cim::capi::image_name(image.ImageName), to_guid(id),
+                          child_only, layers);
+}
+
 }  // namespace
 
 HRESULT CimCreateImage(PCWSTR imageContainingPath, PCWSTR existingImageName, PCWSTR newImageName,
@@ -187,6 +197,38 @@ HRESULT CimDeletePath(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePat
   });
 }
 
+HRESULT CimTombstoneFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath) {
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto path = cim::capi::parse_file_path(imageRelativePath);
+    image->change([&](Writer& writer) { writer.create_tombstone(path); });
+  });
+}
+
+HRESULT CimCreateMergeLink(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
+                           PCWSTR existingImageRelativePath) {
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    const auto new_path = cim::capi::parse_file_path(imageRelativePath);
+    const auto target_path = cim::capi::parse_file_path(existingImageRelativePath);
+    image->change([&](Writer& writer) { writer.create_merge_link(new_path, target_path); });
+  });
+}
+
+HRESULT CimAddFsToMergedImage(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR existingImageName) {
+  return CimAddFsToMergedImage2(cimImageHandle, existingImageName, 0);
+}
+
+HRESULT CimAddFsToMergedImage2(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR existingImageName,
+                               UINT32 flags) {
+  constexpr UINT32 other_kinds_of_image = 0x1 | 0x2 | 0x4;
+  return to_hresult([&] {
+    const auto image = images().find(cimImageHandle);
+    check_flags<UINT32>(flags, 0, other_kinds_of_image);
+    image->add_layer(cim::capi::host_path(existingImageName));
+  });
+}
+
 HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, PCWSTR imageRelativePath,
                       BOOLEAN* exists) {
   if (exists == nullptr) return fail(E_POINTER, "exists is NULL");
@@ -246,10 +288,24 @@ HRESULT CimMountImage(PCWSTR imageContainingPath, PCWSTR imageName,
                       CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId) {
   return to_hresult([&] {
     check_mount_flags(mountImageFlags);
-    const auto directory = cim::capi::host_path(imageContainingPath);
-    const bool child_only = (mountImageFlags & CIM_MOUNT_CHILD_ONLY) != 0;
-    cim::capi::mount_volume(directory, cim::capi::image_name(imageName), to_guid(volumeId),
-                            child_only);
+    mount({.ImageDir = imageContainingPath, .ImageName = imageName}, mountImageFlags, volumeId);
+  });
+}
+
+HRESULT CimMergeMountImage(UINT32 numCimPaths, const void* backingImagePaths,
+                           CIM_MOUNT_IMAGE_FLAGS mountImageFlags, const GUID* volumeId) {
+  return to_hresult([&] {
+    check_mount_flags(mountImageFlags);
+    if (backingImagePaths == nullptr || numCimPaths < 2) {
+      throw Error(Errc::invalid_argument, "no merged image and the images that it is made of");
+    }
+    const std::span images(static_cast<const CIMFS_IMAGE_PATH*>(backingImagePaths), numCimPaths);
+    std::vector<std::string> layers;
+    for (const CIMFS_IMAGE_PATH& layer : images.subspan(1)) {
+      layers.push_back(cim::path_in(cim::capi::host_path(layer.ImageDir),
+                                    cim::capi::image_name(layer.ImageName)));
+    }
+    mount(images.front(), mountImageFlags, volumeId, layers);
   });
 }
 

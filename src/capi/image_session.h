@@ -5,8 +5,10 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <cim/writer.h>
 
@@ -23,7 +25,8 @@ class StreamSession;
 class ImageSession : public std::enable_shared_from_this<ImageSession> {
  public:
   // Throws what Writer's constructor throws.
-  explicit ImageSession(const Writer::Options& options) : writer_(options) {}
+  explicit ImageSession(const Writer::Options& options)
+      : directory_(options.directory), can_be_merged_(!options.existing), writer_(options) {}
 
   // Opens the stream that `create(Writer&)` returns, a std::optional<WriteStream>: nothing stands
   // for the stream of a directory, which a Writer does not have but callers must close all the
@@ -36,12 +39,18 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
   template <typename Change>
   void change(Change change) {
     const std::lock_guard lock(mutex_);
-    require_changeable();
+    prepare_change();
     attempt([&] { change(writer_); });
   }
 
+  // Adds an image of the directory, `image` is its name or path, below those added before. They are
+  // merged by the next call of another function, which then also throws what Writer::merge()
+  // throws. Throws Error: invalid_argument after any other call, if this image builds on another or
+  // if `image` is in another directory; and what Image's constructor throws.
+  void add_layer(const std::string& image);
+
   // What Writer::find() returns. Throws Error (invalid_argument) after commit().
-  Writer::Kind find(std::u16string_view path) const;
+  Writer::Kind find(std::u16string_view path);
 
   // Writer::commit(). Throws as open_stream() does.
   void commit();
@@ -51,6 +60,10 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
 
   void require_uncommitted() const;
   void require_changeable() const;
+
+  // Merges the layers if that was not done yet.
+  void merge_layers();
+  void prepare_change();
 
   // Returns `action()`, and remembers if memory runs out in it.
   template <typename Action>
@@ -63,7 +76,10 @@ class ImageSession : public std::enable_shared_from_this<ImageSession> {
     }
   }
 
-  mutable std::mutex mutex_;  // guards all below, and the StreamSession's members
+  const std::string directory_;
+  mutable std::mutex mutex_;         // guards all below, and the StreamSession's members
+  bool can_be_merged_;               // nothing was done yet but to add layers
+  std::vector<std::string> layers_;  // not merged yet, the topmost first
   Writer writer_;
   bool has_stream_ = false;
   bool committed_ = false;
@@ -99,7 +115,7 @@ std::shared_ptr<StreamSession> ImageSession::open_stream(Create create) {
   // Made first, so that nothing can fail once the stream is open.
   auto stream = std::make_shared<StreamSession>(shared_from_this());
   const std::lock_guard lock(mutex_);
-  require_changeable();
+  prepare_change();
   stream->data_ = attempt([&] { return create(writer_); });
   stream->open_ = true;
   has_stream_ = true;

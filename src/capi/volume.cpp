@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <boost/filesystem.hpp>
@@ -109,14 +110,30 @@ void require_directory(const std::string& path) {
   if (!S_ISDIR(status.st_mode)) throw system_error(ENOTDIR, path);
 }
 
+// Throws Error (invalid_argument) unless `image` needs all region files that the `layers` need.
+void check_layers(const Image& image, std::span<const std::string> layers) {
+  std::set<std::string> sets;
+  for (const RegionSetInfo& set : image.region_sets()) sets.insert(set.id);
+  for (const std::string& layer : layers) {
+    for (const RegionSetInfo& set : Image(layer).region_sets()) {
+      if (sets.contains(set.id)) continue;
+      throw Error(Errc::invalid_argument, "was not merged of " + layer).with_image(image.path());
+    }
+  }
+}
+
 }  // namespace
 
 void mount_volume(const std::string& directory, const std::string& name, const format::Guid& id,
-                  bool child_only) {
+                  bool child_only, std::span<const std::string> layers) {
   require_directory(directory);
   const std::string image = directory + "/" + name;
   // The daemon would refuse a bad image too, but can only say so in words.
-  if (const Image opened(image); child_only) opened.files_of_last_fork();
+  {
+    const Image opened(image);
+    if (child_only) opened.files_of_last_fork();
+    check_layers(opened, layers);
+  }
 
   const MountRoot root = MountRoot::make();
   const std::string mount_point = root.mount_point(id);

@@ -3,6 +3,7 @@
 // other.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "format/layout.h"
@@ -10,11 +11,12 @@
 namespace cim::capi {
 
 // Mounts the image `name` of `directory`, or with `child_only` what its last fork added, as the
-// volume `id`. Throws Error: path_not_found (no such directory), already_exists (the volume is
-// mounted), access_denied (also if there is no place for mount points), and what Image's
-// constructor, Image::files_of_last_fork() and mount_image() throw.
+// volume `id`. If there are `layers`, paths of images, the image must have been merged of them.
+// Throws Error: path_not_found (no such directory), invalid_argument (it was not merged of them),
+// already_exists (the volume is mounted), access_denied (also if there is no place for mount
+// points), and what Image's constructor, Image::files_of_last_fork() and mount_image() throw.
 void mount_volume(const std::string& directory, const std::string& name, const format::Guid& id,
-                  bool child_only);
+                  bool child_only, std::span<const std::string> layers = {});
 
 // Unmounts the volume `id`. Throws what unmount_image() throws.
 void unmount_volume(const format::Guid& id);

@@ -258,6 +258,45 @@ TEST_F(MountTest, ContentsAreAtTheVolumePathUntilDismounted) {
   EXPECT_EQ(file_not_found, CimDismountImage(&first_volume));
 }
 
+TEST_F(MountTest, MergedImageIsMountedWithThoseThatItIsMadeOf) {
+  commit_image(u"b.cim", "other");
+  commit_image(u"c.cim", "strange");
+  ImageHandle merging;
+  ASSERT_EQ(S_OK, create_image(nullptr, u"merged.cim", merging));
+  ASSERT_EQ(S_OK, CimAddFsToMergedImage(merging.get(), u"b.cim"));
+  ASSERT_EQ(S_OK, CimAddFsToMergedImage(merging.get(), u"a.cim"));
+  ASSERT_EQ(S_OK, CimCommitImage(merging.get()));
+  const std::u16string directory = directory16();
+  const std::u16string missing = directory + u"/missing";
+  CIMFS_IMAGE_PATH images[] = {{directory.c_str(), u"merged.cim"},
+                               {directory.c_str(), u"b.cim"},
+                               {directory.c_str(), u"a.cim"}};
+  const auto mount = [&](UINT32 count, UINT32 flags = 0) {
+    return CimMergeMountImage(count, images, CIM_MOUNT_IMAGE_FLAGS{flags}, &first_volume);
+  };
+  EXPECT_EQ(E_INVALIDARG, mount(0));
+  EXPECT_EQ(E_INVALIDARG, mount(1));
+  EXPECT_EQ(E_INVALIDARG, mount(3, 0x40));
+  EXPECT_EQ(not_supported, mount(3, CIM_MOUNT_BLOCK_CIM));
+  EXPECT_EQ(E_INVALIDARG, CimMergeMountImage(3, nullptr, CIM_MOUNT_IMAGE_NONE, &first_volume));
+  EXPECT_EQ(E_INVALIDARG, CimMergeMountImage(3, images, CIM_MOUNT_IMAGE_NONE, nullptr));
+  images[2].ImageName = u"c.cim";
+  EXPECT_EQ(E_INVALIDARG, mount(3));
+  images[2].ImageName = u"missing.cim";
+  EXPECT_EQ(file_not_found, mount(3));
+  images[2].ImageName = nullptr;
+  EXPECT_EQ(E_INVALIDARG, mount(3));
+  images[2].ImageName = u"a.cim";
+  images[0].ImageDir = missing.c_str();
+  EXPECT_EQ(path_not_found, mount(3));
+  images[0].ImageDir = directory.c_str();
+  EXPECT_EQ(std::nullopt, volume_path(first_volume));
+  ASSERT_EQ(S_OK, mount(3));
+  EXPECT_EQ("other", read_file(first_mount_point() / "f"));
+  EXPECT_EQ(already_exists, mount(3));
+  EXPECT_EQ(S_OK, CimDismountImage(&first_volume));
+}
+
 TEST_F(MountTest, CachingFlagsAreAccepted) {
   EXPECT_EQ(S_OK, mount(u"a.cim", first_volume,
                         CIM_MOUNT_ENABLE_DAX | CIM_MOUNT_CACHE_FILES | CIM_MOUNT_CACHE_REGIONS));
