@@ -46,7 +46,6 @@ enum class Earlier { resume, discard, leave };
 // What to do with the changes of an earlier edit, in `path`.
 Earlier choose_for_earlier(const EditOptions& options, const std::string& path) {
   if (options.resume) return Earlier::resume;
-  if (options.discard) return Earlier::discard;
   if (!has_terminal()) return Earlier::leave;
   switch (
       ask(fmt::format("{} has changes of an earlier edit: [r]esume, [d]iscard or [l]eave "
@@ -65,6 +64,7 @@ Earlier choose_for_earlier(const EditOptions& options, const std::string& path) 
 working::WorkingTree open_tree(const EditOptions& options) {
   const std::string image = canonical_path(options.image);
   const std::string changes = working::ChangesDirectory::default_path(image);
+  if (options.discard) working::WorkingTree::discard(changes);
   working::WorkingTree tree = working::WorkingTree::open(image, changes);
   if (!tree.has_changes()) return tree;
   switch (choose_for_earlier(options, changes)) {
@@ -111,27 +111,18 @@ void finish(working::WorkingTree& tree, Ending ending, const std::string& name) 
   }
 }
 
-// Throws Error if the commit would fail for sure: better now than after the work.
-void check_target(const std::string& image, const std::string& name) {
-  const ImageName own(image);
-  const std::string target = own.directory + "/" + name;
-  if (name == own.name) return refuse_mounted(target);
-  if (access(target.c_str(), F_OK) == 0) {
-    throw Error(Errc::file_exists, "exists already").with_image(target);
-  }
-}
-
 // Returns the exit status of the command.
 int edit(const EditOptions& options) {
   const std::string image = canonical_path(options.image);
   const std::string name =
       options.new_image ? name_beside(image, *options.new_image) : ImageName(image).name;
+  if (name == ImageName(image).name) refuse_mounted(image);
   check_target(image, name);
   if (geteuid() != 0) working::enter_user_namespace();
   working::WorkingTree tree = open_tree(options);
   const std::string directory = tree.changes().private_mount_point();
   const std::optional<int> status = working::run_in_private(
-      [&] { tree.mount(directory, {}); }, {options.command, directory, options.as_root_directory});
+      [&] { tree.mount(directory); }, {options.command, directory, options.as_root_directory});
   tree.forget_mount();
   if (!status) {
     keep_changes(tree);

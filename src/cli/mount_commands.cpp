@@ -69,15 +69,13 @@ std::string changes_path(const MountOptions& options) {
 
 void mount_writable(const MountOptions& options) {
   working::WorkingTree tree = working::WorkingTree::open(options.image, changes_path(options));
-  if (tree.has_changes()) {
-    write_line({"goes on with the changes in ", tree.changes().path()});
-  }
   try {
-    tree.mount(options.mount_point, options.options);
+    tree.mount(options.mount_point);
   } catch (...) {
     if (!tree.has_changes()) tree.discard();
     throw;
   }
+  if (tree.has_changes()) write_line({"goes on with the changes in ", tree.changes().path()});
 }
 
 void mount(const MountOptions& options) {
@@ -103,11 +101,12 @@ void unmount_tree(working::WorkingTree& tree, const UnmountOptions& options) {
   if (options.lazy && name) {
     throw Error(Errc::invalid_argument, "is to be committed, for which it must not be in use");
   }
+  if (name) check_target(tree.image(), *name);
   leave_tree();
   tree.unmount(options.lazy);
   if (options.discard) return tree.discard();
   if (name) return commit_unmounted(tree, *name);
-  if (!options.lazy) keep_changes(tree);
+  options.lazy ? say_where_kept(tree) : keep_changes(tree);
 }
 
 void unmount(const UnmountOptions& options) {
@@ -145,16 +144,18 @@ void add_mount(Command app) {
   const auto options = std::make_shared<MountOptions>();
   add_image_argument(command, options->image);
   command.add_option("DIR", options->mount_point, "The directory").required();
-  command.add_option("-o", options->options, "Mount options, see cimfs(1)")
-      .type_name("OPTS")
-      .one_value_each();  // one value each
+  const Option mount_options =
+      command.add_option("-o", options->options, "Mount options, see cimfs(1)")
+          .type_name("OPTS")
+          .one_value_each();
   const Option foreground =
       command.add_flag("-f", options->foreground, "Stay in the foreground until it is unmounted");
   command
       .add_flag("--rw", options->writable,
                 "Let it be changed there; cim commit, or cim umount\n"
                 "with --commit, makes an image of that")
-      .excludes(foreground);
+      .excludes(foreground)
+      .excludes(mount_options);
   command
       .add_option("--upper", options->upper,
                   "Keep the changes in this directory until then;\n"

@@ -2,6 +2,7 @@
 
 #include <cim/error.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "cli/command_line.h"
 #include "cli/image_name.h"
@@ -11,12 +12,21 @@
 #include "program/standard_streams.h"
 
 namespace cim::cli {
+
 std::string name_beside(const std::string& image, const std::string& new_image) {
   const ImageName name(new_image);
   if (new_image.find('/') == std::string::npos) return name.name;
   const std::string directory = ImageName(canonical_path(image)).directory;
   if (canonical_path(name.directory) == directory) return name.name;
   throw UsageError(fmt::format("NEW must be in the directory of its base: {}", directory));
+}
+
+void check_target(const std::string& image, const std::string& name) {
+  const ImageName own(image);
+  const std::string target = own.directory + "/" + name;
+  if (name != own.name && access(target.c_str(), F_OK) == 0) {
+    throw Error(Errc::file_exists, "exists already").with_image(target);
+  }
 }
 
 void commit_unmounted(working::WorkingTree& tree, const std::string& name) {

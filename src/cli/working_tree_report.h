@@ -12,6 +12,10 @@ namespace cim::cli {
 // UsageError if that is in another directory.
 std::string name_beside(const std::string& image, const std::string& new_image);
 
+// Throws Error (file_exists) if a commit of `image` cannot make the image `name` beside it, since
+// there is one: better now than after the work.
+void check_target(const std::string& image, const std::string& name);
+
 // Commits `tree`, which is not mounted, as `name`, and removes its changes. If that fails, says
 // where they are kept.
 void commit_unmounted(working::WorkingTree& tree, const std::string& name);

@@ -3,10 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <optional>
 #include <string_view>
-#include <thread>
 
 #include <cim/error.h>
 #include <fcntl.h>
@@ -19,6 +17,7 @@
 #include "image/file_descriptor.h"
 #include "mount/exit_status.h"
 #include "mount/mount_table.h"
+#include "mount/patience.h"
 #include "mount/program.h"
 
 namespace cim {
@@ -94,15 +93,9 @@ void unmount_as_user(const Mount& mount, bool lazy) {
 // The daemon closes the image a moment after the kernel has removed the mount. Waits for that, so
 // that the image can be replaced as soon as unmount_image() has returned.
 void wait_until_released(const std::string& image) {
-  constexpr auto patience = std::chrono::seconds(5);
-  constexpr auto pause = std::chrono::milliseconds(2);
   if (is_mounted(image)) return;  // elsewhere
   const FileDescriptor file(open(image.c_str(), O_RDONLY | O_CLOEXEC));
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    if (std::chrono::steady_clock::now() > deadline) return;
-    std::this_thread::sleep_for(pause);
-  }
+  wait_patiently([&] { return flock(file.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <boost/filesystem.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace cim {
 namespace {
@@ -90,7 +91,7 @@ std::vector<MountUser> find_mount_users(const std::string& mount_point) {
   for (fs::directory_iterator entry("/proc", error), end; entry != end; entry.increment(error)) {
     if (error) break;
     const pid_t pid = std::atoi(entry->path().filename().c_str());
-    if (pid <= 0) continue;
+    if (pid <= 0 || pid == getpid()) continue;
     const Process process(entry->path());
     bool writes = false;
     if (process.uses(mount_point, writes)) users.push_back({pid, process.command(), writes});

@@ -14,8 +14,8 @@ struct MountUser {
   bool writes = false;  // has a file open for writing, or mapped so that writes reach it
 };
 
-// The processes that have a file open below the canonical path `mount_point`, run one, or are in a
-// directory there. Those of other users are only seen by root, and those that see the mount at
+// The other processes that have a file open below the canonical path `mount_point`, run one, or are
+// in a directory there. Those of other users are only seen by root, and those that see the mount at
 // another path by nobody.
 std::vector<MountUser> find_mount_users(const std::string& mount_point);
 

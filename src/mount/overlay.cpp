@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "image/canonical_path.h"
+#include "mount/patience.h"
 #include "mount/program.h"
 
 namespace cim {
@@ -75,7 +76,16 @@ int try_kernel(const std::string& source, const std::string& mount_point,
 void mount_kernel(const std::string& extra, const OverlayDirectories& directories,
                   const std::string& source, const std::string& mount_point) {
   const std::string options = directory_options(directories);
-  int error = try_kernel(source, mount_point, options + extra);
+  // The kernel would ignore the rest.
+  if (options.size() + extra.size() >= static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
+    throw system_error(ENAMETOOLONG, directories.upper);
+  }
+  int error = 0;
+  // An overlay whose last process was killed ends a moment later.
+  wait_patiently([&] {
+    error = try_kernel(source, mount_point, options + extra);
+    return error != EBUSY;
+  });
   if (error == EINVAL && extra == fast_options) error = try_kernel(source, mount_point, options);
   if (error != 0) fail_kernel(error, directories, mount_point);
 }

@@ -1,17 +1,23 @@
 #include "working/changes_directory.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 
 #include <boost/filesystem.hpp>
 #include <cim/error.h>
+#include <cim/image.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "posix/attributes.h"
+#include "mount/patience.h"
+#include "posix/linux_metadata.h"
+#include "transfer/metadata_restorer.h"
+#include "transfer/overlay_marks.h"
 #include "writer/pending_file.h"
 
 namespace cim::working {
@@ -20,9 +26,14 @@ namespace {
 namespace fs = boost::filesystem;
 
 constexpr const char* base_file = "image";
+constexpr const char* root_file = "root";
 constexpr const char* kind_file = "overlay";
 constexpr const char* mount_point_file = "mount-point";
 constexpr const char* replace_file = "replace";
+constexpr const char* lower_directory = "lower";
+constexpr const char* upper_directory = "upper";
+constexpr const char* work_directory = "work";
+constexpr const char* tree_directory = "tree";
 
 std::optional<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -32,17 +43,50 @@ std::optional<std::string> read_file(const std::string& path) {
   return contents;
 }
 
-// The directory `path`, locked.
-FileDescriptor lock_directory(const std::string& path) {
-  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) throw system_error(errno, path);
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno != EWOULDBLOCK) throw system_error(errno, path);
-  throw Error(Errc::sharing_violation, "another process works on these changes").with_path(path);
-}
-
 void make_directory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw system_error(errno, path);
+}
+
+FileDescriptor open_directory(const std::string& path) {
+  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) throw system_error(errno, path);
+  return fd;
+}
+
+Error in_use(const std::string& path) {
+  return Error(Errc::sharing_violation, "another process works on these changes").with_path(path);
+}
+
+// The directory `path`, locked.
+FileDescriptor lock_directory(const std::string& path) {
+  FileDescriptor fd = open_directory(path);
+  // What a killed process has left behind is about to end, too.
+  const bool is_locked = wait_patiently([&] {
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) throw system_error(errno, path);
+    return false;
+  });
+  if (!is_locked) throw in_use(path);
+  return fd;
+}
+
+// The metadata of the root is no reason for a message: what an overlay cannot keep it does not
+// change either.
+class Silence : public transfer::Progress {
+ public:
+  void advance(const transfer::Amount& /*step*/) override {}
+  void warn(const std::string& /*message*/) override {}
+};
+
+// Gives the directory `path` the metadata of the root of `image`: an overlay shows that of its
+// upper directory.
+void copy_root_metadata(const Image& image, const std::string& path) {
+  const FileDescriptor fd = open_directory(path);
+  Silence silence;
+  transfer::MetadataRestorer restorer(image, silence);
+  const File root = image.file(image.root());
+  // The root of an image can have named streams, but those that cannot be attributes stay below.
+  static_cast<void>(restorer.apply(fd.get(), root, restorer.attributes(root), path));
 }
 
 // An overlay leaves directories that even their owner cannot search. Symbolic links are not
@@ -56,6 +100,20 @@ void let_owner_in(const fs::path& directory) {
       let_owner_in(entry->path());
     }
   }
+}
+
+// Whether `directory` is what is left of one that was being made or removed: nobody's loss.
+bool is_incomplete(const fs::path& directory) {
+  constexpr std::array names = {base_file,        root_file,      kind_file,
+                                mount_point_file, replace_file,   lower_directory,
+                                upper_directory,  work_directory, tree_directory};
+  bool has_base = false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().native();
+    if (std::ranges::find(names, name) == names.end() && !is_temporary_name(name)) return false;
+    has_base |= name == base_file;
+  }
+  return has_base;
 }
 
 }  // namespace
@@ -82,25 +140,43 @@ std::optional<ChangesDirectory> ChangesDirectory::find(const std::string& path) 
 ChangesDirectory ChangesDirectory::create(const std::string& path, const std::string& image,
                                           OverlayKind kind) {
   boost::system::error_code error;
-  const bool has_files = fs::exists(path, error) && !fs::is_empty(path, error);
-  // An incomplete one has only what is written below, and is nobody's loss.
-  if (has_files && !fs::exists(path + "/" + base_file, error)) {
+  if (fs::exists(path, error) && !fs::is_empty(path, error) && !is_incomplete(path)) {
     throw Error(Errc::file_exists, "is not empty, and holds no changes to an image")
         .with_path(path);
   }
   make_directory(path);
   ChangesDirectory changes(path, lock_directory(path));
+  if (fs::exists(path + "/" + kind_file, error)) throw in_use(path);
   changes.kind_ = kind;
-  const std::optional<std::string> base = read_file(image);
-  if (!base) throw system_error(errno, image);
-  changes.write(base_file, *base);
-  for (const std::string& part :
-       {changes.lower(), changes.upper(), changes.work(), changes.private_mount_point()}) {
-    make_directory(part);
+  try {
+    changes.clear();
+    changes.fill(image);
+  } catch (...) {
+    changes.remove();
+    throw;
   }
-  changes.write(kind_file, to_string(kind));
   return changes;
 }
+
+void ChangesDirectory::fill(const std::string& image) {
+  const std::optional<std::string> base = read_file(image);
+  if (!base) throw system_error(errno, image);
+  write(base_file, *base);
+  for (const std::string& part : {lower(), upper(), work(), private_mount_point()}) {
+    make_directory(part);
+  }
+  copy_root_metadata(Image(image), upper());
+  write(root_file, root_metadata());
+  write(kind_file, to_string(kind_));
+}
+
+std::string ChangesDirectory::lower() const { return path_ + "/" + lower_directory; }
+
+std::string ChangesDirectory::upper() const { return path_ + "/" + upper_directory; }
+
+std::string ChangesDirectory::work() const { return path_ + "/" + work_directory; }
+
+std::string ChangesDirectory::private_mount_point() const { return path_ + "/" + tree_directory; }
 
 void ChangesDirectory::require_base(const std::string& image) const {
   if (read_file(path_ + "/" + base_file) == read_file(image)) return;
@@ -111,15 +187,23 @@ void ChangesDirectory::require_base(const std::string& image) const {
       .with_image(image);
 }
 
-bool ChangesDirectory::has_changes(const Image& base) const {
+bool ChangesDirectory::has_changes() const {
   boost::system::error_code error;
   if (!fs::is_empty(upper(), error) || error) return true;
-  struct stat status;
-  if (stat(upper().c_str(), &status) != 0) throw system_error(errno, upper());
-  const struct stat before =
-      posix::attributes(base, base.file(base.root()), {.uid = status.st_uid, .gid = status.st_gid});
-  return status.st_mode != before.st_mode || status.st_uid != before.st_uid ||
-         status.st_gid != before.st_gid;
+  return read_file(path_ + "/" + root_file) != root_metadata();
+}
+
+// What of the metadata of the upper directory is not the overlay's own, as text.
+std::string ChangesDirectory::root_metadata() const {
+  posix::LinuxMetadata metadata = posix::read_metadata(open_directory(upper()).get(), upper());
+  take_marks(metadata, kind_, transfer::StatOverride::none);
+  const struct stat& status = metadata.status;
+  std::string text = fmt::format("{:o} {} {} {}.{:09}\n", status.st_mode, status.st_uid,
+                                 status.st_gid, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  for (const auto& [name, value] : metadata.xattrs) {
+    text += fmt::format("{} {}\n{}\n", name, value.size(), value);
+  }
+  return text;
 }
 
 std::optional<std::string> ChangesDirectory::mount_point_in(const std::string& path) {
@@ -138,10 +222,22 @@ bool ChangesDirectory::replaces_image() const {
 void ChangesDirectory::set_replaces_image() { write(replace_file, ""); }
 
 void ChangesDirectory::remove() {
+  fs::remove(path_ + "/" + kind_file);  // from now on it is incomplete
+  if (fsync(lock_.get()) != 0) throw system_error(errno, path_);
+  clear();
+  if (rmdir(path_.c_str()) != 0 && errno != EBUSY) throw system_error(errno, path_);
+}
+
+// The copy of the image goes last: it tells what the directory is.
+void ChangesDirectory::clear() {
   boost::system::error_code error;
-  fs::remove(path_ + "/" + kind_file, error);  // from now on it is incomplete
   let_owner_in(path_);
-  if (!error) fs::remove_all(path_, error);
+  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;) {
+    const fs::path path = entry->path();
+    entry.increment(error);
+    if (path.filename() != base_file && !error) fs::remove_all(path, error);
+  }
+  if (!error) fs::remove(path_ + "/" + base_file, error);
   if (error) throw system_error(error.value(), path_);
 }
 

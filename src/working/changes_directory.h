@@ -5,8 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include <cim/image.h>
-
 #include "image/file_descriptor.h"
 #include "mount/overlay.h"
 
@@ -19,6 +17,7 @@ namespace cim::working {
 //   lower/       where that image is mounted
 //   upper/       what was changed, see OverlayDirectories
 //   work/        the overlay's own
+//   root         the metadata of upper/ without changes
 //   mount-point  where the tree is mounted, if it is
 //   replace      exists if the changes are to replace the image once the tree is unmounted
 //
@@ -34,17 +33,18 @@ class ChangesDirectory {
   static std::optional<ChangesDirectory> find(const std::string& path);
 
   // A new one at `path`, which may be an empty directory, for changes to `image`, without any.
-  // Throws Error: file_exists if there is something else.
+  // Throws Error: file_exists if there is something else, sharing_violation if another process
+  // makes one, and as Image does. There is nothing new then.
   static ChangesDirectory create(const std::string& path, const std::string& image,
                                  OverlayKind kind);
 
   const std::string& path() const noexcept { return path_; }
-  std::string lower() const { return path_ + "/lower"; }
-  std::string upper() const { return path_ + "/upper"; }
-  std::string work() const { return path_ + "/work"; }
+  std::string lower() const;
+  std::string upper() const;
+  std::string work() const;
 
   // A directory for mounting the tree where only this process sees it.
-  std::string private_mount_point() const { return path_ + "/tree"; }
+  std::string private_mount_point() const;
 
   OverlayKind kind() const noexcept { return kind_; }
 
@@ -52,8 +52,8 @@ class ChangesDirectory {
   // would mean something else.
   void require_base(const std::string& image) const;
 
-  // Whether anything was changed in the tree. `base` is the image.
-  bool has_changes(const Image& base) const;
+  // Whether anything was changed in the tree.
+  bool has_changes() const;
 
   // Where the changes in the directory `path` are mounted, with their image; nothing if they are
   // not, or it is no such directory.
@@ -64,13 +64,16 @@ class ChangesDirectory {
   bool replaces_image() const;
   void set_replaces_image();
 
-  // Removes it with all changes. Throws Error.
+  // Removes it with all changes; of a mount point, an empty directory is left. Throws Error.
   void remove();
 
  private:
   ChangesDirectory(std::string path, FileDescriptor lock) noexcept
       : path_(std::move(path)), lock_(std::move(lock)) {}
+  void fill(const std::string& image);
+  void clear();
   void write(const char* name, std::string_view contents) const;
+  std::string root_metadata() const;
 
   std::string path_;
   FileDescriptor lock_;

@@ -88,6 +88,24 @@ class TerminalSignalsIgnored {
   sighandler_t quit_;
 };
 
+// A shell takes the terminal for itself, and cannot give it back to a process outside its
+// namespace. So the destructor takes it back.
+class TerminalTakenBack {
+ public:
+  TerminalTakenBack() noexcept : foreground_(tcgetpgrp(STDIN_FILENO)) {}
+  TerminalTakenBack(const TerminalTakenBack&) = delete;
+  TerminalTakenBack& operator=(const TerminalTakenBack&) = delete;
+  ~TerminalTakenBack() {
+    if (foreground_ != getpgrp()) return;
+    const sighandler_t before = std::signal(SIGTTOU, SIG_IGN);
+    tcsetpgrp(STDIN_FILENO, foreground_);
+    std::signal(SIGTTOU, before);
+  }
+
+ private:
+  const pid_t foreground_;
+};
+
 int status_of(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
@@ -132,6 +150,7 @@ std::optional<int> run_in_private(const std::function<void()>& mount, const Tree
   const FileDescriptor read_end(ends[0]);
   FileDescriptor write_end(ends[1]);
   const TerminalSignalsIgnored ignored;
+  const TerminalTakenBack terminal;
   const pid_t child = fork_into_namespaces();
   if (child == 0) {
     try {

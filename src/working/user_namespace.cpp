@@ -87,6 +87,7 @@ class IdMapper {
     char go;
     if (read(fd, &go, 1) != 1) return 1;
     try {
+      if (!granted_ids("/etc/subgid")) return 1;  // only both maps, or neither, make sense
       return map_granted_ids("newuidmap", "/etc/subuid", getuid(), parent) &&
                      map_granted_ids("newgidmap", "/etc/subgid", getgid(), parent)
                  ? 0

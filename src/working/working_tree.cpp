@@ -5,14 +5,12 @@
 
 #include <cim/error.h>
 #include <cim/writer.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "image/canonical_path.h"
 #include "mount/mount.h"
 #include "mount/mount_users.h"
 #include "mount/overlay.h"
-#include "transfer/metadata_restorer.h"
 #include "transfer/upper_import.h"
 
 namespace cim::working {
@@ -20,9 +18,17 @@ namespace {
 
 constexpr std::string_view lower_name = "/lower";
 
-std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string parent_of(const std::string& path) {
+  return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+}
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+bool is_below(std::string_view path, std::string_view directory) {
+  if (directory == "/") return true;
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || path[directory.size()] == '/');
+}
 
 // The mount of the image below `changes`; nothing if there is none.
 std::optional<MountedImage> lower_mount(const ChangesDirectory& changes) {
@@ -33,33 +39,6 @@ std::optional<Mount> overlay_at(const std::string& mount_point) {
   std::optional<Mount> mount = mount_at(mount_point);
   if (mount && !is_overlay(*mount)) mount.reset();
   return mount;
-}
-
-// Gives the directory `path` the metadata of the root of `image`: an overlay shows that of its
-// upper directory.
-void copy_root_metadata(const Image& image, const std::string& path, transfer::Progress& progress) {
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) throw system_error(errno, path);
-  transfer::MetadataRestorer restorer(image, progress);
-  const File root = image.file(image.root());
-  // The root of an image can have named streams, but those that cannot be attributes stay below.
-  static_cast<void>(restorer.apply(fd.get(), root, restorer.attributes(root), path));
-}
-
-// The metadata of the root is no reason for a message: what an overlay cannot keep it does not
-// change either.
-class Silence : public transfer::Progress {
- public:
-  void advance(const transfer::Amount& /*step*/) override {}
-  void warn(const std::string& /*message*/) override {}
-};
-
-ChangesDirectory new_changes(const std::string& path, const std::string& image) {
-  const Image base(image);
-  ChangesDirectory changes = ChangesDirectory::create(path, image, available_overlay_kind());
-  Silence silence;
-  copy_root_metadata(base, changes.upper(), silence);
-  return changes;
 }
 
 void require_available(const ChangesDirectory& changes) {
@@ -95,11 +74,20 @@ Error busy(const std::string& mount_point, bool only_writers) {
 WorkingTree WorkingTree::open(const std::string& image, const std::string& changes) {
   const std::string base = canonical_path(image);
   std::optional<ChangesDirectory> found = ChangesDirectory::find(changes);
-  if (!found) return {base, new_changes(changes, base)};
+  if (!found) {
+    return {base, ChangesDirectory::create(changes, base, available_overlay_kind())};
+  }
   end_abandoned_mount(*found);
   found->require_base(base);
   require_available(*found);
   return {base, *std::move(found)};
+}
+
+void WorkingTree::discard(const std::string& changes) {
+  std::optional<ChangesDirectory> found = ChangesDirectory::find(changes);
+  if (!found) return;
+  end_abandoned_mount(*found);
+  found->remove();
 }
 
 std::optional<WorkingTree> WorkingTree::find(const std::string& mount_point) {
@@ -114,17 +102,19 @@ std::optional<WorkingTree> WorkingTree::find(const std::string& mount_point) {
   return std::nullopt;
 }
 
-bool WorkingTree::has_changes() const { return changes_.has_changes(Image(image_)); }
-
 Mount WorkingTree::overlay() const {
   std::optional<Mount> mount = overlay_at(changes_.mount_point().value_or(""));
   if (!mount) throw Error(Errc::file_not_found, "is not mounted any more").with_image(image_);
   return *std::move(mount);
 }
 
-void WorkingTree::mount(const std::string& mount_point, const std::vector<std::string>& options) {
+void WorkingTree::mount(const std::string& mount_point) {
   const std::string target = canonical_path(mount_point);
-  mount_image(image_, changes_.lower(), options);
+  if (is_below(canonical_path(changes_.upper()), target)) {
+    throw Error(Errc::invalid_argument, "would hide the changes, in " + changes_.path())
+        .with_path(mount_point);
+  }
+  mount_image(image_, changes_.lower(), {});
   try {
     changes_.set_mount_point(target);
     mount_overlay(changes_.kind(), {changes_.lower(), changes_.upper(), changes_.work()}, image_,
@@ -165,11 +155,11 @@ std::uint64_t WorkingTree::commit(const std::string& name, transfer::Progress& p
 }
 
 void WorkingTree::start_anew(const std::string& name) {
-  const std::string image = parent_of(image_) + "/" + name;
+  const std::string image = canonical_path(parent_of(image_) + "/" + name);
   const bool beside = changes_.path() == ChangesDirectory::default_path(image_);
   const std::string path = beside ? ChangesDirectory::default_path(image) : changes_.path();
   changes_.remove();
-  changes_ = new_changes(path, image);
+  changes_ = ChangesDirectory::create(path, image, available_overlay_kind());
   image_ = image;
 }
 
@@ -177,14 +167,23 @@ void WorkingTree::start_anew_mounted(const std::string& name) {
   const std::string mount_point = overlay().mount_point;
   unmount(true);
   start_anew(name);
-  mount(mount_point, {});
+  mount(mount_point);
 }
 
 namespace {
 
+// Those would be gone with the overlay, but not come back.
+void refuse_mounts_below(const std::string& mount_point) {
+  for (const Mount& mount : mount_table()) {
+    if (mount.mount_point == mount_point || !is_below(mount.mount_point, mount_point)) continue;
+    throw Error(Errc::sharing_violation, "something is mounted here").with_path(mount.mount_point);
+  }
+}
+
 // Commits without taking `tree` away from those who use it.
 std::uint64_t commit_in_place(WorkingTree& tree, const Mount& overlay, const std::string& name,
                               transfer::Progress& progress) {
+  refuse_mounts_below(overlay.mount_point);
   try {
     set_read_only(overlay, true);
   } catch (const Error& error) {
@@ -211,10 +210,10 @@ std::uint64_t commit_between_mounts(WorkingTree& tree, const std::string& mount_
     incomplete = tree.commit(name, progress);
     tree.start_anew(name);
   } catch (...) {
-    tree.mount(mount_point, {});
+    tree.mount(mount_point);
     throw;
   }
-  tree.mount(mount_point, {});
+  tree.mount(mount_point);
   return incomplete;
 }
 

@@ -21,6 +21,10 @@ class WorkingTree {
   // mount; and the errors of ChangesDirectory and Image.
   static WorkingTree open(const std::string& image, const std::string& changes);
 
+  // Removes the changes in the directory `changes` if there are any, whatever image they are of.
+  // Throws Error: sharing_violation as open() does.
+  static void discard(const std::string& changes);
+
   // The tree that this user has mounted at the canonical path `mount_point`; nothing if there is
   // none. Throws Error as open() does.
   static std::optional<WorkingTree> find(const std::string& mount_point);
@@ -28,11 +32,11 @@ class WorkingTree {
   const std::string& image() const noexcept { return image_; }
   ChangesDirectory& changes() noexcept { return changes_; }
 
-  bool has_changes() const;
+  bool has_changes() const { return changes_.has_changes(); }
 
-  // Mounts it on `mount_point`, the image with these options of cimfs. Throws Error as
-  // mount_image() and mount_overlay() do.
-  void mount(const std::string& mount_point, const std::vector<std::string>& options);
+  // Mounts it on `mount_point`, which must not hide the changes. Throws Error as mount_image() and
+  // mount_overlay() do.
+  void mount(const std::string& mount_point);
 
   // Throws Error: sharing_violation, which names the processes that use it. If `lazy`, it
   // disappears at once, and ends when nobody uses it any more.
