@@ -137,7 +137,7 @@ int edit(const EditOptions& options) {
 
 void add_edit_command(Command app, ExitStatus& exit) {
   const Command command =
-      app.add_subcommand("edit", "Run a shell or command in an image and keep what it changes");
+      app.add_subcommand("edit", "Run a command in an image and keep its changes");
   const auto options = std::make_shared<EditOptions>();
   add_image_argument(command, options->image);
   command.add_option("NEW", options->new_image,

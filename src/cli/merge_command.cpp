@@ -36,7 +36,7 @@ void merge(const MergeOptions& options) {
 
 void add_merge_command(Command app) {
   const Command command =
-      app.add_subcommand("merge", "Make one image of several, without copying their data");
+      app.add_subcommand("merge", "Make one image of several, without copying data");
   const auto options = std::make_shared<MergeOptions>();
   add_image_argument(command, options->image);
   command

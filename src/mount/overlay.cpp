@@ -24,9 +24,9 @@ constexpr const char* fuse_program = "fuse-overlayfs";
 constexpr const char* fuse_type = "fuse.fuse-overlayfs";
 constexpr std::array<std::string_view, 3> kind_names = {"overlay", "userxattr", fuse_program};
 
-// Renames of directories and new modes of large files take no time with these. Not every kernel has
-// them all.
-constexpr const char* fast_options = ",redirect_dir=on,metacopy=on,index=on";
+// With each of these on, the kernel looks for the file below a changed one by its handle. Kernels
+// since 6.16 take what FUSE finds like that for stale, once they have forgotten the file.
+constexpr const char* without_handles = "redirect_dir=off,metacopy=off,index=off,xino=off,";
 
 // Whether this is a user namespace other than the first, in which all users have their own ids.
 bool is_in_user_namespace() {
@@ -73,20 +73,18 @@ int try_kernel(const std::string& source, const std::string& mount_point,
   throw system_error(error, mount_point);
 }
 
-void mount_kernel(const std::string& extra, const OverlayDirectories& directories,
+void mount_kernel(const std::string& options, const OverlayDirectories& directories,
                   const std::string& source, const std::string& mount_point) {
-  const std::string options = directory_options(directories);
   // The kernel would ignore the rest.
-  if (options.size() + extra.size() >= static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
+  if (options.size() >= static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
     throw system_error(ENAMETOOLONG, directories.upper);
   }
   int error = 0;
   // An overlay whose last process was killed ends a moment later.
   wait_patiently([&] {
-    error = try_kernel(source, mount_point, options + extra);
+    error = try_kernel(source, mount_point, options);
     return error != EBUSY;
   });
-  if (error == EINVAL && extra == fast_options) error = try_kernel(source, mount_point, options);
   if (error != 0) fail_kernel(error, directories, mount_point);
 }
 
@@ -152,9 +150,11 @@ void mount_overlay(OverlayKind kind, const OverlayDirectories& directories,
                    const std::string& source, const std::string& mount_point) {
   switch (kind) {
     case OverlayKind::kernel:
-      return mount_kernel(fast_options, directories, source, mount_point);
+      return mount_kernel(without_handles + directory_options(directories), directories, source,
+                          mount_point);
     case OverlayKind::userxattr:
-      return mount_kernel(",userxattr", directories, source, mount_point);
+      return mount_kernel("userxattr," + directory_options(directories), directories, source,
+                          mount_point);
     case OverlayKind::fuse_overlayfs:
       return mount_fuse(directories, mount_point);
   }

@@ -1,6 +1,7 @@
 #include "working/working_tree.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <cim/error.h>
@@ -11,7 +12,9 @@
 #include "mount/mount.h"
 #include "mount/mount_users.h"
 #include "mount/overlay.h"
+#include "mount/patience.h"
 #include "transfer/upper_import.h"
+#include "writer/directory.h"
 
 namespace cim::working {
 namespace {
@@ -51,6 +54,21 @@ void require_available(const ChangesDirectory& changes) {
       .with_path(changes.path());
 }
 
+// fuse-overlayfs leaves the mount of the image a moment after its own is gone.
+void unmount_lower(const ChangesDirectory& changes, bool lazy) {
+  std::optional<Error> failure;
+  wait_patiently([&] {
+    try {
+      failure.reset();
+      unmount_image(changes.lower(), lazy);
+    } catch (const Error& error) {
+      failure = error;
+    }
+    return !failure || failure->code() != Errc::sharing_violation;
+  });
+  if (failure) throw Error(*failure);
+}
+
 // Ends a mount of the image that nobody sees an overlay on any more.
 void end_abandoned_mount(const ChangesDirectory& changes) {
   const std::optional<MountedImage> lower = lower_mount(changes);
@@ -60,7 +78,24 @@ void end_abandoned_mount(const ChangesDirectory& changes) {
     throw Error(Errc::sharing_violation, fmt::format("is mounted on {} already", *mount_point))
         .with_image(lower->image);
   }
-  unmount_image(lower->mount_point);
+  unmount_lower(changes, false);
+}
+
+// An overlay that was taken away while somebody used it is in no table any more, but its daemon
+// keeps the image locked.
+void require_unused(const ChangesDirectory& changes, const std::string& image) {
+  const std::vector<MountedImage> mounts = mounted_images();
+  if (std::ranges::find(mounts, image, &MountedImage::image) != mounts.end()) return;  // elsewhere
+  const std::string directory = parent_of(image);
+  const FileDescriptor fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) throw system_error(errno, directory);
+  try {
+    lock_image(fd.get(), name_of(image), image);
+  } catch (const Error& error) {
+    if (error.code() != Errc::sharing_violation) throw;
+    throw Error(Errc::sharing_violation, "an overlay on it is still in use")
+        .with_path(changes.path());
+  }
 }
 
 Error busy(const std::string& mount_point, bool only_writers) {
@@ -78,6 +113,7 @@ WorkingTree WorkingTree::open(const std::string& image, const std::string& chang
     return {base, ChangesDirectory::create(changes, base, available_overlay_kind())};
   }
   end_abandoned_mount(*found);
+  require_unused(*found, base);
   found->require_base(base);
   require_available(*found);
   return {base, *std::move(found)};
@@ -134,7 +170,7 @@ void WorkingTree::unmount(bool lazy) {
     if (error.code() == Errc::sharing_violation) throw busy(mount.mount_point, false);
     throw error.with_path(mount.mount_point);
   }
-  if (lower_mount(changes_)) unmount_image(changes_.lower(), lazy);
+  if (lower_mount(changes_)) unmount_lower(changes_, lazy);
   changes_.set_mount_point(std::nullopt);
 }
 
