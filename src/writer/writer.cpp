@@ -599,6 +599,7 @@ void Writer::Impl::commit() {
 }
 
 format::RegionSet Writer::Impl::write_and_publish() {
+  metadata_objects.region();  // comes first in the set
   MetadataWriter metadata(tree, metadata_objects, regions, objects, attribute_names, is_fork);
   metadata.write_directories(base ? ImageInternals(*base).upcase_table() : 0);
   queue.wait();

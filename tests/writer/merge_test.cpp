@@ -733,5 +733,23 @@ TEST_F(MergeTest, RefusesMoreRegionFilesThanAnImageCanHave) {
   EXPECT_EQ(before, test::names_in(directory_.string()));
 }
 
+TEST_F(MergeTest, RefusesMoreRegionSetsThanAnImageCanList) {
+  test::ForgedImage forged;
+  forged.write(directory_.string(), {{.default_stream = forged.directory({}), .parent = 1}});
+  // As many parents as fit, without region files.
+  format::FilesystemHeader header = forged.header;
+  header.parent_count = UINT16_MAX;
+  const std::vector<format::RegionSet> parents(UINT16_MAX);
+  std::ofstream file(directory_ / "forged.cim");
+  file.write(reinterpret_cast<const char*>(&header), sizeof(header));
+  file.write(reinterpret_cast<const char*>(parents.data()),
+             static_cast<std::streamsize>(parents.size() * sizeof(parents[0])));
+  file.close();
+  const auto before = test::names_in(directory_.string());
+  EXPECT_THAT(message_of([&] { Writer(forking("forged.cim", "fork.cim")).commit(); }),
+              HasSubstr("builds on more than 65,535 region sets"));
+  EXPECT_EQ(before, test::names_in(directory_.string()));
+}
+
 }  // namespace
 }  // namespace cim
