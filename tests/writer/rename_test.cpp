@@ -430,7 +430,9 @@ class RandomChanges {
       ASSERT_TRUE(id) << name;
       ASSERT_EQ(!file, image.file(*id).is_directory()) << name;
       if (!file) {
-        const auto children = [&](const auto& entry) { return parent_of(entry.first) == path; };
+        const auto children = [&, &directory = path](const auto& entry) {
+          return parent_of(entry.first) == directory;
+        };
         ASSERT_EQ(std::ranges::count_if(model_, children), image.entries(image.file(*id)).size())
             << name;
         continue;
