@@ -79,9 +79,10 @@ CREATE_ROW = Row(
     "create", "build an image, sources cached", (Ratio(1.0, ("tar",)), Ratio(0.6, ("mkfs.erofs",)))
 )
 ADD_ROW = Row("add", "add a file to a million", (Ratio(0.01, ("rebuild",)),))
+COMMIT_ROW = Row("commit", "commit 100 of a million files", (Ratio(0.02, ("rebuild",)),))
 
 # One table each.
-TABLES = (READING_ROWS, (CREATE_ROW,), (ADD_ROW,))
+TABLES = (READING_ROWS, (CREATE_ROW,), (ADD_ROW, COMMIT_ROW))
 ROWS = tuple(row for table in TABLES for row in table)
 
 
