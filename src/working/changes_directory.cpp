@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "mount/patience.h"
 #include "posix/linux_metadata.h"
@@ -34,6 +36,8 @@ constexpr const char* lower_directory = "lower";
 constexpr const char* upper_directory = "upper";
 constexpr const char* work_directory = "work";
 constexpr const char* tree_directory = "tree";
+constexpr const char* earlier_directory = "earlier";
+constexpr const char* new_earlier_directory = "earlier.new";
 
 std::optional<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -104,9 +108,17 @@ void let_owner_in(const fs::path& directory) {
 
 // Whether `directory` is what is left of one that was being made or removed: nobody's loss.
 bool is_incomplete(const fs::path& directory) {
-  constexpr std::array names = {base_file,        root_file,      kind_file,
-                                mount_point_file, replace_file,   lower_directory,
-                                upper_directory,  work_directory, tree_directory};
+  constexpr std::array names = {base_file,
+                                root_file,
+                                kind_file,
+                                mount_point_file,
+                                replace_file,
+                                lower_directory,
+                                upper_directory,
+                                work_directory,
+                                tree_directory,
+                                earlier_directory,
+                                new_earlier_directory};
   bool has_base = false;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().native();
@@ -114,6 +126,16 @@ bool is_incomplete(const fs::path& directory) {
     has_base |= name == base_file;
   }
   return has_base;
+}
+
+void require_nothing_else(const std::string& path) {
+  boost::system::error_code error;
+  if (!fs::exists(path, error) || fs::is_empty(path, error) || is_incomplete(path)) return;
+  throw Error(Errc::file_exists, "is not empty, and holds no changes to an image").with_path(path);
+}
+
+void rename_directory(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) throw system_error(errno, from);
 }
 
 }  // namespace
@@ -139,13 +161,10 @@ std::optional<ChangesDirectory> ChangesDirectory::find(const std::string& path) 
 
 ChangesDirectory ChangesDirectory::create(const std::string& path, const std::string& image,
                                           OverlayKind kind) {
-  boost::system::error_code error;
-  if (fs::exists(path, error) && !fs::is_empty(path, error) && !is_incomplete(path)) {
-    throw Error(Errc::file_exists, "is not empty, and holds no changes to an image")
-        .with_path(path);
-  }
+  require_nothing_else(path);
   make_directory(path);
   ChangesDirectory changes(path, lock_directory(path));
+  boost::system::error_code error;
   if (fs::exists(path + "/" + kind_file, error)) throw in_use(path);
   changes.kind_ = kind;
   try {
@@ -156,6 +175,35 @@ ChangesDirectory ChangesDirectory::create(const std::string& path, const std::st
     throw;
   }
   return changes;
+}
+
+void ChangesDirectory::make_room(const std::string& path) {
+  boost::system::error_code error;
+  if (!fs::exists(path, error)) return;
+  if (fs::exists(path + "/" + kind_file, error)) {
+    throw Error(Errc::file_exists, "holds changes already").with_path(path);
+  }
+  require_nothing_else(path);
+  ChangesDirectory(path, lock_directory(path)).remove();
+}
+
+void ChangesDirectory::renew(const std::string& path, const std::string& image) {
+  fs::remove(path_ + "/" + kind_file);  // from now on it is incomplete
+  set_aside();
+  fs::remove(path_ + "/" + replace_file);
+  if (path != path_) rename_directory(path_, path);
+  path_ = path;
+  fill(image);
+}
+
+void ChangesDirectory::set_aside() {
+  const std::string aside = path_ + "/" + new_earlier_directory;
+  make_directory(aside);
+  for (const char* part : {upper_directory, work_directory, earlier_directory}) {
+    const std::string from = path_ + "/" + part;
+    if (access(from.c_str(), F_OK) == 0) rename_directory(from, aside + "/" + part);
+  }
+  rename_directory(aside, path_ + "/" + earlier_directory);
 }
 
 void ChangesDirectory::fill(const std::string& image) {

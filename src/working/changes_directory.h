@@ -18,6 +18,7 @@ namespace cim::working {
 //   upper/       what was changed, see OverlayDirectories
 //   work/        the overlay's own
 //   root         the metadata of upper/ without changes
+//   earlier/     upper/ and work/ before the last renew(), and earlier/ likewise
 //   mount-point  where the tree is mounted, if it is
 //   replace      exists if the changes are to replace the image once the tree is unmounted
 //
@@ -37,6 +38,14 @@ class ChangesDirectory {
   // makes one, and as Image does. There is nothing new then.
   static ChangesDirectory create(const std::string& path, const std::string& image,
                                  OverlayKind kind);
+
+  // Sees to it that there can be a new one at `path`, and nothing is there. Throws Error as
+  // create() does, and file_exists if there are changes.
+  static void make_room(const std::string& path);
+
+  // Makes it one of changes to `image`, without any, and moves it to `path`, for which there must
+  // be room. Whoever still sees an overlay on it sees that as it was, until remove(). Throws Error.
+  void renew(const std::string& path, const std::string& image);
 
   const std::string& path() const noexcept { return path_; }
   std::string lower() const;
@@ -71,6 +80,7 @@ class ChangesDirectory {
   ChangesDirectory(std::string path, FileDescriptor lock) noexcept
       : path_(std::move(path)), lock_(std::move(lock)) {}
   void fill(const std::string& image);
+  void set_aside();
   void clear();
   void write(const char* name, std::string_view contents) const;
   std::string root_metadata() const;

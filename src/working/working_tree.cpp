@@ -190,12 +190,24 @@ std::uint64_t WorkingTree::commit(const std::string& name, transfer::Progress& p
   return incomplete;
 }
 
+std::string WorkingTree::beside(const std::string& name) const {
+  return image_.substr(0, image_.rfind('/') + 1) + name;
+}
+
+// Where the changes to the image `name` go, once that has been made of this tree.
+std::string WorkingTree::changes_of(const std::string& name) const {
+  const bool are_beside = changes_.path() == ChangesDirectory::default_path(image_);
+  return are_beside ? ChangesDirectory::default_path(beside(name)) : changes_.path();
+}
+
+void WorkingTree::make_room(const std::string& name) const {
+  const std::string path = changes_of(name);
+  if (path != changes_.path()) ChangesDirectory::make_room(path);
+}
+
 void WorkingTree::start_anew(const std::string& name) {
-  const std::string image = canonical_path(parent_of(image_) + "/" + name);
-  const bool beside = changes_.path() == ChangesDirectory::default_path(image_);
-  const std::string path = beside ? ChangesDirectory::default_path(image) : changes_.path();
-  changes_.remove();
-  changes_ = ChangesDirectory::create(path, image, available_overlay_kind());
+  const std::string image = beside(name);
+  changes_.renew(changes_of(name), image);
   image_ = image;
 }
 
@@ -260,6 +272,7 @@ Outcome commit_mounted(WorkingTree& tree, const CommitOptions& options,
   const std::string mount_point = tree.changes().mount_point().value_or("");
   const std::string own_name = name_of(tree.image());
   const std::string name = options.name.value_or(own_name);
+  if (!options.force) tree.make_room(name);
   if (name != own_name && options.force) {
     incomplete += tree.commit(name, progress);
     return Outcome::committed;

@@ -50,11 +50,16 @@ class WorkingTree {
   // Throws Error as Writer and import_upper() do; the changes are then as they were.
   std::uint64_t commit(const std::string& name, transfer::Progress& progress);
 
+  // Sees to it that start_anew() will find room for the changes to the image `name`. Throws Error:
+  // file_exists if something else is there.
+  void make_room(const std::string& name) const;
+
   // Makes the tree one of the image `name`, which has just been made of it, without changes. It
   // must not be mounted.
   void start_anew(const std::string& name);
 
   // The same for a tree that is mounted and cannot be changed any more: see set_read_only().
+  // Whoever is in it still sees it as it was.
   void start_anew_mounted(const std::string& name);
 
   // Removes all changes, for good. It must not be mounted.
@@ -64,6 +69,8 @@ class WorkingTree {
   WorkingTree(std::string image, ChangesDirectory changes)
       : image_(std::move(image)), changes_(std::move(changes)) {}
   Mount overlay() const;
+  std::string beside(const std::string& name) const;
+  std::string changes_of(const std::string& name) const;
 
   std::string image_;  // canonical path
   ChangesDirectory changes_;
