@@ -54,8 +54,8 @@ class OciExport : public CliTest {
   // What a descriptor refers to; checks its digest and size.
   std::string blob(const Json& descriptor, const std::string& layout) const {
     std::string bytes = read(path_of(descriptor, layout));
-    EXPECT_EQ(digest(bytes), descriptor["digest"]);
-    EXPECT_EQ(bytes.size(), descriptor["size"]);
+    EXPECT_EQ(descriptor["digest"], digest(bytes));
+    EXPECT_EQ(descriptor["size"], bytes.size());
     return bytes;
   }
 
@@ -105,7 +105,7 @@ class OciExport : public CliTest {
         EXPECT_EQ(read(path_of(layer, layout)).substr(3, 5), std::string(5, '\0'));
       }
       const std::string unpack = is_zstd ? "zstd -dc " : "gzip -dc ";
-      EXPECT_EQ(digest(shell(unpack + "<" + path_of(layer, layout))), diff_ids[index]);
+      EXPECT_EQ(diff_ids[index], digest(shell(unpack + "<" + path_of(layer, layout))));
     }
     std::size_t layers_of_history = 0;
     for (const Json& entry : config["history"]) {
