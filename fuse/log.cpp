@@ -40,6 +40,8 @@ void log_to_syslog() {
   in_syslog = true;
 }
 
+void log_to_standard_error() noexcept { in_syslog = false; }
+
 void log_error(std::string_view message) noexcept {
   if (in_syslog) {
     syslog(LOG_ERR, "%.*s", static_cast<int>(message.size()), message.data());

@@ -5,8 +5,10 @@
 
 namespace cim {
 
-// Sends everything logged from now on to syslog(3). Call it while there is one thread.
+// Sends everything logged from now on to syslog(3), or to standard error again. Call them while
+// there is one thread.
 void log_to_syslog();
+void log_to_standard_error() noexcept;
 
 // Writes `message`, one line without a newline. Thread-safe.
 void log_error(std::string_view message) noexcept;

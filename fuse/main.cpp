@@ -12,6 +12,7 @@
 #include <fuse_lowlevel.h>
 #include <sys/mount.h>
 
+#include "background.h"
 #include "image/canonical_path.h"
 #include "image/mapping_fault.h"
 #include "image_lock.h"
@@ -65,11 +66,6 @@ void change_flags(const std::string& mount_point, mount_attr flags) {
   }
 }
 
-void go_to_background() {
-  if (fuse_daemonize(0) != 0) throw system_error(errno, "cannot go to the background");
-  log_to_syslog();
-}
-
 // `error`, with the image called `given`, as the user calls it, instead of by its absolute path.
 Error in_words_of_user(const Error& error, const std::string& absolute, const std::string& given) {
   const bool is_about_file = error.path() == absolute;
@@ -95,13 +91,17 @@ void mount_at_absolute_path(const std::string& image_path, const Options& option
                                 .idle_timeout = options.idle_timeout});
   // Nobody can have followed a link yet: no request has been answered.
   if (options.flags.attr_set & MOUNT_ATTR_NOSYMFOLLOW) change_flags(mount_point, options.flags);
-  // From here on, no failure is one that the user could do something about.
-  if (!options.foreground) go_to_background();
   survive_mapping_faults();
+  std::optional<Background> background;
   std::optional<ReadyNotification> notification;
-  if (options.foreground) notification.emplace();
+  if (options.foreground) {
+    notification.emplace();
+  } else {
+    background.emplace();
+  }
   if (options.sandbox) session.confine();
   if (notification) notification->send();
+  if (background) background->ready();
   session.serve();
 }
 

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -25,6 +26,7 @@
 #include "mount/mount.h"
 #include "support/failing_disk.h"
 #include "support/image_content.h"
+#include "support/preload.h"
 
 namespace cim::test {
 namespace {
@@ -366,6 +368,30 @@ TEST_F(FaultsTest, AKilledDaemonLeavesAMountPointThatCanBeUsedAgain) {
   // ECONNABORTED: the kernel took the request before it saw the end of the connection.
   EXPECT_THAT(error_of_reading(file_in(mount_point, 2)), testing::AnyOf(ENOTCONN, ECONNABORTED));
   unmount_image(mount_point);
+  mount_image(image_path(), mount_point, {});
+  expect_served(mount_point);
+}
+
+TEST_F(FaultsTest, ADaemonThatFailsOnItsWayToTheBackgroundSaysSoAndLeavesNoMount) {
+  if (!CIMFS_SANDBOX) GTEST_SKIP() << "sanitizers must be loaded first";
+  const std::string mount_point = make_directory();
+  struct Case {
+    const char* struck_call;
+    const char* message;
+    int status;
+  };
+  for (const Case& expected : {Case{"setsid", "ended before it was ready: Killed", 1},
+                               Case{"prctl", "sandbox: Operation not permitted", EX_NOPERM}}) {
+    SCOPED_TRACE(expected.struck_call);
+    const test::Preload preload(std::getenv("STRUCK_START_MODULE"));
+    const test::Environment struck("STRUCK_START", expected.struck_call);
+    for (const std::string program : {"cimfs", "mount.cimfs"}) {
+      const ProgramResult result = run_daemon({image_path(), mount_point}, program);
+      EXPECT_EQ(program == "cimfs" ? expected.status : 32, result.exit_status);
+      EXPECT_THAT(result.message, testing::HasSubstr(expected.message));
+      EXPECT_FALSE(is_mounted(mount_point));
+    }
+  }
   mount_image(image_path(), mount_point, {});
   expect_served(mount_point);
 }
