@@ -26,6 +26,7 @@ class MergeCommand : public CliTest {
   // base.cim, middle.cim, top.cim.
   MergeCommand() {
     write("base/both", "base");
+    fs::last_write_time(path("base/both"), 1000000000);  // older than the others
     write("base/d/gone", "1");
     write("base/d/large", std::string(70000, 'b'));
     write("middle/both", "middle");
