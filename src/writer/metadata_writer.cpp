@@ -100,31 +100,47 @@ void MetadataWriter::number_files() {
   while (!pending.empty()) {
     Node& directory = *pending.back();
     pending.pop_back();
-    number_entries(directory, pending);
+    number_directories(directory, pending);
     changed_directories_.push_back(&directory);
   }
+  for (Node* directory : changed_directories_) number_other_files(*directory);
 }
 
-// Gives ids to the new entries of `directory`, and adds the directories among them to `pending`.
-void MetadataWriter::number_entries(Node& directory, std::vector<Node*>& pending) {
+// Gives ids to the new directories in `directory`, and adds them to `pending`.
+void MetadataWriter::number_directories(Node& directory, std::vector<Node*>& pending) {
   if (!directory.entries) return;
   const std::size_t first_pending = pending.size();
   for (const auto& [name, node] : *directory.entries) {
-    if (node == nullptr) continue;
-    if (node->id != 0) {
-      further_names_[node].push_back({std::u16string(name), directory.id});
-      continue;
-    }
-    if (new_nodes_.size() >= UINT32_MAX - first_new_id_) {
-      throw Error(Errc::limit_exceeded, "an image can hold no more files");
-    }
-    node->id = first_new_id_ + static_cast<FileId>(new_nodes_.size());
-    node->record.parent = directory.id;
-    node->name = &name;
-    new_nodes_.push_back(node);
-    if (node->is_directory()) pending.push_back(node);
+    if (node == nullptr || node->id != 0 || !node->is_directory()) continue;
+    number_file(*node, name, directory);
+    pending.push_back(node);
   }
   std::reverse(pending.begin() + static_cast<std::ptrdiff_t>(first_pending), pending.end());
+}
+
+// Gives ids to the other new files in `directory`, and notes the further names of those that have
+// one.
+void MetadataWriter::number_other_files(const Node& directory) {
+  if (!directory.entries) return;
+  for (const auto& [name, node] : *directory.entries) {
+    if (node == nullptr || node->name == &name) continue;
+    if (node->id == 0) {
+      number_file(*node, name, directory);
+    } else {
+      further_names_[node].push_back({std::u16string(name), directory.id});
+    }
+  }
+}
+
+void MetadataWriter::number_file(Node& node, const std::pmr::u16string& name,
+                                 const Node& directory) {
+  if (new_nodes_.size() >= UINT32_MAX - first_new_id_) {
+    throw Error(Errc::limit_exceeded, "an image can hold no more files");
+  }
+  node.id = first_new_id_ + static_cast<FileId>(new_nodes_.size());
+  node.record.parent = directory.id;
+  node.name = &name;
+  new_nodes_.push_back(&node);
 }
 
 void MetadataWriter::write_link_table(Node& directory) {

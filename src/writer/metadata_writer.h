@@ -44,7 +44,9 @@ class MetadataWriter {
 
  private:
   void number_files();
-  void number_entries(Node& directory, std::vector<Node*>& pending);
+  void number_directories(Node& directory, std::vector<Node*>& pending);
+  void number_other_files(const Node& directory);
+  void number_file(Node& node, const std::pmr::u16string& name, const Node& directory);
   void write_link_table(Node& directory);
   void write_stream_table(Node& node);
   void write_name_tables();

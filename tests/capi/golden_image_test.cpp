@@ -79,11 +79,11 @@ TEST_F(GoldenImageTest, OfAllThatTheApiMakesAndItsFork) {
   expect_golden(
       "a.cim",
       {
-          {"image", "22d6f4f4626f3ce90eddbaf39a4cc14ad7312fa44cfeceae03b41c2e6abbb4fa"},
-          {"objectid_0", "6bca1a4f6660f45eed696130a9c0a7023f82ebfd65191bc3bb5ebd4419584798"},
+          {"image", "c328a2912cf46e2bd9fedc0f8d71dcb5cdc04f501ffac16da7c46e0d3d31dbe7"},
+          {"objectid_0", "7ff2c4e46a6915b3dd2df6e32b093deccbe2aa4b3e649f3aac29c7f6d406a721"},
           {"objectid_1", "3b54509e75718114eecc4ffe6d53938be45e3a22a2ac9d25a8ae047cded2b7cc"},
           {"objectid_2", "6c57f3b78c3baa110ed9508c412d7647dfa6e2aec4ba3e353fd660d66721ad59"},
-          {"region_0", "d9adfd0ba80b65a26786ec1fcfc31dd4b27b674e4f367f8993542a41af449de0"},
+          {"region_0", "2ed65a7f6ba40a2505a00d7c73776fcf3578b3530b77cb667146e7a12e35882c"},
           {"region_1", "e50d901284656936be91ce229efee4204a02060dc301b1f9410d345b91dc72d6"},
           {"region_2", "078a52ffd045530f82e5a17cc438a07908e984af055b7e1b970ab410eb7558a5"},
       });
@@ -96,11 +96,11 @@ TEST_F(GoldenImageTest, OfAllThatTheApiMakesAndItsFork) {
   expect_golden(
       "b.cim",
       {
-          {"image", "94f846587f96048a554fe09c6a6bf49db127cf9430dc9421951d1165ebc24c65"},
-          {"objectid_0", "3d0672602eddf44d8384af75b0e450ae6acbfa4920cdddf3bc09b23827d50400"},
-          {"objectid_1", "fefb03d37c244b630ca0a2e84696e0ccaffc766313e18e79e2a8f4567f334fa2"},
-          {"region_0", "37c4f5281f00b063f8613460a572ad0ba8c7e6db9578e9ac99cd28a1905ec977"},
-          {"region_1", "c08a3aa95371881bd6c9b9c1240f3007f1484032211d316a4c7ac7d5125da64b"},
+          {"image", "69cdc6942d13b89f83306f05cf79170928cff06289461885f8cf2f0b9b08f615"},
+          {"objectid_0", "251378e427a67584e55fa7afa2ba5548f71888a230cd10f9f9b839630b0d66af"},
+          {"objectid_1", "69b9c84b5dacd76d71fba1eaabc36c75bb0c70c7244d10b205fa70a82c00a2c4"},
+          {"region_0", "5625c8d0d8d832be379853fb9cb66a558766c96cc412b8f00453a565bd1354e8"},
+          {"region_1", "e5eb163089ea44f89fa89d642be2c894ec284689f7cae4b7a5b7eef15df527f7"},
       });
 }
 

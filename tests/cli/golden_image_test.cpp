@@ -180,11 +180,11 @@ TEST_P(GoldenImage, OfATreeAndItsForks) {
   expect_golden(
       "base.cim",
       {
-          {"image", "09e79b604f67ee3d5731e6c9454b478e210689dff0a5cf201e8944d16d3bf36f"},
-          {"objectid_0", "dcfbef63540aa63a11a78086847de15fff4d099c3588c5187e867be3adfa22eb"},
+          {"image", "8e0cdabaf878bd6aab0cc05fe2a303b8ee35c029891845ffb5fedce45b4fa3e6"},
+          {"objectid_0", "43f24a5aba15f42c4d56a66ca6b5f94b3a803b801c9ba9ba251472a11fee0c59"},
           {"objectid_1", "82815b5191c3497138ba3529b554f499181b00236220a14caffc03cb0f0edf0e"},
           {"objectid_2", "5193d6e40cc70615a472ab5e8d73393587e623701fb1df6b9a5f087b8b17e529"},
-          {"region_0", "a2e5e00737acf4aa1378c8048810065394a863ca60bb785bfc9ed85be3deef21"},
+          {"region_0", "427ee80252b0bcc69d182f0cacd9d6997413d52fde5d63b707c011f25c37452a"},
           {"region_1", "323631f41ae56102674f092ba60092850e81a05c95aaeaffeb9100b399bb5b0a"},
           {"region_2", "fb18055ae63899d6681db0099941fe08079bf83c17ca33cedf5c4a53f390b681"},
       });
@@ -192,11 +192,11 @@ TEST_P(GoldenImage, OfATreeAndItsForks) {
   expect_golden(
       "fork.cim",
       {
-          {"image", "eee59516bb4c0a16df219e49b18f8c9eeac6dca893ab5e24cbb0abe1d88cf823"},
-          {"objectid_0", "c55c937f88bc5cdf69be089be02fe67510a401682abbfaa09ab085e271092e13"},
-          {"objectid_1", "92cdbdf50f2e199fa7e0311c3f070951d68092571147e0dc50622556d9243504"},
-          {"region_0", "8311f7d24d7d6823cf7b51d2efac0698386039e3786184755d266216468e046a"},
-          {"region_1", "6292226f3c4204f312bcc1cb0ef8de03ab45753c4cd49f037af6e9a160665bdc"},
+          {"image", "7d93159773cc0e00793aaf20617b97e20a3b3f8537a5b83744226696b59d0995"},
+          {"objectid_0", "97d69c9b69d881ea7b5753cfbc2e869b900d51e859e703c030d8b724acb2c965"},
+          {"objectid_1", "c3e5bd64841499e2d7712bda4eaa63fff3f0fefc7dd374b3c6e6b2cbc6d5ef85"},
+          {"region_0", "3465cba66ba100037bdaed49153ab4031d34032debc26649ef23e08fb55be705"},
+          {"region_1", "96ff74ec2a72edbeb219b555f732b6be06bddb6669ff3a0c5a094595b944605c"},
       });
   run({"rm", "fork.cim", "d/e/link"});
   run({"ln", "fork.cim", "100000", "d/e/again"});
@@ -204,21 +204,21 @@ TEST_P(GoldenImage, OfATreeAndItsForks) {
   expect_golden(
       "fork.cim",
       {
-          {"image", "03120e319c42f6812e6e4edac40c968582645cb486b877cb9bb95b87df52181c"},
-          {"objectid_0", "820c37bdedebb63e3bc39b68fd77b5825f917b730302cd63597c1e171a65b206"},
-          {"objectid_1", "c545c744d303a9f97d381d8a5716483ae34f3cc56f2280608f15e3354a4abd1d"},
-          {"region_0", "f6fc2f63de7a7b8a300ebb58f5312f870d3b81b8ef4bad2650ed2fb788eba3ac"},
-          {"region_1", "5337a300a624e411714054be03729f3137ec5bc014a44bf9fced165073596945"},
+          {"image", "bfc7810944a5d618b07a5f188446a8af54831d7b381dc466ea07c4ffe8dde5e5"},
+          {"objectid_0", "5ad19631aec33fe06470cf7cb6d6767cf40cdf72a0946af42314f5e5593f13b4"},
+          {"objectid_1", "4262ab5fce4e8db7aba8a60996f5ed68cbf34ed7898123ebf1ab90f3f7537216"},
+          {"region_0", "a57cf1150992462a4331d30df9f09a195c9837c3f7990862b8ff999b7414c7d6"},
+          {"region_1", "eae4b86b76dabff6fe341fb4c709c54008930f6c0471a0169126c86ad645d7e8"},
       });
   run(with_owner({"create", "caseless.cim", "tree", "--case-insensitive"}));
   expect_golden(
       "caseless.cim",
       {
-          {"image", "e7a70230b617c5909e45a5d903ee82059b2ab5bb245e63e053793918188d854b"},
-          {"objectid_0", "50f4ff0c9a0dadd680c3b43b073b48346ad896f586fd5002f894a1f13f7fbcce"},
+          {"image", "744da326af8fe0ad6a305e75690f1d8e233c1daca995d4fafbef4ca41f97cbf4"},
+          {"objectid_0", "d6fc01eef64e776a4d4744a0be4f6ca14c30e30198bcfc63caa12a03562405ab"},
           {"objectid_1", "82815b5191c3497138ba3529b554f499181b00236220a14caffc03cb0f0edf0e"},
           {"objectid_2", "5193d6e40cc70615a472ab5e8d73393587e623701fb1df6b9a5f087b8b17e529"},
-          {"region_0", "caf7d739e0f804b907538e772d486944958b1a2290724316ae1ae3a7b1e93533"},
+          {"region_0", "b8c31169bad016a07a72dc0efc04f7182c714173c4d841607432a079bf13b9e0"},
           {"region_1", "323631f41ae56102674f092ba60092850e81a05c95aaeaffeb9100b399bb5b0a"},
           {"region_2", "fb18055ae63899d6681db0099941fe08079bf83c17ca33cedf5c4a53f390b681"},
       });
@@ -310,11 +310,11 @@ TEST_P(GoldenImage, OfAnArchive) {
   expect_golden(
       "app.cim",
       {
-          {"image", "5416b32a2060120fed3b0c70fe33949503781bcf02014139e6e20dfa1a2f5a75"},
-          {"objectid_0", "b5b12e810532c98ba8ab3f9bf0c2692c1cecace9c050bdfe1a40fc9b05adebe4"},
+          {"image", "2d9162977d481f0f8f24d2137c6ad6b7aa41c72da28faaf47620ecf47dfa1b44"},
+          {"objectid_0", "89361b8c321236ebe7431cc48455f0a7fcb1bbab83fc5739022be4891bca0ec4"},
           {"objectid_1", "23dac2e263cb29cc7edcd2966aeb8896c118a025f6150d1d34fde60cef52c1f0"},
           {"objectid_2", "92f58160f0a580b69ce0746d1a71ce35f00ebe50f5cfc8145191e03deb6d1e77"},
-          {"region_0", "d3555e179c1f0af4f47f5e30f8a14912377affa2753db074f802e67e035373ee"},
+          {"region_0", "7751439d80cf6147bcf57add263c853fdac7185cc29550bd5fa60434897d36c0"},
           {"region_1", "0e5382cce4c5d854c8c1d7df3e53c2eb8a0d8574adbc4a4b0db80ad69ac19f1a"},
           {"region_2", "8958b4d5a0f0992b8b89b37e995e271175803d4b976bb02c7281625f193ba6d3"},
       });

@@ -759,6 +759,34 @@ TEST_F(WriterTest, AForkWritesOnlyWhatChanged) {
   EXPECT_EQ("2999", content(image, u"d\\2999"));
 }
 
+// A table of 1024 records takes 104 KiB.
+TEST_F(WriterTest, AForkSharesTheFileTablesOfUnchangedFiles) {
+  const auto path_of = [](int directory, int file) {
+    return linux_to_image_path(fmt::format("{}/sub/{}", directory, file));
+  };
+  {
+    Writer writer(fresh());
+    for (int directory = 0; directory < 10; ++directory) {
+      const std::u16string path = linux_to_image_path(std::to_string(directory));
+      writer.create_directory(path, {});
+      writer.create_directory(path + u"\\sub", {});
+      for (int file = 0; file < 1000; ++file) put(writer, path_of(directory, file), "");
+    }
+    writer.commit();
+  }
+  const std::uint64_t before = disk_usage();
+  {
+    Writer writer(forking("a.cim", "b.cim"));
+    for (int directory = 0; directory < 10; ++directory) {
+      put(writer, path_of(directory, 0), "changed");
+    }
+    writer.commit();
+  }
+  // The table of the directories, the last one, to which the new files are added, and small things.
+  EXPECT_LT(disk_usage() - before, 600u << 10);
+  EXPECT_EQ("changed", content(open("b.cim"), path_of(9, 0)));
+}
+
 TEST_F(WriterTest, AForkSharesFilesThatAreMostlyHoles) {
   const auto put_sparse = [](Writer& writer, std::u16string_view path, std::uint64_t position) {
     WriteStream stream = writer.create_file(path, {}, std::uint64_t{1} << 40);
