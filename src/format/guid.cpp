@@ -1,4 +1,4 @@
-// GUIDs as text.
+// GUIDs: as text, and of content.
 #include "format/guid.h"
 
 #include <charconv>
@@ -60,6 +60,16 @@ std::optional<Guid> parse_guid(std::string_view text) {
     position += 2;
   }
   return guid;
+}
+
+Guid as_content_guid(Guid guid) noexcept {
+  guid.data3 = static_cast<std::uint16_t>((guid.data3 & 0x0FFF) | 0x8000);
+  guid.data4[0] = static_cast<std::uint8_t>((guid.data4[0] & 0x3F) | 0x80);
+  return guid;
+}
+
+bool is_content_guid(const Guid& guid) noexcept {
+  return guid.data3 >> 12 == 8 && guid.data4[0] >> 6 == 2;
 }
 
 }  // namespace cim::format

@@ -433,8 +433,9 @@ void Check::open_object_ids(int directory_fd, const std::string& directory) {
   }
 }
 
-// A writer has to sort entries that are out of order each time it builds on the image. Equal ones
-// are of equal objects, such as the tables of files with the same alternate data streams.
+// Entries out of order cost a writer time whenever it builds on the image, or are not found: see
+// ObjectIds::sort(). Equal ones are of equal objects, such as the tables of files with the same
+// alternate data streams.
 void Check::check_order(const ObjectIds& ids) {
   for (std::size_t i = 1; i < ids.size(); ++i) {
     if (compare_object_ids(ids[i - 1], ids[i]) <= 0) continue;

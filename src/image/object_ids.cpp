@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "format/bytes.h"
+#include "format/guid.h"
 #include "image/region.h"
 
 namespace cim {
@@ -26,6 +27,7 @@ Mapping map_regular_file(int directory_fd, const std::string& name, const std::s
 ObjectIds::ObjectIds(int directory_fd, const std::string& directory, const format::Guid& set,
                      std::uint16_t index)
     : path_(directory + "/" + object_id_file_name(set, index)),
+      is_ours_(format::is_content_guid(set)),
       mapping_(map_regular_file(directory_fd, object_id_file_name(set, index), path_)) {
   const ByteView bytes = mapping_.bytes();
   if (bytes.size() < sizeof(format::ObjectIdHeader)) {
@@ -52,6 +54,7 @@ format::ObjectIdEntry ObjectIds::operator[](std::size_t i) const {
 }
 
 void ObjectIds::sort() {
+  if (is_ours_) return;
   const auto is_before = [](const format::ObjectIdEntry& a, const format::ObjectIdEntry& b) {
     return compare_object_ids(a, b) < 0;
   };

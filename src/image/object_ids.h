@@ -32,13 +32,14 @@ class ObjectIds {
   // Entry `i`, which is less than size().
   format::ObjectIdEntry operator[](std::size_t i) const;
 
-  // Sorts the entries by compare_object_ids(). Our files are sorted already; if another writer's is
-  // not, this copies its entries, or drops them all if there are too many to copy. Throws
-  // std::bad_alloc.
+  // Sorts the entries by compare_object_ids(). Those of our sets are taken to be sorted: to see
+  // whether they are would take longer than what most forks do. If another writer's are not, this
+  // copies them, or drops them all if there are too many to copy. Throws std::bad_alloc.
   void sort();
 
  private:
   std::string path_;
+  bool is_ours_;
   format::CommonHeader header_ = {};
   Mapping mapping_;
   std::vector<format::ObjectIdEntry> sorted_;  // a copy, if the file's are out of order

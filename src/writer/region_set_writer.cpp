@@ -7,6 +7,7 @@
 #include <cim/error.h>
 
 #include "format/bytes.h"
+#include "format/guid.h"
 #include "image/region.h"
 
 namespace cim {
@@ -30,8 +31,8 @@ format::ObjectIdHeader object_id_header(std::size_t count, std::uint16_t index, 
   return header;
 }
 
-// A GUID made from content: version 8 of RFC 9562. A higher `attempt` avoids damaged files: they
-// have the name that belongs to the content, but not the content.
+// A higher `attempt` avoids damaged files: they have the name that belongs to the content, but not
+// the content.
 format::Guid make_guid(const Digest& identity, std::uint32_t attempt) {
   Hasher hasher;
   hasher.update(format::bytes_of(identity));
@@ -39,9 +40,7 @@ format::Guid make_guid(const Digest& identity, std::uint32_t attempt) {
   const Digest digest = hasher.finish();
   format::Guid guid;
   std::memcpy(&guid, digest.data(), sizeof(guid));
-  guid.data3 = static_cast<std::uint16_t>((guid.data3 & 0x0FFF) | 0x8000);
-  guid.data4[0] = static_cast<std::uint8_t>((guid.data4[0] & 0x3F) | 0x80);
-  return guid;
+  return format::as_content_guid(guid);
 }
 
 }  // namespace
