@@ -24,13 +24,32 @@ namespace {
 
 constexpr int exit_not_found = 127;  // as in a shell
 
+FileDescriptor open_directory(const char* path) {
+  FileDescriptor fd(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) throw system_error(errno, path);
+  return fd;
+}
+
+bool make_mounts_slaves() { return mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0; }
+
+// From now on mounts of others come into this mount namespace, but none of its own go out.
+void separate_mounts() {
+  if (make_mounts_slaves()) return;
+  if (errno != EINVAL) throw system_error(errno, "namespace of mounts");
+  // After chroot(2), the root need not be a mount. That of the namespace is one.
+  const FileDescriptor root = open_directory("/");
+  const FileDescriptor current = open_directory(".");
+  const FileDescriptor self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+  if (!self || setns(self.get(), CLONE_NEWNS) != 0 || !make_mounts_slaves() ||
+      fchdir(root.get()) != 0 || chroot(".") != 0 || fchdir(current.get()) != 0) {
+    throw system_error(errno, "namespace of mounts");
+  }
+}
+
 // In this mount namespace, makes /proc show the processes of this one of processes. Where that is
 // forbidden, as in containers, it goes on showing those of the system.
 void set_up_mounts() {
-  // Mounts of others still come in, but none of these go out.
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
-    throw system_error(errno, "namespace of mounts");
-  }
+  separate_mounts();
   mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
 }
 
