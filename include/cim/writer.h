@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -223,7 +224,11 @@ class CIM_API Writer {
   // are synced, then renamed into place, then the directory is synced. The Writer can then only be
   // destroyed. Throws Error: sharing_violation (a stream is open, or the image to replace is
   // mounted), disk_full, io_error; the existing image is then unchanged and nothing is left behind.
-  void commit();
+  //
+  // `before_visible` is called with the contents of the filesystem file when nothing is left to do
+  // but to make it visible: so a caller can note what will be there, and knows after a crash
+  // whether it is. If it throws, so does commit().
+  void commit(const std::function<void(ByteView filesystem_file)>& before_visible = {});
 
  private:
   friend class WriteStream;

@@ -130,13 +130,11 @@ void commit(const CommitCommandOptions& options) {
   if (options.new_image) commit.name = name_beside(tree->image(), *options.new_image);
   leave_tree();
   const DeferredInterruption deferred;
-  std::uint64_t incomplete = 0;
   ProgressReport report(tree->image(), {});
-  if (commit_mounted(*tree, commit, report, incomplete) == working::Outcome::postponed) {
+  if (commit_mounted(*tree, commit, report) == working::Outcome::postponed) {
     report.clear();
     write_line({options.mount_point, ": is in use; the image is replaced when it is unmounted"});
   }
-  report_incomplete_commit(incomplete);
 }
 
 void add_mount(Command app) {

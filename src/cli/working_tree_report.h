@@ -27,8 +27,4 @@ void say_where_kept(working::WorkingTree& tree);
 // are kept.
 void keep_changes(working::WorkingTree& tree);
 
-// Throws Error (io_error) if `files`, the number of files that differ in an image that was made, is
-// not 0.
-void report_incomplete_commit(std::uint64_t files);
-
 }  // namespace cim::cli

@@ -32,6 +32,7 @@ constexpr const char* root_file = "root";
 constexpr const char* kind_file = "overlay";
 constexpr const char* mount_point_file = "mount-point";
 constexpr const char* replace_file = "replace";
+constexpr const char* result_file = "result";
 constexpr const char* lower_directory = "lower";
 constexpr const char* upper_directory = "upper";
 constexpr const char* work_directory = "work";
@@ -108,17 +109,10 @@ void let_owner_in(const fs::path& directory) {
 
 // Whether `directory` is what is left of one that was being made or removed: nobody's loss.
 bool is_incomplete(const fs::path& directory) {
-  constexpr std::array names = {base_file,
-                                root_file,
-                                kind_file,
-                                mount_point_file,
-                                replace_file,
-                                lower_directory,
-                                upper_directory,
-                                work_directory,
-                                tree_directory,
-                                earlier_directory,
-                                new_earlier_directory};
+  constexpr std::array names = {base_file,        root_file,         kind_file,
+                                mount_point_file, replace_file,      result_file,
+                                lower_directory,  upper_directory,   work_directory,
+                                tree_directory,   earlier_directory, new_earlier_directory};
   bool has_base = false;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().native();
@@ -169,6 +163,8 @@ ChangesDirectory ChangesDirectory::create(const std::string& path, const std::st
   changes.kind_ = kind;
   try {
     changes.clear();
+    changes.copy_base(image);
+    changes.sync_names();  // it tells what the directory is
     changes.fill(image);
   } catch (...) {
     changes.remove();
@@ -189,10 +185,12 @@ void ChangesDirectory::make_room(const std::string& path) {
 
 void ChangesDirectory::renew(const std::string& path, const std::string& image) {
   fs::remove(path_ + "/" + kind_file);  // from now on it is incomplete
+  sync_names();
   set_aside();
-  fs::remove(path_ + "/" + replace_file);
+  for (const char* note : {replace_file, result_file}) fs::remove(path_ + "/" + note);
   if (path != path_) rename_directory(path_, path);
   path_ = path;
+  copy_base(image);
   fill(image);
 }
 
@@ -206,16 +204,21 @@ void ChangesDirectory::set_aside() {
   rename_directory(aside, path_ + "/" + earlier_directory);
 }
 
-void ChangesDirectory::fill(const std::string& image) {
+void ChangesDirectory::copy_base(const std::string& image) const {
   const std::optional<std::string> base = read_file(image);
   if (!base) throw system_error(errno, image);
   write(base_file, *base);
+}
+
+void ChangesDirectory::fill(const std::string& image) {
   for (const std::string& part : {lower(), upper(), work(), private_mount_point()}) {
     make_directory(part);
   }
   copy_root_metadata(Image(image), upper());
   write(root_file, root_metadata());
+  sync_names();
   write(kind_file, to_string(kind_));
+  sync_names();
 }
 
 std::string ChangesDirectory::lower() const { return path_ + "/" + lower_directory; }
@@ -233,6 +236,19 @@ void ChangesDirectory::require_base(const std::string& image) const {
                           "to work in it as it is now",
                           path_))
       .with_image(image);
+}
+
+void ChangesDirectory::note_result(ByteView filesystem_file) {
+  write(result_file,
+        {reinterpret_cast<const char*>(filesystem_file.data()), filesystem_file.size()});
+  sync_names();
+}
+
+void ChangesDirectory::forget_result() { fs::remove(path_ + "/" + result_file); }
+
+bool ChangesDirectory::are_in(const std::string& image) const {
+  const std::optional<std::string> result = read_file(path_ + "/" + result_file);
+  return result && result == read_file(image);
 }
 
 bool ChangesDirectory::has_changes() const {
@@ -259,19 +275,27 @@ std::optional<std::string> ChangesDirectory::mount_point_in(const std::string& p
 }
 
 void ChangesDirectory::set_mount_point(const std::optional<std::string>& mount_point) {
-  if (mount_point) return write(mount_point_file, *mount_point);
-  fs::remove(path_ + "/" + mount_point_file);
+  if (!mount_point) {
+    fs::remove(path_ + "/" + mount_point_file);
+    return;
+  }
+  PendingFile file(lock_.get(), path_);  // not synced: a mount is gone after a crash, too
+  file.write_at(0, mount_point->data(), mount_point->size());
+  file.replace(mount_point_file);
 }
 
 bool ChangesDirectory::replaces_image() const {
   return read_file(path_ + "/" + replace_file).has_value();
 }
 
-void ChangesDirectory::set_replaces_image() { write(replace_file, ""); }
+void ChangesDirectory::set_replaces_image() {
+  write(replace_file, "");
+  sync_names();
+}
 
 void ChangesDirectory::remove() {
   fs::remove(path_ + "/" + kind_file);  // from now on it is incomplete
-  if (fsync(lock_.get()) != 0) throw system_error(errno, path_);
+  sync_names();
   clear();
   if (rmdir(path_.c_str()) != 0 && errno != EBUSY) throw system_error(errno, path_);
 }
@@ -294,6 +318,9 @@ void ChangesDirectory::write(const char* name, std::string_view contents) const 
   file.write_at(0, contents.data(), contents.size());
   file.sync();
   file.replace(name);
+}
+
+void ChangesDirectory::sync_names() const {
   if (fsync(lock_.get()) != 0) throw system_error(errno, path_);
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <cim/metadata.h>
+
 #include "image/file_descriptor.h"
 #include "mount/overlay.h"
 
@@ -20,6 +22,8 @@ namespace cim::working {
 //   root         the metadata of upper/ without changes
 //   earlier/     upper/ and work/ before the last renew(), and earlier/ likewise
 //   mount-point  where the tree is mounted, if it is
+//   result       the filesystem file of the image that the changes were last to be committed to,
+//                instead of their own
 //   replace      exists if the changes are to replace the image once the tree is unmounted
 //
 // It is complete when `overlay` is there. Locked while an object stands for it (flock(2)). Only its
@@ -61,6 +65,16 @@ class ChangesDirectory {
   // would mean something else.
   void require_base(const std::string& image) const;
 
+  // Notes that the changes are about to become part of their image, whose filesystem file then is
+  // `filesystem_file`. Throws Error.
+  void note_result(ByteView filesystem_file);
+
+  // Forgets it: from now on there may be more changes. Throws Error.
+  void forget_result();
+
+  // Whether `image` is that, and the changes are only left over. Throws Error.
+  bool are_in(const std::string& image) const;
+
   // Whether anything was changed in the tree.
   bool has_changes() const;
 
@@ -79,10 +93,12 @@ class ChangesDirectory {
  private:
   ChangesDirectory(std::string path, FileDescriptor lock) noexcept
       : path_(std::move(path)), lock_(std::move(lock)) {}
+  void copy_base(const std::string& image) const;
   void fill(const std::string& image);
   void set_aside();
   void clear();
   void write(const char* name, std::string_view contents) const;
+  void sync_names() const;
   std::string root_metadata() const;
 
   std::string path_;

@@ -114,6 +114,11 @@ WorkingTree WorkingTree::open(const std::string& image, const std::string& chang
   }
   end_abandoned_mount(*found);
   require_unused(*found, base);
+  if (found->are_in(base)) {
+    found->remove();
+    found.reset();
+    return open(image, changes);
+  }
   found->require_base(base);
   require_available(*found);
   return {base, *std::move(found)};
@@ -150,6 +155,8 @@ void WorkingTree::mount(const std::string& mount_point) {
     throw Error(Errc::invalid_argument, "would hide the changes, in " + changes_.path())
         .with_path(mount_point);
   }
+  changes_.require_base(image_);
+  changes_.forget_result();
   mount_image(image_, changes_.lower(), {});
   try {
     changes_.set_mount_point(target);
@@ -174,7 +181,7 @@ void WorkingTree::unmount(bool lazy) {
   changes_.set_mount_point(std::nullopt);
 }
 
-std::uint64_t WorkingTree::commit(const std::string& name, transfer::Progress& progress) {
+void WorkingTree::commit(const std::string& name, transfer::Progress& progress) {
   Writer::Options options;
   options.directory = parent_of(image_);
   options.existing = name_of(image_);
@@ -186,8 +193,14 @@ std::uint64_t WorkingTree::commit(const std::string& name, transfer::Progress& p
   const std::uint64_t incomplete = transfer::import_upper(
       writer, base, {.path = changes_.upper(), .work = changes_.work(), .kind = changes_.kind()},
       progress);
-  writer.commit();
-  return incomplete;
+  if (incomplete != 0) {
+    throw Error(Errc::io_error, fmt::format("not made: {} file{} from the tree", incomplete,
+                                            incomplete == 1 ? " differs" : "s differ"))
+        .with_image(beside(name));
+  }
+  writer.commit([&](ByteView filesystem_file) {
+    if (name == name_of(image_)) changes_.note_result(filesystem_file);
+  });
 }
 
 std::string WorkingTree::beside(const std::string& name) const {
@@ -229,8 +242,8 @@ void refuse_mounts_below(const std::string& mount_point) {
 }
 
 // Commits without taking `tree` away from those who use it.
-std::uint64_t commit_in_place(WorkingTree& tree, const Mount& overlay, const std::string& name,
-                              transfer::Progress& progress) {
+void commit_in_place(WorkingTree& tree, const Mount& overlay, const std::string& name,
+                     transfer::Progress& progress) {
   refuse_mounts_below(overlay.mount_point);
   try {
     set_read_only(overlay, true);
@@ -238,52 +251,52 @@ std::uint64_t commit_in_place(WorkingTree& tree, const Mount& overlay, const std
     if (error.code() == Errc::sharing_violation) throw busy(overlay.mount_point, true);
     throw;
   }
-  std::uint64_t incomplete = 0;
   try {
-    incomplete = tree.commit(name, progress);
+    tree.commit(name, progress);
   } catch (...) {
     set_read_only(overlay, false);
     throw;
   }
   tree.start_anew_mounted(name);
-  return incomplete;
 }
 
 // Takes `tree` away for a moment, which nobody must use.
-std::uint64_t commit_between_mounts(WorkingTree& tree, const std::string& mount_point,
-                                    const std::string& name, transfer::Progress& progress) {
+void commit_between_mounts(WorkingTree& tree, const std::string& mount_point,
+                           const std::string& name, transfer::Progress& progress) {
   tree.unmount();
-  std::uint64_t incomplete = 0;
   try {
-    incomplete = tree.commit(name, progress);
-    tree.start_anew(name);
+    tree.commit(name, progress);
   } catch (...) {
-    tree.mount(mount_point);
+    try {
+      tree.mount(mount_point);
+    } catch (const Error&) {
+      // The first error is the cause.
+    }
     throw;
   }
+  tree.start_anew(name);
   tree.mount(mount_point);
-  return incomplete;
 }
 
 }  // namespace
 
 Outcome commit_mounted(WorkingTree& tree, const CommitOptions& options,
-                       transfer::Progress& progress, std::uint64_t& incomplete) {
+                       transfer::Progress& progress) {
   const std::string mount_point = tree.changes().mount_point().value_or("");
   const std::string own_name = name_of(tree.image());
   const std::string name = options.name.value_or(own_name);
   if (!options.force) tree.make_room(name);
   if (name != own_name && options.force) {
-    incomplete += tree.commit(name, progress);
+    tree.commit(name, progress);
     return Outcome::committed;
   }
   if (name != own_name && tree.changes().kind() != OverlayKind::fuse_overlayfs) {
     const std::optional<Mount> overlay = mount_at(mount_point);
-    incomplete += commit_in_place(tree, overlay.value(), name, progress);
+    commit_in_place(tree, overlay.value(), name, progress);
     return Outcome::committed;
   }
   try {
-    incomplete += commit_between_mounts(tree, mount_point, name, progress);
+    commit_between_mounts(tree, mount_point, name, progress);
   } catch (const Error& error) {
     const bool is_in_use = error.code() == Errc::sharing_violation && error.path() == mount_point;
     if (!is_in_use || name != own_name) throw;

@@ -1,7 +1,6 @@
 // A tree in which an image can be changed: an overlay on a mount of it.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,9 +45,10 @@ class WorkingTree {
   void forget_mount() { changes_.set_mount_point(std::nullopt); }
 
   // Makes the image `name`, in the directory of image(), of the tree: a fork of image(), or that
-  // itself. Returns the number of files that differ from those in the tree, after a warning each.
-  // Throws Error as Writer and import_upper() do; the changes are then as they were.
-  std::uint64_t commit(const std::string& name, transfer::Progress& progress);
+  // itself. Throws Error as Writer and import_upper() do, and io_error if files of the image would
+  // differ from those in the tree, after a warning each. The images and the changes are then as
+  // they were.
+  void commit(const std::string& name, transfer::Progress& progress);
 
   // Sees to it that start_anew() will find room for the changes to the image `name`. Throws Error:
   // file_exists if something else is there.
@@ -91,8 +91,8 @@ struct CommitOptions {
 
 // Commits `tree`, which stays mounted, and has no changes afterwards. Throws Error:
 // sharing_violation if processes write to the tree, whose names it gives; and those of
-// WorkingTree::commit(), after which the tree is as it was. Adds to `incomplete` what that returns.
+// WorkingTree::commit(), after which the tree is as it was.
 Outcome commit_mounted(WorkingTree& tree, const CommitOptions& options,
-                       transfer::Progress& progress, std::uint64_t& incomplete);
+                       transfer::Progress& progress);
 
 }  // namespace cim::working

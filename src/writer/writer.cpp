@@ -125,10 +125,12 @@ struct Writer::Impl {
   void merge(std::span<const std::string> upper);
   void lay_over(const std::string& upper);
 
-  void commit();
-  format::RegionSet write_and_publish();
+  using BeforeVisible = std::function<void(ByteView filesystem_file)>;
+  void commit(const BeforeVisible& before_visible);
+  format::RegionSet write_and_publish(const BeforeVisible& before_visible);
   FileDescriptor lock_target() const;
-  PendingFile write_filesystem_file(format::RegionOffset filesystem, const format::RegionSet& set);
+  std::vector<std::byte> make_filesystem_file(format::RegionOffset filesystem,
+                                              const format::RegionSet& set) const;
 
   // Remembers that `work` has failed. After that the image can no longer be trusted and nothing
   // more is done for it.
@@ -564,8 +566,8 @@ FileDescriptor Writer::Impl::lock_target() const {
   return replaces ? lock_image(directory_fd.get(), name, image_path) : FileDescriptor();
 }
 
-PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
-                                                const format::RegionSet& set) {
+std::vector<std::byte> Writer::Impl::make_filesystem_file(format::RegionOffset filesystem,
+                                                          const format::RegionSet& set) const {
   const std::vector<format::RegionSet>& sets = parents.sets();
   if (sets.size() > UINT16_MAX) {
     throw error(Errc::limit_exceeded, "builds on more than 65,535 region sets");
@@ -580,25 +582,24 @@ PendingFile Writer::Impl::write_filesystem_file(format::RegionOffset filesystem,
   header.regions = set;
   header.filesystem = filesystem;
   header.parent_count = static_cast<std::uint16_t>(sets.size());
-  PendingFile file(directory_fd.get(), directory);
-  file.write_at(0, &header, sizeof(header));
-  file.write_at(sizeof(header), parent_bytes.data(), parent_bytes.size());
-  file.sync();
-  return file;
+  const ByteView header_bytes = format::bytes_of(header);
+  std::vector<std::byte> contents(header_bytes.begin(), header_bytes.end());
+  contents.insert(contents.end(), parent_bytes.begin(), parent_bytes.end());
+  return contents;
 }
 
-void Writer::Impl::commit() {
+void Writer::Impl::commit(const BeforeVisible& before_visible) {
   const FileDescriptor target = lock_target();
   std::vector<format::RegionSet> replaced;
   if (target && (!base || is_fork)) replaced = region_sets_if_image(target.get());
-  const format::RegionSet own = guarded([&] { return write_and_publish(); });
+  const format::RegionSet own = guarded([&] { return write_and_publish(before_visible); });
   std::erase_if(replaced, [&](const format::RegionSet& set) {
     return std::memcmp(&set.id, &own.id, sizeof(own.id)) == 0;  // an equal image
   });
   remove_unused_region_sets(directory_fd.get(), directory, replaced);
 }
 
-format::RegionSet Writer::Impl::write_and_publish() {
+format::RegionSet Writer::Impl::write_and_publish(const BeforeVisible& before_visible) {
   metadata_objects.region();  // comes first in the set
   MetadataWriter metadata(tree, metadata_objects, regions, objects, attribute_names, is_fork);
   metadata.write_directories(base ? ImageInternals(*base).upcase_table() : 0);
@@ -608,8 +609,12 @@ format::RegionSet Writer::Impl::write_and_publish() {
   regions.finish(metadata_objects.take_object_ids(), objects);
   const format::RegionSet set = regions.publish();
   try {
-    PendingFile file = write_filesystem_file(filesystem, set);
+    const std::vector<std::byte> contents = make_filesystem_file(filesystem, set);
+    PendingFile file(directory_fd.get(), directory);
+    file.write_at(0, contents.data(), contents.size());
+    file.sync();
     sync_directory(directory_fd.get(), directory);
+    if (before_visible) before_visible(contents);
     if (replaces) {
       file.replace(name);
     } else if (!file.publish(name)) {
@@ -784,9 +789,9 @@ Writer::Kind Writer::find(std::u16string_view path) const {
   return node->is_directory() ? Kind::directory : Kind::file;
 }
 
-void Writer::commit() {
+void Writer::commit(const std::function<void(ByteView filesystem_file)>& before_visible) {
   impl_->check_usable();
-  impl_->commit();
+  impl_->commit(before_visible);
 }
 
 WriteStream::WriteStream(WriteStream&& other) noexcept
