@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include <cim/error.h>
+#include <fmt/format.h>
+
 #include "image/metadata_tally.h"
 
 namespace cim {
@@ -119,9 +122,16 @@ void Tree::move(Node& directory, std::u16string_view name, Node& new_directory,
   if (!node.is_directory()) --node.links;  // only now: other names may just have been detached
 }
 
-// Removes `name`, which must be there, from `directory`, but counts a file's links as before.
+// Removes `name`, which must be there, from `directory`, but counts a file's links as before. In a
+// broken base image, a name that was listed cannot always be found.
 Node& Tree::unlink(Node& directory, std::u16string_view name) {
-  Node& node = *child(directory, name);
+  Node* const found = child(directory, name);
+  if (found == nullptr) {
+    throw Error(Errc::corrupt, "out of order, or the same name twice")
+        .with_image(base_->path())
+        .with_object(fmt::format("directory {}", directory.id));
+  }
+  Node& node = *found;
   EntryChanges& entries = changes_of(directory);
   const auto change = entries.find(name);
   if (find_in_base(directory, name)) {

@@ -95,7 +95,7 @@ class Tree {
   void attach(Node& directory, std::u16string_view name, Node& node);
 
   // Removes `name`, which must be there, from `directory`. Nodes that can no longer be reached are
-  // dead.
+  // dead. Throws Error (corrupt), as do all below that remove names.
   void detach(Node& directory, std::u16string_view name);
 
   // Makes `new_name` in `new_directory` lead to what `name`, which must be there, led to in

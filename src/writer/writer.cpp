@@ -763,14 +763,19 @@ void Writer::remove_inherited(std::u16string_view path) {
     throw Error(Errc::invalid_argument, "the root directory cannot be replaced or removed");
   }
   impl_->cached_parent = nullptr;
-  Node* const parent = impl_->tree.find_inherited(std::span(names).first(names.size() - 1));
-  if (parent != nullptr) impl_->tree.detach_inherited(*parent, names.back());
+  impl_->guarded([&] {
+    Node* const parent = impl_->tree.find_inherited(std::span(names).first(names.size() - 1));
+    if (parent != nullptr) impl_->tree.detach_inherited(*parent, names.back());
+  });
 }
 
 void Writer::remove_inherited_contents(std::u16string_view path) {
-  Node* const directory = impl_->tree.find_inherited(impl_->checked_path(path));
+  const auto names = impl_->checked_path(path);
   impl_->cached_parent = nullptr;
-  if (directory != nullptr) impl_->tree.detach_inherited_entries(*directory);
+  impl_->guarded([&] {
+    Node* const directory = impl_->tree.find_inherited(names);
+    if (directory != nullptr) impl_->tree.detach_inherited_entries(*directory);
+  });
 }
 
 void Writer::remove_named_stream(std::u16string_view path, std::u16string_view name) {

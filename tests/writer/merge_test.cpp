@@ -14,6 +14,7 @@
 
 #include "format/bytes.h"
 #include "format/extended_attributes.h"
+#include "format/reparse.h"
 #include "format/security_descriptor.h"
 #include "image/corruption.h"
 #include "image/explorer.h"
@@ -714,6 +715,18 @@ TEST_F(MergeTest, RefusesNamesOutOfOrder) {
                 merge("x.cim", {"forged.cim", "own.cim"});
               }),
               HasSubstr("directory 1: entry 1: out of order"));
+}
+
+TEST_F(MergeTest, RefusesMarksOutOfOrderInTheLowestImage) {
+  test::ForgedImage forged;
+  forged.write(directory_.string(),
+               {{.default_stream = forged.directory({{u"b", 2}, {u"a", 2}}), .parent = 1},
+                {.reparse_tag = format::tag_lx_chr, .parent = 1}});
+  make("own.cim", {});
+  EXPECT_THAT(message_of([&] {
+                merge("x.cim", {"own.cim", "forged.cim"});
+              }),
+              HasSubstr("/forged.cim: directory 1: out of order, or the same name twice"));
 }
 
 TEST_F(MergeTest, RefusesMoreRegionFilesThanAnImageCanHave) {

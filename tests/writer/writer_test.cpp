@@ -1349,6 +1349,25 @@ TEST_F(WriterTest, AFileThatCannotReplaceAnotherLeavesNoOpenStream) {
   }
 }
 
+TEST_F(WriterTest, WhatIsInheritedFromABrokenImageIsNotRemovedByHalves) {
+  test::ForgedImage forged;
+  forged.write(
+      directory_.string(),
+      {{.default_stream = forged.directory({{u"d", 2}, {u"e", 3}}), .parent = 1},
+       {.default_stream = forged.directory({{u"a", 4}, {u"c", 4}, {u"b", 4}}), .parent = 1},
+       {.default_stream = forged.directory({{u"f", 4}, {u"lost", 99}}), .parent = 1},
+       {.default_stream = forged.file_data("text"), .parent = 2}});
+  using Remove = std::function<void(Writer&)>;
+  for (const Remove& remove :
+       {Remove([](Writer& writer) { writer.remove_inherited_contents(u"d"); }),
+        Remove([](Writer& writer) { writer.remove_inherited(u"e"); })}) {
+    Writer writer(extending("forged.cim"));
+    EXPECT_EQ(Errc::corrupt, error_of([&] { remove(writer); }));
+    EXPECT_EQ(Errc::corrupt, error_of([&] { put(writer, u"new", ""); }));
+    EXPECT_EQ(Errc::corrupt, error_of([&] { writer.commit(); }));
+  }
+}
+
 TEST_F(WriterTest, WhatAForkReplacesIsRemoved) {
   for (const char* name : {"base.cim", "old.cim"}) {
     Writer writer(fresh(name));
