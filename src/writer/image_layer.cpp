@@ -182,9 +182,7 @@ std::vector<File> files_with_marks(const Image& image) {
   return found;
 }
 
-}  // namespace
-
-void apply_marks_of_base(Tree& tree) {
+void apply_all_marks_of_base(Tree& tree) {
   const Image& base = *tree.base();
   MergeLinks links(tree);
   std::unordered_set<const Node*> tombstones;
@@ -210,6 +208,16 @@ void apply_marks_of_base(Tree& tree) {
     }
   }
   links.resolve();
+}
+
+}  // namespace
+
+void apply_marks_of_base(Tree& tree) {
+  try {
+    apply_all_marks_of_base(tree);
+  } catch (const Error& error) {
+    throw error.with_image(tree.base()->path());
+  }
 }
 
 }  // namespace cim

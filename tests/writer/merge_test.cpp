@@ -14,6 +14,7 @@
 
 #include "format/bytes.h"
 #include "format/extended_attributes.h"
+#include "format/merge_marks.h"
 #include "format/reparse.h"
 #include "format/security_descriptor.h"
 #include "image/corruption.h"
@@ -578,6 +579,27 @@ TEST_F(MergeTest, RefusesMergeLinksThatLeadNowhere) {
       testing::EndsWith("top.cim: d: is a directory, but the merge link 'link' leads to it"));
   EXPECT_THAT(message(u"link", u"link"),
               testing::EndsWith("top.cim: link: is a merge link that leads to itself"));
+}
+
+TEST_F(MergeTest, NamesTheLowestImageTooIfItsMarksAreRefused) {
+  make("top.cim", {});
+  write_image(fresh("lowest.cim"),
+              [](Writer& writer) { writer.create_merge_link(u"link", u"missing"); });
+  EXPECT_THAT(message_of([&] {
+                merge("x.cim", {"top.cim", "lowest.cim"});
+              }),
+              HasSubstr("/lowest.cim: missing: the merge link 'link' leads here"));
+  const format::MarkMetadata forged = format::make_merge_link(u"link", u"target");
+  format::EaBuilder list;
+  list.add("CIMFS.MERGELINK", bytes("odd"));
+  write_image(fresh("forged.cim"), [&](Writer& writer) {
+    put(writer, u"link", "",
+        {.reparse_data = forged.reparse_data, .extended_attributes = list.list()});
+  });
+  EXPECT_THAT(message_of([&] {
+                merge("x.cim", {"top.cim", "forged.cim"});
+              }),
+              HasSubstr("/forged.cim: merge link: a target of 3 bytes"));
 }
 
 TEST_F(MergeTest, RefusesWhatCannotBeMerged) {
