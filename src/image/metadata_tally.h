@@ -28,11 +28,11 @@ class MetadataTally {
           "directories overlap: they have more entries");
   }
 
-  // Counts `size` bytes that belong to one file: a table of alternate streams, or the mappings of
-  // an executable. Throws as add_entry() does.
+  // Counts `size` bytes that belong to one file: a table of alternate streams, the mappings of an
+  // executable, or the target of a merge link. Throws as add_entry() does.
   void add_part_of_file(std::uint64_t size) {
     claim(unclaimed_by_files_, size,
-          "files overlap: they have more alternate streams and executables");
+          "files overlap: they have more alternate streams, executables and merge links");
   }
 
  private:

@@ -12,6 +12,15 @@
 #include "image/internals.h"
 
 namespace cim {
+namespace {
+
+// Files may share their target. Those of different ones share no metadata, unless it is hostile.
+void add_target(MergeLinks& links, const Node& node, std::u16string target, MetadataTally& tally) {
+  const std::size_t size = target.size() * sizeof(char16_t);
+  if (links.add_target(node, std::move(target))) tally.add_part_of_file(size);
+}
+
+}  // namespace
 
 ImageLayer::ImageLayer(const Image& image, const RegionTranslation& regions, Tree& tree,
                        MetadataStore& metadata)
@@ -102,7 +111,7 @@ Node& ImageLayer::node_of(const File& file) {
   node = &tree_.create(false);
   take_metadata(*node, file);
   if (auto target = format::merge_link_target(marked_file(image_, file))) {
-    links_.add_target(*node, *std::move(target));
+    add_target(links_, *node, *std::move(target), tally_);
   }
   return *node;
 }
@@ -185,6 +194,7 @@ std::vector<File> files_with_marks(const Image& image) {
 void apply_all_marks_of_base(Tree& tree) {
   const Image& base = *tree.base();
   MergeLinks links(tree);
+  MetadataTally tally(base);
   std::unordered_set<const Node*> tombstones;
   std::unordered_set<const Node*> all;
   for (const File& file : files_with_marks(base)) {
@@ -195,7 +205,7 @@ void apply_all_marks_of_base(Tree& tree) {
     const Node* const node = &tree.load(file.id);
     all.insert(node);
     if (is_tombstone) tombstones.insert(node);
-    if (target) links.add_target(*node, *std::move(target));
+    if (target) add_target(links, *node, *std::move(target), tally);
   }
   for (const auto& [node, names] : tree.find_names(all)) {
     for (const FileName& name : names) {

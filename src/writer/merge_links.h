@@ -16,8 +16,8 @@ class MergeLinks {
  public:
   explicit MergeLinks(Tree& tree) : tree_(tree) {}
 
-  // `node` is a merge link to the image path `target`.
-  void add_target(const Node& node, std::u16string target);
+  // `node` is a merge link to the image path `target`. Returns whether it is the first one to that.
+  bool add_target(const Node& node, std::u16string target);
 
   // `name` in `directory` leads to `node`, a merge link or not.
   void add_name(Node& directory, std::u16string_view name, const Node& node);
@@ -33,10 +33,16 @@ class MergeLinks {
     const Node* node;
   };
 
-  Node& follow(const Name& name) const;
+  Node& follow(const Name& name);
+  Node& target_of(const Name& name, const std::u16string& path) const;
+
+  // What there is at each path that is a target, once it has been found. Each is kept and looked up
+  // once, however many links lead there.
+  using Found = std::unordered_map<std::u16string, Node*>;
 
   Tree& tree_;
-  std::unordered_map<const Node*, std::u16string> targets_;
+  Found found_;
+  std::unordered_map<const Node*, Found::value_type*> targets_;
   std::vector<Name> names_;
 };
 

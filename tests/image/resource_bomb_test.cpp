@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include <cim/writer.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "format/bytes.h"
+#include "format/extended_attributes.h"
+#include "format/reparse.h"
 #include "image/explorer.h"
 #include "image/forged_image.h"
 #include "posix/attributes.h"
@@ -25,6 +28,7 @@ namespace {
 
 using test::errors_of_check;
 using test::ForgedImage;
+using test::message_of;
 using testing::HasSubstr;
 using transfer::ImageWalk;
 
@@ -302,6 +306,86 @@ TEST_F(ResourceBomb, ExecutablesThatShareTheirMappings) {
   for (std::size_t i = 1; i <= count; ++i) files[i].default_stream = shared;
   const std::string path = forged_.write(directory_.string(), files);
   expect_cheap([&] { EXPECT_GT(errors_of_check(path), 0u); });
+}
+
+class MergeLinkBomb : public ResourceBomb {
+ protected:
+  // A root of `count` merge links, whose extended attributes are `distance` bytes apart.
+  void write_links(std::size_t count, format::RegionOffset attributes, std::uint16_t length,
+                   std::size_t distance) {
+    std::vector<std::pair<std::u16string, FileId>> names;
+    std::vector<format::File> files(1 + count);
+    for (std::size_t i = 1; i <= count; ++i) {
+      names.emplace_back(numbered_name(i), forged_.id(i));
+      files[i].reparse_tag = format::tag_symlink;
+      files[i].extended_attributes = attributes + i * distance;
+      files[i].extended_attributes_length = length;
+      files[i].parent = 1;
+    }
+    files[0] = {.default_stream = forged_.directory(names), .parent = 1};
+    forged_.write(directory_.string(), files);
+  }
+
+  // Merging `image` alone and over another fails with `message`.
+  void expect_refusals(const std::string& image, const std::string& message) {
+    Writer({.directory = directory_.string(), .name = "empty.cim"}).commit();
+    for (const auto& images :
+         {std::vector<std::string>{image}, std::vector<std::string>{image, "empty.cim"}}) {
+      expect_cheap([&] {
+        EXPECT_THAT(message_of([&] {
+                      Writer({.directory = directory_.string(), .name = "x.cim"}).merge(images);
+                    }),
+                    HasSubstr(message));
+      });
+    }
+  }
+};
+
+TEST_F(MergeLinkBomb, LinksThatShareTheirTarget) {
+  std::u16string target(32'000, u'x');
+  for (std::size_t i = 200; i < target.size(); i += 200) target[i] = u'\\';
+  format::EaBuilder list;
+  list.add("CIMFS.MERGELINK", std::as_bytes(std::span(target)));
+  const auto length = static_cast<std::uint16_t>(list.list().size());
+  write_links(12'000, forged_.add_metadata(list.list()), length, 0);
+  expect_refusals("forged.cim", "no image that is merged has it");
+}
+
+TEST_F(MergeLinkBomb, LinksWhoseTargetsOverlap) {
+  constexpr std::size_t count = 12'000;
+  format::EaBuilder list;
+  list.add("CIMFS.MERGELINK", std::vector<std::byte>(60'000));
+  const ByteView head = list.list().first(24);
+  std::vector<std::byte> overlapping;
+  for (std::size_t i = 0; i <= count; ++i) format::append(overlapping, head);
+  format::append(overlapping, list.list());
+  const auto length = static_cast<std::uint16_t>(list.list().size());
+  write_links(count, forged_.add_metadata(overlapping), length, head.size());
+  expect_refusals("forged.cim", "files overlap");
+}
+
+// Not a bomb, but slow if each link were followed to its end.
+TEST_F(MergeLinkBomb, LinksThatLeadThroughEachOther) {
+  constexpr std::size_t count = 30'000;
+  {
+    Writer writer({.directory = directory_.string(), .name = "links.cim"});
+    for (std::size_t i = 0; i < count; ++i) {
+      writer.create_merge_link(numbered_name(i), numbered_name(i + 1));
+    }
+    writer.commit();
+  }
+  expect_refusals("links.cim", "00030000: the merge link '");
+  {
+    Writer writer({.directory = directory_.string(), .existing = "links.cim"});
+    writer.create_file(numbered_name(count), {}, 0).close();
+    writer.commit();
+  }
+  expect_cheap([&] {
+    Writer merging({.directory = directory_.string(), .name = "x.cim"});
+    const std::vector<std::string> images = {"links.cim", "empty.cim"};
+    merging.merge(images);
+    EXPECT_EQ(Writer::Kind::file, merging.find(numbered_name(0)));
+  });
 }
 
 }  // namespace
