@@ -22,8 +22,8 @@ namespace cim::working {
 //   root         the metadata of upper/ without changes
 //   earlier/     upper/ and work/ before the last renew(), and earlier/ likewise
 //   mount-point  where the tree is mounted, if it is
-//   result       the filesystem file of the image that the changes were last to be committed to,
-//                instead of their own
+//   result       what the filesystem file of the image is once the changes are in it, if they were
+//                being committed to it
 //   replace      exists if the changes are to replace the image once the tree is unmounted
 //
 // It is complete when `overlay` is there. Locked while an object stands for it (flock(2)). Only its
