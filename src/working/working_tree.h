@@ -33,8 +33,8 @@ class WorkingTree {
 
   bool has_changes() const { return changes_.has_changes(); }
 
-  // Mounts it on `mount_point`, which must not hide the changes. Throws Error as mount_image() and
-  // mount_overlay() do.
+  // Mounts it on `mount_point`, which must not hide the changes. Throws Error as mount_image(),
+  // mount_overlay() and ChangesDirectory::require_base() do.
   void mount(const std::string& mount_point);
 
   // Throws Error: sharing_violation, which names the processes that use it. If `lazy`, it
